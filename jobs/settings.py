@@ -1,0 +1,40 @@
+"""What may be turned about jobs, with units; filled from the service's settings above."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from jobs.lifecycle.job import EngineName
+
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSettings:
+    """Of one replica. The defaults are those of a service on one machine."""
+
+    lease: timedelta = timedelta(seconds=15)  #: a job whose owner is silent this long is taken over
+    renew_every: timedelta = timedelta(seconds=5)
+    workers: int = 64  #: statements that this replica runs at the same time
+    max_attempts: int = 3
+    retry_pause: timedelta = timedelta(seconds=1)  #: before the second attempt; doubles
+    max_timeout: timedelta = timedelta(hours=24)
+    result_ttl: timedelta = timedelta(hours=24)  #: when the statement names none
+    max_result_ttl: timedelta = timedelta(days=30)
+    max_rows: int = 10_000_000  #: of a result, when the statement names none, and the most
+    max_result_bytes: int = 10 * GIB
+    collect_rows: int = 10_000  #: Spark: a result proven smaller is collected, others are written
+    refresh_after: timedelta = timedelta(seconds=10)  #: external tables are listed again after it
+    idempotency_kept: timedelta = timedelta(hours=24)
+    interrupt_grace: timedelta = timedelta(seconds=3)  #: then an engine that does not let go dies
+    flush_after: timedelta = timedelta(milliseconds=100)  #: a short statement's steps are one write
+    progress_every: timedelta = timedelta(seconds=1)
+    engine_cu: Mapping[EngineName, int] = field(
+        default_factory=lambda: {EngineName.SAIL: 1, EngineName.SPARK: 1}
+    )  #: compute units of one engine, for queues' limits and metering
+    default_database: str = "default"
+    preparers: int = 2  #: child processes
+    prepare_limit: timedelta = timedelta(seconds=2)
+    prepare_memory: int = GIB  #: bytes of address space beyond what the child starts with

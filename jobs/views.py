@@ -1,0 +1,136 @@
+"""What the service is asked and what it answers: frozen values, re-exported by ``jobs.service``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from jobs.lifecycle.job import EngineName, Job
+from jobs.lifecycle.states import JobState
+from jobs.usage import Quote
+from sql.statement import CostEstimate, Finding, StatementKind
+from storage.base.ids import ProjectId, UserId
+from storage.results.manifest import Manifest
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementRequest:
+    """A statement to run, price or explain. None means: the queue's or the service's default.
+
+    ``parameters`` are the values of ``:name`` (a mapping) or ``?`` (a sequence). ``body_hash``
+    goes with ``idempotency_key``: another body under the same key is a conflict.
+    """
+
+    project_id: ProjectId
+    user_id: UserId
+    may_write: bool
+    sql: str
+    database: str | None = None
+    queue: str | None = None
+    engine: str | None = None
+    parameters: Mapping[str, Any] | Sequence[Any] = ()
+    max_cost: int | None = None  #: nanos
+    max_bytes: int | None = None
+    timeout: timedelta | None = None
+    result_ttl: timedelta | None = None
+    max_rows: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    idempotency_key: str | None = None
+    body_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEvent:
+    """One step of a job, as it was kept: ``state`` is the one after it, ``kind`` what happened."""
+
+    version: int
+    state: JobState
+    kind: str
+    at: datetime
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Why a queued job does not run yet. ``position`` counts from 1 in the order of the starts."""
+
+    reason: str
+    position: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Of the result so far; ``fraction`` is from 0 to 1, None where nobody knows."""
+
+    rows: int = 0
+    bytes: int = 0
+    fraction: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """Everything that can be told of one job at one moment.
+
+    ``timings`` are milliseconds by step (prepare, queue, engine, bind, execute, publish, total);
+    ``usage`` is what was metered, by meter, over all attempts. Listings leave ``history`` and
+    ``manifest`` out.
+    """
+
+    job: Job
+    history: tuple[JobEvent, ...] = ()
+    cost: CostEstimate | None = None
+    findings: tuple[Finding, ...] = ()
+    wait: Wait | None = None
+    timings: Mapping[str, float] = field(default_factory=dict)
+    progress: Progress = field(default_factory=Progress)
+    manifest: Manifest | None = None
+    result_expires_at: datetime | None = None
+    usage: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanView:
+    """What a statement means and would cost; nothing is kept of it.
+
+    ``engine`` is None for statements that need none. ``text`` is the explanation, line by line,
+    and empty unless it was asked for. ``quote`` is None when only validated.
+    """
+
+    statement_type: StatementKind
+    project_id: ProjectId
+    queue: str
+    database: str
+    engine: EngineName | None
+    engine_reason: str
+    reads: tuple[str, ...]
+    columns: tuple[str, ...]
+    cost: CostEstimate | None
+    findings: tuple[Finding, ...]
+    quote: Quote | None
+    prepare_ms: float
+    text: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs to list; all conditions must hold, an empty one holds always."""
+
+    states: frozenset[JobState] = frozenset()
+    queue: str | None = None
+    engine: EngineName | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    created_from: datetime | None = None  #: inclusive
+    created_to: datetime | None = None  #: exclusive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[Item]):
+    """Some items of a list, newest first; ``next_cursor`` is None on the last page."""
+
+    items: tuple[Item, ...]
+    next_cursor: str | None
