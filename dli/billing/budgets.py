@@ -1,0 +1,173 @@
+"""Caps of money per project and UTC month, and how much of them is gone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from dli.billing.money import Money
+from dli.billing.rows import budgets, spending
+from jobs.usage import BudgetExceededError
+from storage.base.errors import InvalidInputError, NotFoundError
+from storage.base.ids import ProjectId
+from storage.meta.database import Tx
+
+#: The name of the cap for all months that have none of their own.
+EVERY_MONTH = "every"
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+
+
+class InvalidMonthError(InvalidInputError):
+    """A month that cannot be read."""
+
+    code = "invalid_month"
+
+
+class BudgetMissingError(NotFoundError):
+    """The project has no cap under this name."""
+
+    code = "budget_not_found"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """A cap as it was set; ``month`` is ``2026-11`` or ``every``."""
+
+    month: str
+    cap: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """What a project's month has cost, and what statements under way may still cost."""
+
+    month: str
+    spent: Money
+    reserved: Money
+    cap: Money | None
+
+
+def month_of(at: datetime) -> str:
+    """The UTC month of a moment: ``2026-11``."""
+    return at.astimezone(UTC).strftime("%Y-%m")
+
+
+def check_month(text: str) -> str:
+    """``text`` if it is a month or ``every``; raises ``InvalidMonthError``."""
+    if text != EVERY_MONTH and _MONTH.fullmatch(text) is None:
+        raise InvalidMonthError(
+            f"{text!r} is not a month", hint="write it like 2026-11, or 'every' for all months"
+        )
+    return text
+
+
+def set_budget(tx: Tx, project_id: ProjectId, budget: Budget) -> None:
+    """Set or replace a cap. Below what is spent it only stops what comes."""
+    values = {"currency": budget.cap.currency, "cap": budget.cap.nanos}
+    insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    tx.execute(
+        insert(budgets)
+        .values(project_id=project_id, month=check_month(budget.month), **values)
+        .on_conflict_do_update(index_elements=[budgets.c.project_id, budgets.c.month], set_=values)
+    )
+
+
+def drop_budget(tx: Tx, project_id: ProjectId, month: str) -> None:
+    """Lift a cap. Raises ``BudgetMissingError``."""
+    gone = tx.execute(
+        delete(budgets)
+        .where(budgets.c.project_id == project_id, budgets.c.month == check_month(month))
+        .returning(budgets.c.month)
+    ).first()
+    if gone is None:
+        raise BudgetMissingError(f"there is no budget for {month}", month=month)
+
+
+def list_budgets(tx: Tx, project_id: ProjectId) -> tuple[Budget, ...]:
+    """The project's caps by month; ``every`` comes last."""
+    rows = tx.execute(
+        select(budgets).where(budgets.c.project_id == project_id).order_by(budgets.c.month)
+    )
+    return tuple(Budget(month=row.month, cap=Money(row.currency, row.cap)) for row in rows)
+
+
+def cap_of(tx: Tx, project_id: ProjectId, month: str) -> int | None:
+    """The cap in nanos that holds for a month: its own, else that of every month."""
+    rows = tx.execute(
+        select(budgets.c.month, budgets.c.cap).where(
+            budgets.c.project_id == project_id, budgets.c.month.in_([month, EVERY_MONTH])
+        )
+    )
+    caps: dict[str, int] = {row.month: row.cap for row in rows}
+    return caps.get(month, caps.get(EVERY_MONTH))
+
+
+def month_spending(tx: Tx, project_id: ProjectId, month: str, currency: str) -> Spending:
+    """What a month has cost so far."""
+    row = tx.execute(
+        select(spending.c.spent, spending.c.reserved).where(
+            spending.c.project_id == project_id, spending.c.month == month
+        )
+    ).first()
+    cap = cap_of(tx, project_id, month)
+    return Spending(
+        month=month,
+        spent=Money(currency, row.spent if row else 0),
+        reserved=Money(currency, row.reserved if row else 0),
+        cap=None if cap is None else Money(currency, cap),
+    )
+
+
+def hold(tx: Tx, project_id: ProjectId, month: str, amount: Money) -> None:
+    """Set ``amount`` aside in the month, or raise ``BudgetExceededError`` and change nothing.
+
+    The sums are compared and raised by one UPDATE, whose row lock lasts until the transaction
+    ends: two statements that fit one by one but not together cannot both pass.
+    """
+    insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    tx.execute(
+        insert(spending)
+        .values(project_id=project_id, month=month, reserved=0, spent=0)
+        .on_conflict_do_nothing()
+    )
+    cap = cap_of(tx, project_id, month)
+    here = (spending.c.project_id == project_id) & (spending.c.month == month)
+    fits = (
+        here
+        if cap is None
+        else here & (spending.c.reserved + spending.c.spent + amount.nanos <= cap)
+    )
+    held = tx.execute(
+        update(spending)
+        .where(fits)
+        .values(reserved=spending.c.reserved + amount.nanos)
+        .returning(spending.c.reserved)
+    ).first()
+    if held is None:
+        now = month_spending(tx, project_id, month, amount.currency)
+        left = max((cap or 0) - now.spent.nanos - now.reserved.nanos, 0)
+        raise BudgetExceededError(
+            f"the statement costs {amount.amount} {amount.currency}, the project's budget for "
+            f"{month} has {Money(amount.currency, left).amount} left",
+            hint="an admin of the project can raise the budget, or wait for the next month",
+            price=amount.amount,
+            left=Money(amount.currency, left).amount,
+            currency=amount.currency,
+            month=month,
+        )
+
+
+def release(tx: Tx, project_id: ProjectId, month: str, amount: Money, *, spent: bool) -> None:
+    """End what ``hold`` set aside: it is spent, or free again."""
+    tx.execute(
+        update(spending)
+        .where(spending.c.project_id == project_id, spending.c.month == month)
+        .values(
+            reserved=spending.c.reserved - amount.nanos,
+            spent=spending.c.spent + (amount.nanos if spent else 0),
+        )
+    )

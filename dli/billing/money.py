@@ -1,0 +1,82 @@
+"""Money and prices: integers with one rounding, so that sums are exact on every machine.
+
+No float and no ``Decimal`` is stored or added up here; ``Decimal`` appears only where a person's
+text is read and where an amount is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from storage.base.errors import InvalidInputError
+
+NANOS = 10**9
+_LARGEST = 2**63 - 1  # an amount is kept in a BIGINT
+
+
+class InvalidAmountError(InvalidInputError):
+    """An amount of money that cannot be read."""
+
+    code = "invalid_amount"
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in billionths (1e-9) of a currency."""
+
+    currency: str  #: ISO 4217, upper case
+    nanos: int
+
+    def __add__(self, other: Money) -> Money:
+        """The sum; amounts of two currencies cannot be added."""
+        if self.currency != other.currency:
+            raise ValueError(f"{self.currency} and {other.currency} cannot be added")
+        return Money(self.currency, self.nanos + other.nanos)
+
+    @property
+    def amount(self) -> str:
+        """The amount with all nine decimals: ``0.000265000``."""
+        return format_nanos(self.nanos)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """``amount`` for every ``per`` base units of what a meter counts."""
+
+    amount: Money
+    per: int  #: base units: bytes, or milliseconds of one compute unit
+
+    def of(self, quantity: int) -> Money:
+        """The price of ``quantity`` base units, rounded half even to one nano, once."""
+        if quantity < 0:
+            raise ValueError(f"quantity {quantity} is below zero")
+        whole, rest = divmod(quantity * self.amount.nanos, self.per)
+        nanos = whole + (2 * rest > self.per or (2 * rest == self.per and whole % 2 == 1))
+        return Money(self.amount.currency, nanos)
+
+
+def format_nanos(nanos: int) -> str:
+    """``nanos`` as a decimal with nine places and no exponent."""
+    sign, size = ("-", -nanos) if nanos < 0 else ("", nanos)
+    return f"{sign}{size // NANOS}.{size % NANOS:09d}"
+
+
+def parse_nanos(text: str) -> int:
+    """The nanos of a decimal such as ``0.05``; raises ``InvalidAmountError``.
+
+    More than nine decimals are refused rather than rounded: a cap must be what was written.
+    """
+    try:
+        nanos = Decimal(text) * NANOS
+        whole = int(nanos)
+    except (InvalidOperation, ValueError, OverflowError) as error:
+        raise InvalidAmountError(
+            f"{text!r} is not an amount of money", hint="write it like 0.05"
+        ) from error
+    if nanos != whole or not 0 <= whole <= _LARGEST:
+        raise InvalidAmountError(
+            f"{text!r} is not an amount from 0 with at most nine decimals",
+            hint="write it like 0.05",
+        )
+    return whole
