@@ -15,6 +15,7 @@ import certifi
 import urllib3
 from minio import Minio
 from minio.error import S3Error
+from minio.helpers import check_bucket_name
 
 from storage.objects.api import ObjectInfo, ObjectMissingError, StoreUnavailableError
 from storage.objects.keys import check_key, check_prefix
@@ -43,11 +44,15 @@ class S3Settings:
 
 
 class S3Store:
-    """Objects of one bucket whose keys start with ``prefix`` (empty, or ending in a slash)."""
+    """Objects of one bucket whose keys start with ``prefix`` (empty, or ending in a slash).
+
+    Raises ``ValueError`` for a name that no bucket can have.
+    """
 
     def __init__(self, bucket: str, prefix: str, settings: S3Settings) -> None:
         if prefix and not prefix.endswith("/"):
             raise ValueError(f"the prefix of a store ends in a slash: {prefix!r}")
+        check_bucket_name(bucket)
         self.bucket = bucket
         self.prefix = check_prefix(prefix)
         self._settings = settings

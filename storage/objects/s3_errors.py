@@ -26,6 +26,8 @@ def worth_another_try(error: Exception) -> bool:
         return error.code in _PASSING or int(error.response.status) >= 500
     if isinstance(error, ServerError):
         return int(error.status_code) >= 500
+    if isinstance(error, InvalidResponseError):
+        return _status(error) >= 500
     if isinstance(error, ReadTimeoutError | SSLError):
         return False
     return isinstance(error, HTTPError | OSError)
@@ -53,6 +55,8 @@ def translated(error: Exception, *, endpoint: str, bucket: str, key: str | None)
         return StoreUnavailableError(f"{place} answers {code}", bucket=bucket)
     if isinstance(error, ServerError):
         return StoreUnavailableError(f"{place} answers {error.status_code}", bucket=bucket)
+    if isinstance(error, InvalidResponseError) and _status(error) >= 500:
+        return StoreUnavailableError(f"{place} answers {_status(error)}", bucket=bucket)
     if isinstance(error, InvalidResponseError | ParseError):
         return StoreUnavailableError(
             f"{place} does not speak S3", hint="check the endpoint's host and port", bucket=bucket
@@ -62,3 +66,8 @@ def translated(error: Exception, *, endpoint: str, bucket: str, key: str | None)
         hint="check that the endpoint is right and can be reached from here",
         bucket=bucket,
     )
+
+
+def _status(error: InvalidResponseError) -> int:
+    """The HTTP status of an answer without S3's XML, as gateways send; the client hides it."""
+    return int(getattr(error, "_code", 0))
