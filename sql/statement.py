@@ -54,6 +54,15 @@ _COMPUTING = frozenset(
 )
 
 
+class ExplainLevel(StrEnum):
+    """How much an EXPLAIN shows."""
+
+    SIMPLE = "simple"
+    EXTENDED = "extended"
+    FORMATTED = "formatted"
+    COST = "cost"
+
+
 class Exactness(StrEnum):
     """How far a number may be from the truth."""
 
@@ -223,3 +232,5 @@ class PreparedStatement:
     target: WriteTarget | None = None
     command: Command | None = None
     show: Show | None = None
+    explains: StatementKind | None = None  #: what an EXPLAIN is about
+    explain_level: ExplainLevel | None = None
