@@ -18,7 +18,6 @@ from jobs.views import (
     JobEvent,
     JobFilter,
     JobView,
-    Page,
     PlanView,
     Progress,
     StatementRequest,
@@ -26,6 +25,7 @@ from jobs.views import (
 )
 from storage.base.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from storage.base.ids import JobId, ProjectId
+from storage.meta.paging import Page
 from storage.results.manifest import Manifest
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from jobs.lifecycle.job import EngineName, Job
 from jobs.lifecycle.states import JobState
@@ -13,8 +13,6 @@ from jobs.usage import Quote
 from sql.statement import CostEstimate, Finding, StatementKind
 from storage.base.ids import ProjectId, UserId
 from storage.results.manifest import Manifest
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,11 +124,3 @@ class JobFilter:
     labels: Mapping[str, str] = field(default_factory=dict)
     created_from: datetime | None = None  #: inclusive
     created_to: datetime | None = None  #: exclusive
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page(Generic[Item]):
-    """Some items of a list, newest first; ``next_cursor`` is None on the last page."""
-
-    items: tuple[Item, ...]
-    next_cursor: str | None

@@ -1,0 +1,126 @@
+"""What can happen to a job. ``machine.decide`` says what becomes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from storage.base.errors import Failure
+from storage.base.ids import RunId
+
+
+class Fault(StrEnum):
+    """Whose failure it is; only the platform's is tried again."""
+
+    USER = "user"
+    PLATFORM = "platform"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A replica takes a queued job for a new attempt, until its lease ends."""
+
+    at: datetime
+    owner: str
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineReady:
+    """The work starts. ``run_id`` is None for a statement that the catalog answers."""
+
+    at: datetime
+    run_id: RunId | None = None
+    engine_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultReady:
+    """All rows are there, or all files are written; nobody can see them yet."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """The result, or the new version of the table, is visible from here on."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The attempt ended without a result; ``not_before`` is for the next one, if there is one."""
+
+    at: datetime
+    failure: Failure
+    fault: Fault
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseExpired:
+    """The owner was silent for too long. The reaper has seen that its work has ended."""
+
+    at: datetime
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOver:
+    """The owner stops, as asked to, and gives the job back; no fault, so no attempt is lost."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequested:
+    """Somebody wants the job to end."""
+
+    at: datetime
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlinePassed:
+    """The job's time is over, wherever it is."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """The work of a job that is being cancelled is seen to have ended."""
+
+    at: datetime
+
+
+Event = (
+    Claimed
+    | EngineReady
+    | ResultReady
+    | Published
+    | Failed
+    | LeaseExpired
+    | HandedOver
+    | CancelRequested
+    | DeadlinePassed
+    | Stopped
+)
+
+#: How events are called in the history of a job; stable, since rows and clients hold them.
+KINDS: dict[type[Event], str] = {
+    Claimed: "claimed",
+    EngineReady: "started",
+    ResultReady: "result_ready",
+    Published: "published",
+    Failed: "failed",
+    LeaseExpired: "lease_expired",
+    HandedOver: "handed_over",
+    CancelRequested: "cancel_requested",
+    DeadlinePassed: "deadline_passed",
+    Stopped: "stopped",
+}
+SUBMITTED = "submitted"  #: the first event of an accepted job
+REFUSED = "refused"  #: the only event of a job that is kept just to be shown

@@ -1,0 +1,140 @@
+"""Queues in rows: created, changed by compare-and-set, deleted when nothing is in them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, insert, select, update
+
+from jobs.lifecycle.job import EngineName
+from jobs.lifecycle.states import TERMINAL
+from jobs.queues.definitions import (
+    DEFAULT_QUEUE,
+    QueueChangedError,
+    QueueDef,
+    QueueExistsError,
+    QueueInUseError,
+    QueueMissingError,
+    validated,
+)
+from jobs.store.rows import jobs, queues
+from storage.base.ids import ProjectId
+from storage.meta.database import Tx
+
+
+def create(tx: Tx, queue: QueueDef) -> QueueDef:
+    """Keep a new queue. Raises ``QueueInvalidError`` and ``QueueExistsError``."""
+    made = replace(validated(queue), version=1)
+    if _find(tx, queue.project_id, queue.name) is not None:
+        raise QueueExistsError(f"queue {queue.name} exists", queue=queue.name)
+    tx.execute(insert(queues), _values(made))
+    return made
+
+
+def change(tx: Tx, queue: QueueDef) -> QueueDef:
+    """Replace the definition at ``queue.version``; raises ``QueueChangedError`` if it is past."""
+    after = replace(validated(queue), version=queue.version + 1)
+    get(tx, queue.project_id, queue.name)
+    written = tx.execute(
+        update(queues)
+        .where(
+            queues.c.project_id == queue.project_id,
+            queues.c.name == queue.name,
+            queues.c.version == queue.version,
+        )
+        .values(_values(after))
+        .returning(queues.c.name)
+    ).first()
+    if written is None:
+        raise QueueChangedError(
+            f"queue {queue.name} was changed meanwhile", hint="read it again", queue=queue.name
+        )
+    return after
+
+
+def remove(tx: Tx, project_id: ProjectId, name: str) -> None:
+    """Raises ``QueueMissingError``; ``QueueInUseError`` for the default one and while in use."""
+    get(tx, project_id, name)
+    if name == DEFAULT_QUEUE:
+        raise QueueInUseError("the default queue cannot be deleted", queue=name)
+    busy = tx.execute(
+        select(jobs.c.id)
+        .where(
+            jobs.c.project_id == project_id,
+            jobs.c.queue == name,
+            jobs.c.state.not_in([state.value for state in TERMINAL]),
+        )
+        .limit(1)
+    ).first()
+    if busy is not None:
+        raise QueueInUseError(
+            f"queue {name} has statements that wait or run", hint="cancel them first", queue=name
+        )
+    tx.execute(delete(queues).where(queues.c.project_id == project_id, queues.c.name == name))
+
+
+def get(tx: Tx, project_id: ProjectId, name: str) -> QueueDef:
+    """One queue. Raises ``QueueMissingError`` with near names."""
+    found = _find(tx, project_id, name)
+    if found is None:
+        names = [queue.name for queue in every(tx, project_id)]
+        near = difflib.get_close_matches(name, names, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names)}"
+        raise QueueMissingError(f"there is no queue {name!r}", hint=hint, queue=name)
+    return found
+
+
+def every(tx: Tx, project_id: ProjectId) -> tuple[QueueDef, ...]:
+    """All queues of the project, by name."""
+    rows = tx.execute(
+        select(queues).where(queues.c.project_id == project_id).order_by(queues.c.name)
+    )
+    return tuple(_queue_of(row) for row in rows)
+
+
+def _find(tx: Tx, project_id: ProjectId, name: str) -> QueueDef | None:
+    row = tx.execute(_SELECT, {"project": project_id, "queue": name}).first()
+    return None if row is None else _queue_of(row)
+
+
+def _queue_of(row: Row[Any]) -> QueueDef:
+    return QueueDef(
+        project_id=row.project_id,
+        name=row.name,
+        default_engine=EngineName(row.default_engine),
+        max_running=row.max_running,
+        max_waiting=row.max_waiting,
+        max_cu=row.max_cu,
+        timeout=timedelta(milliseconds=row.timeout_ms),
+        guard_levels=row.guard_levels,
+        max_bytes=row.max_bytes,
+        max_cost=row.max_cost,
+        price_class=row.price_class,
+        version=row.version,
+    )
+
+
+def _values(queue: QueueDef) -> Mapping[str, Any]:
+    return {
+        "project_id": queue.project_id,
+        "name": queue.name,
+        "default_engine": queue.default_engine.value,
+        "max_running": queue.max_running,
+        "max_waiting": queue.max_waiting,
+        "max_cu": queue.max_cu,
+        "timeout_ms": queue.timeout // timedelta(milliseconds=1),
+        "guard_levels": dict(queue.guard_levels),
+        "max_bytes": queue.max_bytes,
+        "max_cost": queue.max_cost,
+        "price_class": queue.price_class,
+        "version": queue.version,
+    }
+
+
+_SELECT = select(queues).where(
+    queues.c.project_id == bindparam("project"), queues.c.name == bindparam("queue")
+)

@@ -1,0 +1,290 @@
+"""Jobs in rows. A step is written by compare-and-set, its event in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, insert, select, update
+
+from jobs.lifecycle.events import (
+    KINDS,
+    REFUSED,
+    SUBMITTED,
+    CancelRequested,
+    Claimed,
+    EngineReady,
+    Event,
+    Failed,
+)
+from jobs.lifecycle.job import CancelReason, Job, JobKind, StatementSpec
+from jobs.lifecycle.machine import decide
+from jobs.lifecycle.states import JobState
+from jobs.store.codec import from_json, pack, to_json, unpack
+from jobs.store.rows import job_events, job_labels, job_plans, jobs
+from jobs.usage import Quote
+from jobs.views import JobEvent
+from sql.statement import CostEstimate, Finding, PreparedStatement
+from storage.base.errors import ConflictError, Failure
+from storage.base.ids import JobId, ProjectId
+from storage.meta.database import Tx
+
+
+class JobChangedError(ConflictError):
+    """Somebody else was first to change the job."""
+
+    code = "statement_changed"
+    retryable = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What became of a job by one event, not yet written."""
+
+    job: Job
+    kind: str
+    at: datetime
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def event(self) -> JobEvent:
+        """As it stands in the history."""
+        return JobEvent(
+            version=self.job.version,
+            state=self.job.state,
+            kind=self.kind,
+            at=self.at,
+            detail=self.detail,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What is told of a plan without reading it."""
+
+    cost: CostEstimate | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+def first_step(job: Job) -> Step:
+    """The birth of ``job``: submitted, or refused if it is at its end already."""
+    kind = REFUSED if job.state.terminal else SUBMITTED
+    detail = {"code": job.failure.code} if job.failure else {}
+    return Step(job=job, kind=kind, at=job.created_at, detail=detail)
+
+
+def next_step(job: Job, event: Event) -> Step | None:
+    """``decide`` with its entry in the history; None where nothing changes."""
+    after = decide(job, event)
+    if after == job:
+        return None
+    return Step(job=after, kind=KINDS[type(event)], at=event.at, detail=_detail(after, event))
+
+
+def add(tx: Tx, steps: Sequence[Step], *, plan: PreparedStatement | None, summary: Summary) -> None:
+    """Insert a job with its first steps."""
+    job = steps[-1].job
+    tx.execute(_INSERT_JOB, _all_values(job, summary))
+    tx.execute(_INSERT_EVENT, [_event_values(step) for step in steps])
+    if plan is not None:
+        tx.execute(_INSERT_PLAN, {"job_id": job.id, "plan": pack(plan)})
+    if job.spec.labels:
+        tx.execute(
+            insert(job_labels),
+            [
+                {"job_id": job.id, "project_id": job.project_id, "name": name, "value": value}
+                for name, value in job.spec.labels.items()
+            ],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """What is known of the work at a step, beside the state; None leaves what is there."""
+
+    timings: Mapping[str, float] | None = None
+    usage: Mapping[str, int] | None = None
+    rows: int = 0
+    bytes: int = 0
+
+
+def write(tx: Tx, steps: Sequence[Step], *, seen: int, measures: Measures | None = None) -> None:
+    """Keep ``steps``, which follow each other from version ``seen`` on.
+
+    Raises ``JobChangedError`` if that is not the stored version; nothing is written then.
+    """
+    job = steps[-1].job
+    values = _changing_values(job) | {"job": job.id, "seen": seen}
+    if measures is None:
+        written = tx.execute(_UPDATE_JOB, values).first()
+    else:
+        values |= {
+            "timings": measures.timings,
+            "usage": measures.usage,
+            "progress_rows": measures.rows,
+            "progress_bytes": measures.bytes,
+        }
+        written = tx.execute(_UPDATE_MEASURED, values).first()
+    if written is None:
+        raise JobChangedError(f"statement {job.id} is past version {seen}", job_id=job.id)
+    tx.execute(_INSERT_EVENT, [_event_values(step) for step in steps])
+
+
+def apply(tx: Tx, job: Job, event: Event) -> Job:
+    """Decide, write and log one step in the caller's transaction.
+
+    Raises ``IllegalTransitionError``, or ``JobChangedError`` if ``job`` is not what is stored.
+    """
+    step = next_step(job, event)
+    if step is None:
+        return job
+    write(tx, (step,), seen=job.version)
+    return step.job
+
+
+def find(tx: Tx, job_id: JobId, project_id: ProjectId | None = None) -> Row[Any] | None:
+    """The row of a job; with ``project_id``, only if it is of that project."""
+    row = tx.execute(_SELECT_JOB, {"job": job_id}).first()
+    return row if row is None or project_id in (None, row.project_id) else None
+
+
+def load(tx: Tx, job_id: JobId) -> Job | None:
+    """The job as it is stored."""
+    row = find(tx, job_id)
+    return None if row is None else job_of(row)
+
+
+def load_plan(tx: Tx, job_id: JobId) -> PreparedStatement | None:
+    """What the job runs; None for a refused one."""
+    data = tx.execute(select(job_plans.c.plan).where(job_plans.c.job_id == job_id)).scalar()
+    return None if data is None else unpack(PreparedStatement, data)
+
+
+def history(tx: Tx, job_id: JobId, *, after: int = 0) -> tuple[JobEvent, ...]:
+    """The steps above version ``after``, in order."""
+    rows = tx.execute(_SELECT_EVENTS, {"job": job_id, "after": after})
+    return tuple(
+        JobEvent(
+            version=row.version,
+            state=JobState(row.state),
+            kind=row.kind,
+            at=row.at,
+            detail=row.detail,
+        )
+        for row in rows
+    )
+
+
+def job_of(row: Row[Any]) -> Job:
+    """The job of a whole row."""
+    return Job(
+        id=row.id,
+        kind=JobKind(row.kind),
+        project_id=row.project_id,
+        user_id=row.user_id,
+        queue=row.queue,
+        spec=from_json(StatementSpec, row.spec),
+        state=JobState(row.state),
+        version=row.version,
+        attempt=row.attempt,
+        max_attempts=row.max_attempts,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        deadline=row.deadline,
+        owner=row.owner,
+        lease_until=row.lease_until,
+        not_before=row.not_before,
+        run_id=row.run_id,
+        engine_version=row.engine_version,
+        cancel_reason=None if row.cancel_reason is None else CancelReason(row.cancel_reason),
+        quote=None if row.quote is None else from_json(Quote, row.quote),
+        failure=None if row.failure is None else from_json(Failure, row.failure),
+    )
+
+
+def summary_of(row: Row[Any]) -> Summary:
+    """Cost and findings of a whole row."""
+    return from_json(Summary, row.summary)
+
+
+_FIXED = ("id", "project_id", "user_id", "queue", "created_at", "deadline")
+_CHANGING = (
+    "state", "version", "attempt", "max_attempts", "started_at", "ended_at", "owner",
+    "lease_until", "not_before", "run_id", "engine_version", "cancel_reason", "failure",
+)  # fmt: skip
+_MEASURED = ("timings", "usage", "progress_rows", "progress_bytes")
+
+
+def _changing_values(job: Job) -> dict[str, Any]:
+    values = {name: getattr(job, name) for name in _CHANGING}
+    values["state"] = job.state.value
+    values["cancel_reason"] = None if job.cancel_reason is None else job.cancel_reason.value
+    values["failure"] = None if job.failure is None else to_json(job.failure)
+    return values
+
+
+def _all_values(job: Job, summary: Summary) -> dict[str, Any]:
+    values = {name: getattr(job, name) for name in _FIXED}
+    return (
+        values
+        | _changing_values(job)
+        | {
+            "kind": job.kind.value,
+            "engine": None if job.spec.engine is None else job.spec.engine.value,
+            "spec": to_json(job.spec),
+            "summary": to_json(summary),
+            "quote": None if job.quote is None else to_json(job.quote),
+            "progress_rows": 0,
+            "progress_bytes": 0,
+        }
+    )
+
+
+def _event_values(step: Step) -> dict[str, Any]:
+    return {
+        "job_id": step.job.id,
+        "version": step.job.version,
+        "state": step.job.state.value,
+        "kind": step.kind,
+        "at": step.at,
+        "detail": dict(step.detail),
+    }
+
+
+def _detail(after: Job, event: Event) -> dict[str, Any]:
+    if isinstance(event, Claimed):
+        return {"attempt": after.attempt, "owner": event.owner}
+    if isinstance(event, EngineReady):
+        return {} if event.run_id is None else {"run_id": event.run_id}
+    if isinstance(event, Failed):
+        failure = event.failure
+        return {"code": failure.code, "message": failure.message, "fault": event.fault.value}
+    if isinstance(event, CancelRequested):
+        return {} if event.by is None else {"by": event.by}
+    return {}
+
+
+def _where_seen(names: Sequence[str]) -> Any:
+    return (
+        update(jobs)
+        .where(jobs.c.id == bindparam("job"), jobs.c.version == bindparam("seen"))
+        .values({name: bindparam(name) for name in names})
+        .returning(jobs.c.id)
+    )
+
+
+# Built once: making a statement costs more than running it.
+_INSERT_JOB = insert(jobs)
+_INSERT_EVENT = insert(job_events)
+_INSERT_PLAN = insert(job_plans)
+_UPDATE_JOB = _where_seen(_CHANGING)
+_UPDATE_MEASURED = _where_seen((*_CHANGING, *_MEASURED))
+_SELECT_JOB = select(jobs).where(jobs.c.id == bindparam("job"))
+_SELECT_EVENTS = (
+    select(job_events)
+    .where(job_events.c.job_id == bindparam("job"), job_events.c.version > bindparam("after"))
+    .order_by(job_events.c.version)
+)

@@ -1,0 +1,109 @@
+"""The tables of jobs. How they become values is in the modules beside."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+)
+
+from storage.meta.schema import METADATA
+from storage.meta.types import Json, UtcDateTime
+
+jobs = Table(
+    "jobs",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("project_id", String(64), nullable=False),
+    Column("user_id", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("queue", String(64), nullable=False),
+    Column("engine", String(16)),  # None: the catalog answers
+    Column("spec", Json, nullable=False),
+    Column("summary", Json, nullable=False),  # cost and findings: what is told of the plan
+    Column("quote", Json),
+    Column("state", String(16), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("deadline", UtcDateTime),
+    Column("owner", String(64)),
+    Column("lease_until", UtcDateTime),
+    Column("not_before", UtcDateTime),
+    Column("run_id", String(64)),
+    Column("engine_version", String(64)),
+    Column("cancel_reason", String(16)),
+    Column("failure", Json),
+    Column("timings", Json),
+    Column("usage", Json),  # by meter, over all attempts
+    Column("progress_rows", BigInteger, nullable=False, default=0),
+    Column("progress_bytes", BigInteger, nullable=False, default=0),
+    Index("ix_jobs_project", "project_id", "id"),
+    Index("ix_jobs_place", "project_id", "queue", "state", "id"),
+    Index("ix_jobs_state", "state", "deadline"),
+)
+
+#: The plan is beside the job, so that a step of the job does not write it again.
+job_plans = Table(
+    "job_plans",
+    METADATA,
+    Column("job_id", String(64), primary_key=True),
+    Column("plan", LargeBinary, nullable=False),
+)
+
+job_events = Table(
+    "job_events",
+    METADATA,
+    Column("job_id", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("state", String(16), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("detail", Json, nullable=False),
+)
+
+job_labels = Table(
+    "job_labels",
+    METADATA,
+    Column("job_id", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("project_id", String(64), nullable=False),
+    Column("value", String(256), nullable=False),
+    Index("ix_job_labels_value", "project_id", "name", "value", "job_id"),
+)
+
+#: The unique key is what makes two replicas agree on one job.
+idempotency_keys = Table(
+    "idempotency_keys",
+    METADATA,
+    Column("project_id", String(64), primary_key=True),
+    Column("key", String(256), primary_key=True),
+    Column("body_hash", String(128), nullable=False),
+    Column("job_id", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+)
+
+queues = Table(
+    "queues",
+    METADATA,
+    Column("project_id", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("default_engine", String(16), nullable=False),
+    Column("max_running", Integer, nullable=False),
+    Column("max_waiting", Integer, nullable=False),
+    Column("max_cu", Integer),
+    Column("timeout_ms", BigInteger, nullable=False),
+    Column("guard_levels", Json, nullable=False),
+    Column("max_bytes", BigInteger),
+    Column("max_cost", BigInteger),
+    Column("price_class", String(32), nullable=False),
+    Column("version", Integer, nullable=False),
+)
