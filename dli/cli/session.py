@@ -1,0 +1,70 @@
+"""What all commands share: where the service is, and the two streams that people read."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dli.client import Client
+from dli.remote.access import Access, resolve
+
+#: Wide enough that nothing which goes to a file or a pipe is ever cut or wrapped.
+_NO_TERMINAL_WIDTH = 1_000_000
+
+
+class UsageError(Exception):
+    """The command line asks for something that cannot be; exit code 2."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """The choices made before the command's own, and where to print."""
+
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)
+    project: str | None = None
+    quiet: bool = False
+    out: Console
+    err: Console
+
+    def access(self) -> Access:
+        """Address and token by the order of ``dli.remote.access``."""
+        return resolve(os.environ, url=self.url, token=self.token, project=self.project)
+
+    def client(self, *, patient: bool = True) -> Client:
+        """A client for the service; nothing is sent yet."""
+        access = self.access()
+        return Client(access.url, access.token, project=access.project, patient=patient)
+
+    def say(self, text: str) -> None:
+        """A word for people, on the error stream, so that data stays alone on the other."""
+        if not self.quiet:
+            self.err.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def consoles() -> tuple[Console, Console]:
+    """Standard output and error; colour and width only where a terminal is."""
+
+    def console(*, error: bool) -> Console:
+        stream = sys.stderr if error else sys.stdout
+        width = None if stream.isatty() else _NO_TERMINAL_WIDTH
+        return Console(stderr=error, width=width, highlight=False)
+
+    return console(error=False), console(error=True)
+
+
+def session_of(context: typer.Context) -> Session:
+    """The session that the root command made."""
+    session = context.obj
+    assert isinstance(session, Session)
+    return session
+
+
+JsonFlag = Annotated[
+    bool, typer.Option("--json", help="Print the API's own JSON instead of a table.")
+]

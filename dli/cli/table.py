@@ -1,0 +1,149 @@
+"""``dli table``: files as tables."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import typer
+
+from dli.cli.output import print_facts, print_items, print_json, size, told
+from dli.cli.parameters import parse_labels
+from dli.cli.session import JsonFlag, UsageError, session_of
+
+app = typer.Typer(no_args_is_help=True, help="Register, list, show, refresh and drop tables.")
+Name = Annotated[str, typer.Argument(help="DATABASE.TABLE; a bare name is in `default`.")]
+
+
+@app.command("register")
+def register(
+    context: typer.Context,
+    name: Name,
+    location: Annotated[
+        str, typer.Argument(help="A folder, a glob or a file; a path here or s3://BUCKET/…")
+    ],
+    format_: Annotated[
+        str | None, typer.Option("--format", help="parquet, csv or json (one object a line).")
+    ] = None,
+    header: Annotated[
+        bool | None, typer.Option("--header/--no-header", help="CSV: the first line has names.")
+    ] = None,
+    delimiter: Annotated[str | None, typer.Option(help="CSV: what stands between values.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="A reader's option, KEY=VALUE; repeatable.")
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(help='Names and types, "id bigint, day date"; else taken from the files.'),
+    ] = None,
+    partitioned_by: Annotated[
+        str | None, typer.Option(help="Columns in the folders' names (day=…), by commas.")
+    ] = None,
+    comment: Annotated[str | None, typer.Option(help="What is in it.")] = None,
+) -> None:
+    """Make files that lie somewhere a table. They are listed and their footers read, once.
+
+    Examples: `dli table register sales.orders '/data/orders/*.parquet'` or
+    `dli table register sales.log s3://bucket/log/ --format csv --header --partitioned-by day`
+    """
+    options = parse_labels(option or (), "--option") or {}
+    if header is not None:
+        options["header"] = "true" if header else "false"
+    if delimiter is not None:
+        options["sep"] = delimiter
+    session = session_of(context)
+    with session.client() as client:
+        table = client.register_table(
+            name,
+            location,
+            format=format_,
+            options=options or None,
+            columns=parse_columns(columns) if columns else None,
+            partitioned_by=_names(partitioned_by),
+            comment=comment,
+        )
+    counts = _counts(table)
+    session.say(f"table {name.lower()} registered" + (f": {counts}" if counts else ""))
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    database: Annotated[str, typer.Argument(help="The database.")] = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """List the tables of a database."""
+    session = session_of(context)
+    with session.client() as client:
+        items = client.tables(database)
+    if as_json:
+        print_json(session.out, items)
+        return
+    columns = {"name": "table", "kind": "kind", "format": "format", "location": "location"}
+    print_items(session.out, items, columns | {"comment": "comment"})
+
+
+@app.command("show")
+def show(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
+    """Show a table: columns, where its files lie, how many and how large they are."""
+    session = session_of(context)
+    with session.client() as client:
+        table = client.table(name)
+    if as_json:
+        print_json(session.out, table)
+        return
+    facts = ("kind", "format", "location", "partitioned_by", "options", "comment", "view_sql")
+    print_facts(
+        session.out,
+        {"table": f"{table.get('database')}.{table.get('name')}"}
+        | {fact.replace("_", " "): table.get(fact) or None for fact in facts}
+        | {"files": _counts(table) or None},
+    )
+    session.out.print()
+    columns = {"name": "column", "type": "type", "nullable": "nullable", "comment": "comment"}
+    print_items(session.out, table.get("columns") or [], columns)
+
+
+@app.command("refresh")
+def refresh(context: typer.Context, name: Name) -> None:
+    """Look at an external table's files again, now, instead of at its next use."""
+    session = session_of(context)
+    with session.client() as client:
+        table = client.refresh_table(name)
+    session.say(f"table {name.lower()}: {_counts(table) or 'refreshed'}")
+
+
+@app.command("drop")
+def drop(context: typer.Context, name: Name) -> None:
+    """Forget a table. The files of an external table stay where they are."""
+    session = session_of(context)
+    with session.client() as client:
+        client.drop_table(name)
+    session.say(f"table {name.lower()} dropped")
+
+
+def parse_columns(text: str) -> list[dict[str, str]]:
+    """Columns of ``id bigint, price decimal(10,2)``; commas inside brackets are the types'."""
+    columns = []
+    for part in re.split(r",(?![^(<]*[)>])", text):
+        name, _, kind = part.strip().partition(" ")
+        if not name or not kind.strip():
+            raise UsageError(f"--columns: {part.strip()!r} is not NAME TYPE")
+        columns.append({"name": name.strip("`"), "type": kind.strip()})
+    return columns
+
+
+def _names(text: str | None) -> list[str] | None:
+    return [name.strip() for name in text.split(",") if name.strip()] if text else None
+
+
+def _counts(table: dict[str, Any]) -> str:
+    """``3 files, 58.4 MB, 600,572 rows``, as far as the service tells."""
+    statistics = table.get("statistics") or {}
+    rows = statistics.get("rows")
+    parts = [
+        f"{int(statistics['files']):,} files" if statistics.get("files") is not None else "",
+        size(statistics["bytes"]) if statistics.get("bytes") is not None else "",
+        f"{int(rows):,} rows" if rows is not None else "",
+    ]
+    return told([part for part in parts if part])

@@ -1,0 +1,42 @@
+"""``dli usage``: what was used and what it costs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dli.cli.output import print_items, print_json, told
+from dli.cli.session import JsonFlag, session_of
+
+
+def usage(
+    context: typer.Context,
+    by: Annotated[
+        str, typer.Option(help="Group by day, hour, queue, user, engine or label, by commas.")
+    ] = "day",
+    since: Annotated[str | None, typer.Option("--from", help="From this day or time on.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Up to, without it.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show usage and money of the project, this month if nothing is said.
+
+    Example: `dli usage --by queue,day --from 2026-11-01`
+    """
+    session = session_of(context)
+    with session.client() as client:
+        body = client.usage(**{"from": since, "to": until, "group_by": by})
+    if as_json:
+        print_json(session.out, body)
+        return
+    groups = [name.strip() for name in by.split(",") if name.strip()]
+    columns = {name: name for name in groups} | {
+        "statements": "statements",
+        "bytes_processed": "bytes processed",
+        "cu_milliseconds": "CU ms",
+        "amount": "amount",
+    }
+    print_items(session.out, body.get("items") or [], columns)
+    if total := body.get("total"):
+        session.out.print()
+        session.out.print(f"total  {told(total)}", highlight=False)

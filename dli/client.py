@@ -1,0 +1,324 @@
+"""The service for Python programs and notebooks: a thin, typed, blocking client of its REST API.
+
+    from dli.client import connect
+
+    with connect() as dli:
+        dli.create_database("sales")
+        dli.register_table("sales.orders", "/data/orders/")
+        table = dli.query("SELECT status, count(*) AS n FROM sales.orders GROUP BY status")
+
+Statements are values with types (``Statement``); the other nouns are the JSON that the API gives.
+Every submit carries an idempotency key, so that an answer lost on the way starts nothing twice.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Self, cast
+
+import pyarrow as pa
+
+from dli.remote.access import resolve
+from dli.remote.arrow import read_table
+from dli.remote.problems import Problem, StatementFailedError
+from dli.remote.statement import Statement
+from dli.remote.transport import Answer, Transport
+
+Json = dict[str, Any]
+#: A JSON scalar, or ``{"type": "date", "value": "2026-01-01"}``; a list for ``?`` markers.
+Parameters = Mapping[str, object] | Sequence[object]
+
+_API = "/api/v1"
+#: What ``download`` gives, by name.
+MEDIA = {
+    "arrow": "application/vnd.apache.arrow.stream",
+    "parquet": "application/vnd.apache.parquet",
+    "csv": "text/csv",
+    "json": "application/json",
+}
+
+
+def connect(
+    url: str | None = None, token: str | None = None, *, project: str | None = None
+) -> Client:
+    """A client for the service that arguments, environment, config file or home name."""
+    access = resolve(os.environ, url=url, token=token, project=project)
+    return Client(access.url, access.token, project=access.project)
+
+
+class Client:
+    """Every call raises ``ApiError`` for a refusal and ``UnreachableError`` for silence."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        project: str | None = None,
+        timeout: float = 30.0,
+        patient: bool = True,
+    ) -> None:
+        self._transport = Transport(url, token, project=project, timeout=timeout, patient=patient)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The address, without a slash at the end."""
+        return self._transport.url
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._transport.close()
+
+    # statements
+
+    def submit(
+        self,
+        sql: str,
+        *,
+        wait: str = "10s",
+        mode: str | None = None,
+        idempotency_key: str | None = None,
+        **options: object,
+    ) -> Statement:
+        """Hand a statement in and wait at most ``wait`` for its end, which may come later.
+
+        ``options`` are fields of the request (``database``, ``queue``, ``engine``, ``parameters``,
+        ``max_cost``, ``max_bytes``, ``timeout``, ``result``, ``labels``); None means not given.
+        """
+        body = {name: value for name, value in options.items() if value is not None}
+        body |= {"sql": sql, "wait": wait}
+        if mode is not None:
+            body["mode"] = mode
+        key = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        answer = self._ask("POST", "/statements", body=body, headers=key, timeout=90.0)
+        return _statement(answer)
+
+    def run(
+        self,
+        sql: str,
+        *,
+        on_change: Callable[[Statement], None] | None = None,
+        **options: object,
+    ) -> Statement:
+        """Submit and wait for the end, however long it takes.
+
+        Raises ``StatementFailedError`` unless it finished. An interrupt of the keyboard cancels
+        the statement before it is raised again.
+        """
+        asked = cast(dict[str, Any], options)
+        return finished(self.wait(self.submit(sql, **asked), on_change=on_change))
+
+    def query(self, sql: str, **options: object) -> pa.Table:
+        """The whole result as an Arrow table, for results that fit into memory."""
+        statement = self.run(sql, **cast(dict[str, Any], options))
+        with self.download(statement.id, "arrow") as pieces:
+            return read_table(pieces)
+
+    def estimate(self, sql: str, **options: object) -> Statement:
+        """Price, bytes and rows of a statement that is not run and leaves nothing behind."""
+        return self.submit(sql, mode="estimate", **cast(dict[str, Any], options))
+
+    def explain(self, sql: str, **options: object) -> Json:
+        """The plan, as the service explains it; nothing is run."""
+        asked = cast(dict[str, Any], options)
+        return dict(self.submit(sql, mode="explain", **asked).raw)
+
+    def statement(
+        self, statement_id: str, *, wait: str | None = None, seen: str | None = None
+    ) -> Statement:
+        """One statement; with ``wait`` as soon as it differs from ``seen`` (its ``etag``)."""
+        answer = self._ask(
+            "GET",
+            f"/statements/{statement_id}",
+            query={"wait": wait},
+            headers={"If-None-Match": seen} if seen else None,
+            timeout=90.0,
+        )
+        if answer.status == 304:
+            return self.statement(statement_id)
+        return _statement(answer)
+
+    def wait(
+        self,
+        statement: Statement,
+        *,
+        on_change: Callable[[Statement], None] | None = None,
+        poll: str = "30s",
+    ) -> Statement:
+        """The statement when it has ended. A keyboard interrupt cancels it and goes on up."""
+        try:
+            while not statement.terminal:
+                if on_change:
+                    on_change(statement)
+                statement = self.statement(statement.id, wait=poll, seen=statement.etag)
+        except KeyboardInterrupt:
+            self.cancel(statement.id)
+            raise
+        return statement
+
+    def statements(self, **filters: object) -> Iterator[Json]:
+        """Newest first; ``state``, ``queue``, ``label``, ``since``, ``until``, ``limit`` a page."""
+        return self._pages("/statements", filters)
+
+    def cancel(self, statement_id: str) -> Statement:
+        """Ask it to stop; it is ``cancelled`` only when it has. Twice is as good as once."""
+        return _statement(self._ask("POST", f"/statements/{statement_id}/cancel"))
+
+    def download(
+        self, statement_id: str, form: str, *, chunk: int | None = None
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """The result as bytes of ``MEDIA[form]``, streamed."""
+        path = f"{_API}/statements/{statement_id}/result"
+        return self._transport.stream(path, accept=MEDIA[form], query={"chunk": chunk})
+
+    def delete_result(self, statement_id: str) -> None:
+        """Drop the stored rows before they expire; the statement and its bill stay."""
+        self._ask("DELETE", f"/statements/{statement_id}/result")
+
+    def bill(self, statement_id: str) -> Json:
+        """What a statement costs, with its lines and the prices that made them."""
+        return self._json("GET", f"/statements/{statement_id}/bill")
+
+    def usage(self, **query: object) -> Json:
+        """Usage and money by ``group_by`` between ``from`` and ``to``."""
+        return self._json("GET", "/usage", query=query)
+
+    # catalog
+
+    def databases(self) -> list[Json]:
+        return list(self._pages("/databases", {}))
+
+    def create_database(self, name: str, **fields: object) -> Json:
+        return self._json("POST", "/databases", body={"name": name, **_set(fields)})
+
+    def drop_database(self, name: str, *, cascade: bool = False) -> None:
+        self._ask("DELETE", f"/databases/{name}", query={"cascade": cascade})
+
+    def tables(self, database: str) -> list[Json]:
+        return list(self._pages(f"/databases/{database}/tables", {}))
+
+    def register_table(self, name: str, location: str, **fields: object) -> Json:
+        """Make files that lie somewhere a table ``database.table``; they stay where they are.
+
+        ``fields``: ``format``, ``options``, ``partitioned_by``, ``columns``, ``comment``.
+        """
+        database, table = split_name(name)
+        body = {"name": table, "location": location, **_set(fields)}
+        return self._json("POST", f"/databases/{database}/tables", body=body)
+
+    def table(self, name: str) -> Json:
+        """Schema, files, snapshots and statistics of ``database.table``."""
+        return self._json("GET", _table_path(name))
+
+    def refresh_table(self, name: str) -> Json:
+        """Look at the files of an external table again, now."""
+        return self._json("POST", f"{_table_path(name)}/refresh")
+
+    def drop_table(self, name: str) -> None:
+        """Forget a table; the files of an external one stay."""
+        self._ask("DELETE", _table_path(name))
+
+    # administration
+
+    def queues(self) -> list[Json]:
+        return list(self._pages("/queues", {}))
+
+    def create_queue(self, name: str, **fields: object) -> Json:
+        return self._json("POST", "/queues", body={"name": name, **_set(fields)})
+
+    def update_queue(self, name: str, **fields: object) -> Json:
+        return self._json("PATCH", f"/queues/{name}", body=_set(fields))
+
+    def delete_queue(self, name: str) -> None:
+        self._ask("DELETE", f"/queues/{name}")
+
+    def tokens(self) -> list[Json]:
+        return list(self._pages("/tokens", {}))
+
+    def create_token(self, **fields: object) -> Json:
+        """A new token; its text is in this answer and nowhere else, ever again."""
+        return self._json("POST", "/tokens", body=_set(fields))
+
+    def revoke_token(self, token_id: str) -> None:
+        self._ask("DELETE", f"/tokens/{token_id}")
+
+    def projects(self) -> list[Json]:
+        return list(self._pages("/projects", {}))
+
+    def create_project(self, name: str, **fields: object) -> Json:
+        return self._json("POST", "/projects", body={"name": name, **_set(fields)})
+
+    def budget(self) -> Json:
+        """Cap of the month, what is spent and what is set aside for running statements."""
+        return self._json("GET", "/budget")
+
+    def set_budget(self, amount: str | None) -> Json:
+        """Set the cap of each month; None lifts it."""
+        return self._json("PUT", "/budget", body={"amount": amount})
+
+    def prices(self) -> Json:
+        return self._json("GET", "/prices")
+
+    def health(self) -> Json:
+        """Whether the service is ready, part by part; needs no token."""
+        return cast(Json, self._transport.ask("GET", "/readyz").body)
+
+    def _ask(self, method: str, path: str, **how: Any) -> Answer:
+        return self._transport.ask(method, f"{_API}{path}", **how)
+
+    def _json(self, method: str, path: str, **how: Any) -> Json:
+        return cast(Json, self._ask(method, path, **how).body or {})
+
+    def _pages(self, path: str, query: Mapping[str, object]) -> Iterator[Json]:
+        """All items of a list, page after page by its cursor."""
+        cursor: str | None = None
+        while True:
+            page = self._json("GET", path, query={**query, "cursor": cursor})
+            yield from page["items"]
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return
+
+
+def finished(statement: Statement) -> Statement:
+    """The statement if it finished; raises ``StatementFailedError`` if it ended otherwise."""
+    if statement.state == "finished":
+        return statement
+    problem = statement.error or Problem(
+        code=f"statement_{statement.state}", message=f"the statement is {statement.state}"
+    )
+    raise StatementFailedError(problem, statement_id=statement.id, state=statement.state)
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Database and table of ``sales.orders``; a bare name is in ``default``."""
+    database, dot, table = name.rpartition(".")
+    return (database, table) if dot else ("default", name)
+
+
+def _table_path(name: str) -> str:
+    database, table = split_name(name)
+    return f"/databases/{database}/tables/{table}"
+
+
+def _set(fields: Mapping[str, object]) -> Json:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _statement(answer: Answer) -> Statement:
+    return Statement.read(answer.body, etag=answer.headers.get("ETag"))

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+
+from dli.client import Client
+from dli.remote.problems import ApiError, StatementFailedError, UnreachableError
+from tests.support.envelopes import STATEMENT_ID, envelope
+from tests.support.fake_service import Reply, fake_service
+
+BUSY = Reply(status=503, body={"code": "busy", "detail": "later", "retryable": True})
+
+
+def test_submit_is_repeated_under_one_key() -> None:
+    with fake_service() as service, Client(service.url, "t") as client:
+        service.on("POST /api/v1/statements", BUSY, Reply(body=envelope()))
+        assert client.submit("SELECT 1").state == "finished"
+        first, second = service.asked
+    assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
+
+
+def test_two_submits_have_two_keys() -> None:
+    with fake_service() as service, Client(service.url, "t") as client:
+        service.on("POST /api/v1/statements", Reply(body=envelope()))
+        client.submit("SELECT 1")
+        client.submit("SELECT 1")
+        keys = {asked.headers["Idempotency-Key"] for asked in service.asked}
+    assert len(keys) == 2
+
+
+def test_post_without_key_is_asked_once() -> None:
+    with fake_service() as service, Client(service.url, "t") as client:
+        service.on("POST /api/v1/databases", BUSY)
+        with pytest.raises(ApiError, match="later"):
+            client.create_database("sales")
+        assert len(service.asked) == 1
+
+
+def test_refusal_is_not_repeated() -> None:
+    with fake_service() as service, Client(service.url, "t") as client:
+        service.on("GET /api/v1/queues", Reply(status=429, body={"code": "full", "detail": "no"}))
+        with pytest.raises(ApiError) as caught:
+            client.queues()
+        assert (caught.value.code, caught.value.status, len(service.asked)) == ("full", 429, 1)
+
+
+def test_nobody_there_is_unreachable() -> None:
+    client = Client("http://127.0.0.1:9", patient=False)
+    with client, pytest.raises(UnreachableError, match=":9"):
+        client.health()
+
+
+def test_answer_of_something_else_is_told_apart() -> None:
+    with fake_service() as service, Client(service.url) as client:
+        service.on("GET /readyz", Reply(status=502, body=b"<html>Bad gateway</html>"))
+        with pytest.raises(ApiError) as caught:
+            client.health()
+    assert caught.value.code == "unexpected_answer"
+
+
+def test_list_is_read_to_its_last_page() -> None:
+    with fake_service() as service, Client(service.url, "t") as client:
+        service.on(
+            "GET /api/v1/statements",
+            Reply(body={"items": [{"id": 1}, {"id": 2}], "next_cursor": "abc"}),
+            Reply(body={"items": [{"id": 3}], "next_cursor": None}),
+        )
+        assert [item["id"] for item in client.statements(state="failed")] == [1, 2, 3]
+        assert service.asked[1].path.endswith("state=failed&cursor=abc")
+
+
+def test_failed_statement_raises_its_problem() -> None:
+    error = {"code": "division_by_zero", "message": "division by zero", "hint": "try_divide"}
+    with fake_service() as service, Client(service.url, "t") as client:
+        service.on("POST /api/v1/statements", Reply(body=envelope("failed", error=error)))
+        with pytest.raises(StatementFailedError, match="try_divide") as caught:
+            client.run("SELECT 1 / 0")
+    assert caught.value.code == "division_by_zero"
+    assert caught.value.statement_id == STATEMENT_ID
+
+
+def test_interrupt_cancels_the_statement() -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with fake_service() as service, Client(service.url, "t") as client:
+        service.on("POST /api/v1/statements", Reply(status=202, body=envelope("running")))
+        cancel = f"POST /api/v1/statements/{STATEMENT_ID}/cancel"
+        service.on(cancel, Reply(body=envelope("cancelling")))
+        with pytest.raises(KeyboardInterrupt):
+            client.run("SELECT 1", on_change=interrupt)
+        assert service.asked[-1].path.endswith("/cancel")
+
+
+def test_values_come_typed() -> None:
+    with fake_service() as service, Client(service.url, "t") as client:
+        service.on("POST /api/v1/statements", Reply(body=envelope(), headers={"ETag": '"7"'}))
+        statement = client.run("SELECT 1")
+    assert statement.result is not None
+    assert statement.result.complete_inline
+    assert str(statement.bill) == str(statement.price) == "USD 0.000265"
+    assert (statement.engine, statement.seconds, statement.etag) == ("sail 0.7.2", 0.042, '"7"')
