@@ -33,7 +33,7 @@ class FolderStore:
     """
 
     def __init__(self, root: Path) -> None:
-        with _translated(root):
+        with disk_errors(root):
             root.mkdir(parents=True, exist_ok=True)
             self.root = root.resolve(strict=True)
 
@@ -47,13 +47,13 @@ class FolderStore:
 
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
         path = self._path(key)
-        with _translated(path, key), path.open("rb") as file:
+        with disk_errors(path, key), path.open("rb") as file:
             file.seek(start)
             return file.read(-1 if length is None else length)
 
     def stat(self, key: str) -> ObjectInfo:
         path = self._path(key)
-        with _translated(path, key):
+        with disk_errors(path, key):
             info = path.stat()
             if not path.is_file():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -66,7 +66,7 @@ class FolderStore:
 
     def delete(self, key: str) -> None:
         path = self._path(key)
-        with _translated(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with disk_errors(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             path.unlink()
         for folder in path.parents:
             if folder == self.root:
@@ -87,7 +87,7 @@ class FolderStore:
         """A file that takes the place of ``key`` when the block ends well."""
         path = self._path(key)
         unfinished = path.with_name(UNFINISHED + secrets.token_hex(8))
-        with _translated(path):
+        with disk_errors(path):
             try:
                 with self._create(unfinished) as file:
                     yield file
@@ -136,7 +136,7 @@ def _walk(folder: Path, path: str, prefix: str) -> Iterator[ObjectInfo]:
     A folder sorts as its name and a slash: ``a.b`` comes before ``a/b``, as it does in S3.
     """
     try:
-        with _translated(folder):
+        with disk_errors(folder):
             entries = sorted(
                 (entry.name + "/" if entry.is_dir() else entry.name, entry)
                 for entry in os.scandir(folder)
@@ -168,7 +168,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _translated(path: Path, key: str | None = None) -> Iterator[None]:
+def disk_errors(path: Path, key: str | None = None) -> Iterator[None]:
     """Turn what the operating system says into the errors of the contract."""
     try:
         yield

@@ -15,7 +15,7 @@ def check_key(key: str) -> str:
     Refused are absolute keys, empty parts, ``.`` and ``..``, control characters, characters that no
     XML can carry (S3 lists in XML), and what is too long for a file system or for S3.
     """
-    _check_characters(key)
+    check_characters(key)
     if len(key.encode()) > MAX_KEY_BYTES:
         raise ValueError(f"a key of {len(key.encode())} bytes is too long")
     for part in key.split("/"):
@@ -28,14 +28,15 @@ def check_key(key: str) -> str:
 
 def check_prefix(prefix: str) -> str:
     """As ``check_key`` for the start of keys; it may be empty and may end anywhere in a key."""
-    _check_characters(prefix)
+    check_characters(prefix)
     *parents, _ = prefix.split("/")
     if any(part in {"", ".", ".."} for part in parents):
         raise ValueError(f"no key starts with {prefix!r}")
     return prefix
 
 
-def _check_characters(key: str) -> None:
+def check_characters(key: str) -> None:
+    """Raise ``ValueError`` for control characters and what UTF-8 or XML cannot carry."""
     for character in key:
         code = ord(character)
         if code < 0x20 or code == 0x7F or 0xD800 <= code <= 0xDFFF or code & 0xFFFE == 0xFFFE:
