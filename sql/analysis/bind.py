@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from sqlglot import exp
 
-from sql.analysis.view import Relation
+from sql.analysis.columns import qualify_and_type
+from sql.analysis.expand import Views
+from sql.analysis.functions import check_functions
+from sql.analysis.inline import Budget, inline, size_of
+from sql.analysis.names import check_found, not_found, qualified, relation_of, resolve, where
+from sql.analysis.projections import LABEL, is_generator, leftmost_select, name_projections
+from sql.analysis.schema import schema_of
+from sql.analysis.types import check_conditions
+from sql.analysis.view import CatalogView, Relation
+from sql.errors import StatementTooDeepError
 from sql.statement import StatementKind, TableName
+from sql.syntax.kinds import refuse
+from sql.syntax.parse import Parsed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +37,10 @@ class BoundStatement:
 
     Two trees hold the same query, for two uses:
 
-    - ``query`` is what the author wrote (parameters bound, nothing qualified, stars and CTEs in
-      place). Each ``exp.Table`` that names a relation, table or view, has its ``TableName`` in
-      ``meta["relation"]``; tables without that entry are references to CTEs. Guard rules about
-      the text look here. In an INSERT or CTAS it is the source of the rows.
+    - ``query`` is what the author wrote (parameters bound, result columns named, stars
+      and CTEs in place). Each ``exp.Table`` that names a relation, table or view, has its
+      ``TableName`` in ``meta["relation"]``; tables without that entry are references to CTEs.
+      Guard rules about the text look here. In an INSERT or CTAS it is the source of the rows.
     - ``scan_tree`` is for scans: every view and every CTE reference replaced by a copy of its body
       as a derived table (so a CTE used twice is there twice, an unused one not at all), then
       qualified (each ``exp.Column`` has ``table`` = the alias of its source, stars are expanded,
@@ -45,6 +57,8 @@ class BoundStatement:
     ``relations`` are the base tables of the query, also those under views and in CTEs that nobody
     uses (the engine must find these too); ``reads`` are the tables and views that the text itself
     names in its query, for the check of rights. ``target`` is the table that an INSERT writes to.
+    ``views`` are the queries of all views under the statement, as written, tables marked, each
+    after those that it names.
     """
 
     kind: StatementKind
@@ -53,5 +67,168 @@ class BoundStatement:
     scan_tree: exp.Query | None
     relations: Mapping[TableName, Relation]
     reads: tuple[TableName, ...]
-    output: tuple[OutputColumn, ...]
+    output: tuple[OutputColumn, ...]  #: of the query; () where only the engine knows how many
     target: Relation | None = None
+    views: Mapping[TableName, exp.Query] = field(default_factory=dict)
+
+
+def bind(parsed: Parsed, *, view: CatalogView, database: str) -> BoundStatement:
+    """Give every name of ``parsed``, whose tree is changed, its meaning in ``view``.
+
+    Parameters must be bound already. Raises the errors of ``sql.errors`` with their places.
+    """
+    if parsed.tree is None:
+        raise ValueError(f"{parsed.kind} has no tree to bind")
+    try:
+        return _bind(parsed, view, database.lower())
+    except RecursionError as error:
+        raise StatementTooDeepError("the statement nests too deep to be understood") from error
+
+
+def _bind(parsed: Parsed, view: CatalogView, database: str) -> BoundStatement:
+    tree, text = parsed.tree, parsed.text
+    assert tree is not None
+    query = query_of(tree)
+    if query is None:
+        return BoundStatement(
+            kind=parsed.kind, statement=tree, query=None, scan_tree=None,
+            relations={}, reads=(), output=(),
+        )  # fmt: skip
+    refuse_parts(query)
+    reads = resolve(query, database=database, view=view, text=text)
+    check_found(query, view=view, text=text)
+    check_functions(query, text)
+    views = Views(view=view)
+    views.load(reads)
+    name_projections(query, parsed.tokens, parsed.text)
+    budget = Budget()
+    scan_tree = inline(query.copy(), views.inlined(budget), budget)
+    _plain_exists(scan_tree)
+    _name_base_tables(scan_tree)
+    scan_tree = qualify_and_type(scan_tree, schema_of(views.tables.values()), text)
+    budget.spend(size_of(scan_tree))
+    check_conditions(scan_tree, text)
+    return BoundStatement(
+        kind=parsed.kind,
+        statement=tree,
+        query=query,
+        scan_tree=scan_tree,
+        relations=views.tables,
+        views=views.bodies,
+        reads=tuple(reads),
+        output=_output(scan_tree),
+        target=_target(tree, view, database, text),
+    )
+
+
+def query_of(tree: exp.Expr) -> exp.Query | None:
+    """The query that gives rows within a statement, made one where it is VALUES or TABLE t."""
+    match tree:
+        case exp.Query():
+            return tree
+        case exp.Values():
+            return _select_from(tree)
+        case exp.Insert():
+            source = tree.args.get("source")
+            inner = source if isinstance(source, exp.Table) else tree.expression
+        case exp.Create():
+            inner = tree.expression
+        case _:
+            return None
+    if isinstance(inner, exp.Query):
+        query = inner
+    elif isinstance(inner, exp.Values | exp.Table):
+        query = _select_from(inner)
+    else:
+        return None
+    with_ = tree.args.get("with_")
+    if with_ is not None:  # WITH … INSERT INTO …: the names are for the query
+        query.set("with_", with_.pop())
+    tree.set("source", None)
+    tree.set("expression", query)
+    return query
+
+
+def _select_from(source: exp.Expr) -> exp.Select:
+    source = source.copy()
+    if isinstance(source, exp.Values) and not source.alias:
+        width = len(source.expressions[0].expressions) if source.expressions else 0
+        source.set(
+            "alias",
+            exp.TableAlias(
+                this=exp.to_identifier("_values"),
+                columns=[exp.to_identifier(f"col{index + 1}") for index in range(width)],
+            ),
+        )
+    return exp.select("*").from_(source)
+
+
+def refuse_parts(query: exp.Query) -> None:
+    """Refuse by name what would run other programs or change other things from within a query."""
+    for node in query.find_all(exp.QueryTransform, exp.Into, exp.DML, exp.DDL, exp.Command):
+        if not isinstance(node, exp.Query):
+            refuse(_PARTS.get(type(node), f"{node.key.upper()} within a query"))
+
+
+_PARTS: Final[dict[type[exp.Expr], str]] = {
+    exp.QueryTransform: "TRANSFORM … USING",
+    exp.Into: "SELECT … INTO",
+}
+
+
+def _plain_exists(tree: exp.Query) -> None:
+    """What EXISTS selects does not matter, so it shall not count as read."""
+    for exists in tree.find_all(exp.Exists):
+        select = exists.this
+        if isinstance(select, exp.Select) and select.is_star and not select.args.get("distinct"):
+            select.set("expressions", [exp.Literal.number(1)])
+
+
+def _name_base_tables(tree: exp.Query) -> None:
+    for table in tree.find_all(exp.Table):
+        name = relation_of(table)
+        if name is not None:
+            if not table.alias:
+                written = exp.to_identifier(table.name, quoted=True)
+                table.set("alias", exp.TableAlias(this=written))
+            table.set("this", exp.to_identifier(name.name, quoted=True))
+            table.set("db", exp.to_identifier(name.database, quoted=True))
+            table.set("catalog", None)
+
+
+def _output(scan_tree: exp.Query) -> tuple[OutputColumn, ...]:
+    """The columns of the result, () where a generator makes an unknown number of them."""
+    select = leftmost_select(scan_tree)
+    if select is None or any(
+        projection.is_star or (is_generator(projection.unalias()) and not _single(projection))
+        for projection in select.expressions
+    ):
+        return ()
+    return tuple(
+        OutputColumn(name=_label(projection), type=projection.type)
+        for projection in select.expressions
+    )
+
+
+def _single(projection: exp.Expr) -> bool:
+    return isinstance(projection, exp.Alias) and LABEL in projection.meta
+
+
+def _label(projection: exp.Expr) -> str:
+    label = projection.meta_get(LABEL)
+    inner = projection.unalias()
+    if label is None and isinstance(inner, exp.Column):
+        label = inner.this.meta_get(LABEL)
+    return str(label) if label is not None else projection.alias_or_name
+
+
+def _target(tree: exp.Expr, view: CatalogView, database: str, text: str) -> Relation | None:
+    if not isinstance(tree, exp.Insert):
+        return None
+    table = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+    if not isinstance(table, exp.Table):
+        refuse("INSERT OVERWRITE DIRECTORY")
+    name = qualified(table, database=database, view=view, text=text)
+    if name not in view.relations:
+        raise not_found(name, view, **where(table, text))
+    return view.relations[name]

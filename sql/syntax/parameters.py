@@ -19,7 +19,7 @@ from sql.syntax.dialect import DIALECT_NAME
 from sql.syntax.parse import Parsed, positional
 
 #: A JSON scalar, or ``{"type": "date", "value": "2026-01-01"}`` for what JSON has no type for.
-Value: TypeAlias = "str | int | float | bool | None | Mapping[str, object]"
+Value: TypeAlias = "str | int | float | bool | Mapping[str, object] | None"
 Parameters: TypeAlias = "Mapping[str, Value] | Sequence[Value]"
 
 _INTEGERS: Final = {"tinyint": 7, "smallint": 15, "int": 31, "integer": 31, "bigint": 63}

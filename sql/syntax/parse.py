@@ -45,8 +45,8 @@ class Parsed:
 
     ``clean`` has the length of ``text``, so places in one are places in the other. ``tokens`` are
     those of the statement itself, without the words of EXPLAIN and without SHOW. ``tree`` is None
-    for the kinds that are read from their tokens. In the tree, the n-th positional parameter is a placeholder of the
-    name ``positional(n)``, n from 0.
+    for the kinds that are read from their tokens. In the tree, the n-th positional parameter is a
+    placeholder of the name ``positional(n)``, n from 0.
     """
 
     text: str
