@@ -266,7 +266,7 @@ class _Live:
 
 def _is(started: dict[str, Any], which: str) -> bool:
     """Whether the process that the facts name (``pid`` or ``warden``) still runs, and is it."""
-    return identity(started[which]) == started[f"{which}_identity"]
+    return bool(identity(started[which]) == started[f"{which}_identity"])
 
 
 def _measured(status: RunStatus, expected: str) -> RunStatus:

@@ -192,11 +192,18 @@ def _order() -> tuple[dict[str, Any] | None, bytes]:
 
 
 def _spawn(order: dict[str, Any]) -> tuple[int, int]:
-    """Start the command in a session of its own; its output's pipe and its pid."""
+    """Start the command in a session of its own; its output's pipe and its pid.
+
+    Returns when it has its session, or a stop that follows at once would find no group.
+    """
     source, sink = os.pipe()
+    begun, beginning = os.pipe()  # closed by exec
     pid = os.fork()
     if pid:
         os.close(sink)
+        os.close(beginning)
+        os.read(begun, 1)
+        os.close(begun)
         return source, pid
     try:  # the child: nothing but system calls until exec
         os.setsid()
