@@ -8,13 +8,18 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 
+def open_stream(pieces: Iterator[bytes]) -> pa.RecordBatchStreamReader:
+    """A reader of the Arrow IPC stream that arrives in pieces; holds one batch at a time."""
+    return pa.ipc.open_stream(io.BufferedReader(_PieceFile(pieces), 1 << 20))
+
+
 def read_table(pieces: Iterator[bytes]) -> pa.Table:
-    """The table in an Arrow IPC stream that arrives in pieces."""
-    with pa.ipc.open_stream(io.BufferedReader(_Pieces(pieces), 1 << 20)) as reader:
+    """All of the stream."""
+    with open_stream(pieces) as reader:
         return reader.read_all()
 
 
-class _Pieces(io.RawIOBase):
+class _PieceFile(io.RawIOBase):
     """A file over an iterator of bytes, read once from front to end."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
