@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from sql.analysis.projections import is_generator
 from sql.scan.filters import conjuncts
 from sql.statement import TableName
 
@@ -32,6 +33,7 @@ class Source:
     query: exp.Query | None = None
     opaque: bool = False
     renamed: tuple[str, ...] = ()  #: names that the alias gives to the columns: ``d(a, b)``
+    rows: int | None = None  #: of VALUES
 
 
 class JoinKind(StrEnum):
@@ -99,6 +101,13 @@ class Block:
     def distinct(self) -> bool:
         """Whether equal rows are dropped, so that every output matters."""
         return self.select.args.get("distinct") is not None
+
+    @property
+    def generators(self) -> frozenset[int]:
+        """Places of the outputs that may turn one row into many, or into none."""
+        return frozenset(
+            place for place, output in enumerate(self.outputs) if is_generator(output.unalias())
+        )
 
     @property
     def one_row(self) -> bool:
@@ -213,7 +222,8 @@ def _source(node: exp.Expr) -> From:
     if isinstance(node, exp.Table):
         return Source(alias=name, table=node.meta_get("relation"), opaque=opaque)
     query = _query_of(node)
-    return Source(alias=name, query=query, opaque=opaque, renamed=renamed)
+    rows = len(node.expressions) if isinstance(node, exp.Values) else None
+    return Source(alias=name, query=query, opaque=opaque, renamed=renamed, rows=rows)
 
 
 def _query_of(node: exp.Expr) -> exp.Query | None:

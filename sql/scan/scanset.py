@@ -59,7 +59,7 @@ def scans(bound: BoundStatement) -> tuple[Scan, ...]:
     tree = bound.scan_tree
     if tree is None:
         return ()
-    walk = _Walk(relations=bound.relations, pushes=not _recursive(tree))
+    walk = _Walk(relations=bound.relations, pushes=not recursive(tree))
     try:
         return tuple(walk.query(tree, None, ()).scans)
     except RecursionError as error:
@@ -178,6 +178,7 @@ class _Walk:
             places = set(range(len(block.outputs)))
         else:
             places = set(wanted) | outputs_named(block.rest.columns, block.outputs)
+            places |= block.generators  # they decide how many rows there are
         parts = [block.rest, *(block.named[place] for place in sorted(places))]
         queries = [query for part in parts for query in part.queries]
         needed: dict[str, set[str]] = {}
@@ -393,7 +394,7 @@ def _unknown(column: exp.Column) -> Meaning:
     return None
 
 
-def _recursive(tree: exp.Query) -> bool:
+def recursive(tree: exp.Query) -> bool:
     """Whether a recursive CTE is in it: its reference to itself is a row of NULLs without FROM.
 
     Such rows are not what the step reads, so no filter may be followed through them.
