@@ -172,7 +172,7 @@ class Client:
         return statement
 
     def statements(self, **filters: object) -> Iterator[Json]:
-        """Newest first; ``state``, ``queue``, ``label``, ``since``, ``until``, ``limit`` a page."""
+        """Newest first; ``state``, ``queue``, ``label``, ``from``, ``to``; ``limit`` a page."""
         return self._pages("/statements", filters)
 
     def cancel(self, statement_id: str) -> Statement:
@@ -267,9 +267,9 @@ class Client:
         """Cap of the month, what is spent and what is set aside for running statements."""
         return self._json("GET", "/budget")
 
-    def set_budget(self, amount: str | None) -> Json:
-        """Set the cap of each month; None lifts it."""
-        return self._json("PUT", "/budget", body={"amount": amount})
+    def set_budget(self, amount: str | None, *, month: str = "every") -> Json:
+        """Set the cap of a month (``2026-11``), or of each that has none; None lifts it."""
+        return self._json("PUT", "/budget", body={"amount": amount, "month": month})
 
     def prices(self) -> Json:
         return self._json("GET", "/prices")

@@ -22,18 +22,28 @@ def show(context: typer.Context, as_json: JsonFlag = False) -> None:
     if as_json:
         print_json(session.out, body)
     else:
-        print_facts(session.out, body)
+        money = {
+            name: f"{body['currency']} {body[name]}" if body.get(name) is not None else None
+            for name in ("cap", "spent", "reserved", "left")
+        }
+        if money["cap"] is None:
+            money["cap"] = "none"
+        print_facts(session.out, {"month": body["month"]} | money)
 
 
 @app.command("set")
 def set_(
     context: typer.Context,
     amount: Annotated[str, typer.Argument(help="Cap of each month, as 25.00; `none` lifts it.")],
+    month: Annotated[str, typer.Option(help="Of one month only, as 2026-11.")] = "every",
 ) -> None:
-    """Set the cap of each month. What is already spent counts; running statements go on."""
+    """Set the cap of each month. What is already spent counts; running statements go on.
+
+    Example: `dli budget set 25.00`
+    """
     if amount != "none" and not re.fullmatch(r"\d+(\.\d{1,9})?", amount):
         raise UsageError(f"{amount!r} is not an amount: write 25.00, or none")
     session = session_of(context)
     with session.client() as client:
-        client.set_budget(None if amount == "none" else amount)
-    session.say("no cap" if amount == "none" else f"cap of each month: {amount}")
+        client.set_budget(None if amount == "none" else amount, month=month)
+    session.say("no cap" if amount == "none" else f"cap of {month}: {amount}")

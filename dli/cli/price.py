@@ -16,5 +16,7 @@ def price(context: typer.Context, as_json: JsonFlag = False) -> None:
     if as_json:
         print_json(session.out, body)
         return
-    columns = {"meter": "meter", "price": "price", "per": "per", "class": "class"}
+    columns = {"meter": "meter", "class": "class", "price": "price", "currency": "currency"}
+    columns |= {"per": "per", "unit": "unit", "minimum": "minimum"}
+    columns |= {"effective_from": "since", "in_force": "in force"}
     print_items(session.out, body.get("items") or [], columns)

@@ -22,6 +22,7 @@ Timeout = Annotated[str | None, typer.Option(help="Longest time of a statement, 
 MaxBytes = Annotated[str | None, typer.Option(help="Most bytes a statement may process.")]
 MaxCost = Annotated[str | None, typer.Option(help="Highest price of a statement, as 0.50.")]
 Guard = Annotated[list[str] | None, typer.Option(help="RULE=off, warn or refuse; repeatable.")]
+PriceClass = Annotated[str | None, typer.Option(help="Whose prices of the list apply.")]
 
 
 @app.command("list")
@@ -36,12 +37,11 @@ def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
     columns = {
         "name": "queue",
         "default_engine": "engine",
-        "running": "running",
         "max_running": "max running",
-        "waiting": "waiting",
         "max_waiting": "max waiting",
         "max_cu": "max CU",
         "timeout": "timeout",
+        "guard_levels": "guard",
         "max_bytes": "max bytes",
         "max_cost": "max cost",
         "price_class": "price class",
@@ -61,6 +61,7 @@ def create(
     max_bytes: MaxBytes = None,
     max_cost: MaxCost = None,
     guard: Guard = None,
+    price_class: PriceClass = None,
 ) -> None:
     """Create a queue. Example: `dli queue create nightly --engine spark --max-running 2`"""
     session = session_of(context)
@@ -75,6 +76,7 @@ def create(
             max_bytes=_bytes(max_bytes),
             max_cost=max_cost,
             guard_levels=parse_labels(guard or (), "--guard"),
+            price_class=price_class,
         )
     session.say(f"queue {name} created")
 
@@ -91,6 +93,7 @@ def update(
     max_bytes: MaxBytes = None,
     max_cost: MaxCost = None,
     guard: Guard = None,
+    price_class: PriceClass = None,
 ) -> None:
     """Change limits of a queue; what is not named stays."""
     session = session_of(context)
@@ -103,6 +106,7 @@ def update(
         "max_bytes": _bytes(max_bytes),
         "max_cost": max_cost,
         "guard_levels": parse_labels(guard or (), "--guard"),
+        "price_class": price_class,
     }
     if all(value is None for value in changes.values()):
         raise UsageError("nothing to change: name a limit, as --max-running 4")

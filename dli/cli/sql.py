@@ -20,7 +20,7 @@ from dli.cli.progress import Progress
 from dli.cli.results import Form, choose_form, deliver
 from dli.cli.script import Piece, split
 from dli.cli.session import JsonFlag, Session, UsageError, session_of
-from dli.cli.summary import estimate_facts, last_line, tables_read
+from dli.cli.summary import estimate_facts, last_line, tables_read, warn
 from dli.client import Client, finished
 from dli.remote.problems import ApiError
 from dli.remote.statement import Statement
@@ -61,6 +61,7 @@ def sql(
     max_rows: Annotated[
         int | None, typer.Option(min=1, help="Cut the result after so many rows.")
     ] = None,
+    ttl: Annotated[str | None, typer.Option(help="Keep the result so long, as 7d.")] = None,
     label: Annotated[
         list[str] | None, typer.Option(help="KEY=VALUE, kept with the statement; repeatable.")
     ] = None,
@@ -100,8 +101,8 @@ def sql(
         "parameters": parse_parameters(param or ()),
         "max_cost": _money(max_cost),
         "max_bytes": _bytes(max_bytes),
-        "timeout": _span(timeout),
-        "result": {"max_rows": max_rows} if max_rows else None,
+        "timeout": _span("--timeout", timeout),
+        "result": _result(max_rows, _span("--ttl", ttl)),
         "labels": parse_labels(label or ()),
     }
     form = choose_form(output, path)
@@ -164,6 +165,7 @@ def _one(
     except ApiError as error:
         print_problem(session.err, piece.placed(error.problem), sql=piece.whole)
         return exit_of(error)
+    warn(session, statement)
     if as_json:
         print_json(session.out, statement.raw)
         return Exit.DONE
@@ -203,9 +205,10 @@ def _print_plan(session: Session, answer: Statement, *, mode: str, as_json: bool
     if as_json:
         print_json(session.out, answer.raw)
         return
+    warn(session, answer)
     if mode == "explain":
         session.out.print(
-            str(answer.raw.get("plan") or answer.raw.get("explain") or ""),
+            str(answer.raw.get("plan") or ""),
             markup=False,
             highlight=False,
             soft_wrap=True,
@@ -247,10 +250,15 @@ def _bytes(text: str | None) -> int | None:
         raise UsageError(f"--max-bytes: {error.message}; {error.hint}") from error
 
 
-def _span(text: str | None) -> str | None:
+def _result(max_rows: int | None, ttl: str | None) -> dict[str, object] | None:
+    wishes = {"max_rows": max_rows, "ttl": ttl}
+    return {name: value for name, value in wishes.items() if value is not None} or None
+
+
+def _span(option: str, text: str | None) -> str | None:
     try:
         if text is not None:
             parse_span(text)
     except InvalidInputError as error:
-        raise UsageError(f"--timeout: {error.message}; {error.hint}") from error
+        raise UsageError(f"{option}: {error.message}; {error.hint}") from error
     return text

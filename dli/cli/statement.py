@@ -111,9 +111,12 @@ def bill(context: typer.Context, statement_id: Id, as_json: JsonFlag = False) ->
         print_json(session.out, body)
         return
     columns = {"meter": "meter", "quantity": "quantity", "unit": "unit", "price": "price"}
+    columns |= {"per": "per", "effective_from": "price since"}
     print_items(session.out, body.get("lines") or [], columns | {"amount": "amount"})
     session.out.print()
-    print_facts(session.out, {"total": {name: body.get(name) for name in ("amount", "currency")}})
+    total = {name: body.get(name) for name in ("amount", "currency")}
+    quoted, state = body.get("quoted"), body.get("state")
+    print_facts(session.out, {"quoted": quoted, "total": total, "state": state})
 
 
 def print_statement(session: Session, statement: Statement) -> None:
@@ -147,6 +150,6 @@ def print_statement(session: Session, statement: Statement) -> None:
         tables_read(session.out, statement.estimate)
     if history := statement.raw.get("history"):
         session.out.print()
-        print_items(session.out, history, {"at": "at", "state": "state", "detail": "detail"})
+        print_items(session.out, history, {"at": "at", "state": "state", "event": "event"})
     if statement.error:
         print_problem(session.err, statement.error, sql=statement.raw.get("sql"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from dli.cli.output import band, print_items, size
+from dli.cli.output import band, print_items, printable, size
+from dli.cli.session import Session
 from dli.remote.statement import Estimate, Statement
 
 
@@ -35,6 +36,12 @@ def tables_read(console: Console, estimate: Estimate) -> None:
     print_items(
         console, rows, {"name": "table", "files": "files read", "partitions": "partitions read"}
     )
+
+
+def warn(session: Session, statement: Statement) -> None:
+    """What the guard has to say about a statement that it let pass."""
+    for finding in statement.findings:
+        session.say(f"warning: {printable(finding['message'])} [{finding['rule']}]")
 
 
 def last_line(statement: Statement) -> str:

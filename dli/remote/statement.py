@@ -144,6 +144,7 @@ class Statement:
     usage: Mapping[str, int]
     bill: Money | None
     error: Problem | None
+    findings: Sequence[Mapping[str, str]]  #: what the guard says: rule, level, message
     etag: str | None = None
     raw: Mapping[str, Any] = field(repr=False)
 
@@ -171,6 +172,7 @@ class Statement:
             usage=body.get("usage") or {},
             bill=Money.read(body.get("bill")),
             error=Problem.read(error) if error else None,
+            findings=body.get("findings") or (),
             etag=etag,
             raw=body,
         )
