@@ -168,7 +168,11 @@ def _usage(report: dict[str, object]) -> None:
     assert isinstance(items, list)
     columns = {"queue": "queue", "statements": "statements", "bytes_processed": "bytes processed",
                "cu_milliseconds": "CU ms", "amount": "amount"}  # fmt: skip
-    print_items(console, items, columns)
+    priced = [
+        {**item, "amount": {"amount": item["amount"], "currency": item["currency"]}}
+        for item in items
+    ]
+    print_items(console, priced, columns)
     if total := report.get("total"):
         console.print(f"  total {told(total)}")
 

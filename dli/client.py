@@ -204,7 +204,7 @@ class Client:
         return list(self._pages("/databases", {}))
 
     def create_database(self, name: str, **fields: object) -> Json:
-        return self._json("POST", "/databases", body={"name": name, **_set(fields)})
+        return self._create("/databases", {"name": name, **_set(fields)})
 
     def drop_database(self, name: str, *, cascade: bool = False) -> None:
         self._ask("DELETE", f"/databases/{name}", query={"cascade": cascade})
@@ -219,7 +219,7 @@ class Client:
         """
         database, table = split_name(name)
         body = {"name": table, "location": location, **_set(fields)}
-        return self._json("POST", f"/databases/{database}/tables", body=body)
+        return self._create(f"/databases/{database}/tables", body)
 
     def table(self, name: str) -> Json:
         """Schema, files, snapshots and statistics of ``database.table``."""
@@ -239,7 +239,7 @@ class Client:
         return list(self._pages("/queues", {}))
 
     def create_queue(self, name: str, **fields: object) -> Json:
-        return self._json("POST", "/queues", body={"name": name, **_set(fields)})
+        return self._create("/queues", {"name": name, **_set(fields)})
 
     def update_queue(self, name: str, **fields: object) -> Json:
         return self._json("PATCH", f"/queues/{name}", body=_set(fields))
@@ -251,7 +251,10 @@ class Client:
         return list(self._pages("/tokens", {}))
 
     def create_token(self, **fields: object) -> Json:
-        """A new token; its text is in this answer and nowhere else, ever again."""
+        """A new token; its text is in this answer and nowhere else, ever again.
+
+        Asked once only: a repeat would give the token without its text.
+        """
         return self._json("POST", "/tokens", body=_set(fields))
 
     def revoke_token(self, token_id: str) -> None:
@@ -261,7 +264,7 @@ class Client:
         return list(self._pages("/projects", {}))
 
     def create_project(self, name: str, **fields: object) -> Json:
-        return self._json("POST", "/projects", body={"name": name, **_set(fields)})
+        return self._create("/projects", {"name": name, **_set(fields)})
 
     def budget(self) -> Json:
         """Cap of the month, what is spent and what is set aside for running statements."""
@@ -278,17 +281,34 @@ class Client:
         """Whether the service is ready, part by part; needs no token."""
         return cast(Json, self._transport.ask("GET", "/readyz").body)
 
+    def members(self, project: str) -> list[Json]:
+        """Who has which role in a project."""
+        return list(self._pages(f"/projects/{project}/members", {}, headers=_in(project)))
+
+    def set_member(self, project: str, user: str, role: str) -> Json:
+        """Give a user a role in a project; a name that is new makes a new user."""
+        path = f"/projects/{project}/members/{user}"
+        return self._json("PUT", path, body={"role": role}, headers=_in(project))
+
+    def remove_member(self, project: str, user: str) -> None:
+        """Take a user's role away; their tokens open the project no longer."""
+        self._ask("DELETE", f"/projects/{project}/members/{user}", headers=_in(project))
+
     def _ask(self, method: str, path: str, **how: Any) -> Answer:
         return self._transport.ask(method, f"{_API}{path}", **how)
+
+    def _create(self, path: str, body: Json) -> Json:
+        """A POST that may be repeated when its answer is lost: nothing is made twice."""
+        return self._json("POST", path, body=body, headers={"Idempotency-Key": uuid.uuid4().hex})
 
     def _json(self, method: str, path: str, **how: Any) -> Json:
         return cast(Json, self._ask(method, path, **how).body or {})
 
-    def _pages(self, path: str, query: Mapping[str, object]) -> Iterator[Json]:
+    def _pages(self, path: str, query: Mapping[str, object], **how: Any) -> Iterator[Json]:
         """All items of a list, page after page by its cursor."""
         cursor: str | None = None
         while True:
-            page = self._json("GET", path, query={**query, "cursor": cursor})
+            page = self._json("GET", path, query={**query, "cursor": cursor}, **how)
             yield from page["items"]
             cursor = page.get("next_cursor")
             if not cursor:
@@ -314,6 +334,10 @@ def split_name(name: str) -> tuple[str, str]:
 def _table_path(name: str) -> str:
     database, table = split_name(name)
     return f"/databases/{database}/tables/{table}"
+
+
+def _in(project: str) -> dict[str, str]:
+    return {"DLI-Project": project}
 
 
 def _set(fields: Mapping[str, object]) -> Json:

@@ -13,7 +13,10 @@ from dli.cli.session import JsonFlag, session_of
 def usage(
     context: typer.Context,
     by: Annotated[
-        str, typer.Option(help="Group by day, hour, queue, user, engine or label, by commas.")
+        str,
+        typer.Option(
+            help="hour, day, month, queue, user, engine, state, project, label:NAME; by commas."
+        ),
     ] = "day",
     since: Annotated[str | None, typer.Option("--from", help="From this day or time on.")] = None,
     until: Annotated[str | None, typer.Option("--to", help="Up to, without it.")] = None,
@@ -36,7 +39,11 @@ def usage(
         "cu_milliseconds": "CU ms",
         "amount": "amount",
     }
-    print_items(session.out, body.get("items") or [], columns)
+    items = [
+        {**item, "amount": {"amount": item["amount"], "currency": item["currency"]}}
+        for item in body["items"]
+    ]
+    print_items(session.out, items, columns)
     if total := body.get("total"):
         session.out.print()
         session.out.print(f"total  {told(total)}", highlight=False)

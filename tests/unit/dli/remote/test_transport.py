@@ -29,9 +29,9 @@ def test_two_submits_have_two_keys() -> None:
 
 def test_post_without_key_is_asked_once() -> None:
     with fake_service() as service, Client(service.url, "t") as client:
-        service.on("POST /api/v1/databases", BUSY)
+        service.on("POST /api/v1/tokens", BUSY)
         with pytest.raises(ApiError, match="later"):
-            client.create_database("sales")
+            client.create_token(name="x")
         assert len(service.asked) == 1
 
 
