@@ -49,3 +49,12 @@ def format_size(size: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} PB"
+
+
+def format_span(span: timedelta) -> str:
+    """A span as ``parse_span`` reads it, in the largest unit that needs no fraction: ``90s``."""
+    millis = span // timedelta(milliseconds=1)
+    for unit, size in reversed(_SPANS.items()):
+        if millis % size == 0 and millis:
+            return f"{millis // size}{unit}"
+    return "0s"

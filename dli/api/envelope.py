@@ -1,0 +1,288 @@
+"""The one envelope of statements, from the views that ``jobs`` gives. Pure: no I/O.
+
+It is built by hand rather than validated by a model, because every answer passes here;
+``schemas.statements`` documents the same names and a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from dli.api.wire import failure_json
+from dli.billing.bills import Bill
+from dli.billing.money import Money
+from dli.billing.pricebook import PriceBook
+from dli.billing.rating import BillLine, rate
+from jobs.lifecycle.states import JobState
+from jobs.service import JobEvent, JobView, PlanView
+from jobs.usage import COMPUTE_CU_MILLIS, SCAN_BYTES, Quote
+from sql.statement import Bounds, CostEstimate, Finding
+from storage.base.ids import JobId
+from storage.results.manifest import Manifest
+from storage.results.render import schema_json
+
+PREFIX = "/api/v1"
+
+
+def moment(at: datetime | None) -> str | None:
+    """``2026-11-21T09:00:00.123Z``."""
+    if at is None:
+        return None
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def money_json(money: Money) -> dict[str, str]:
+    """Money on the wire: a decimal as text, and its currency."""
+    return {"amount": money.amount, "currency": money.currency}
+
+
+def statement_json(view: JobView, book: PriceBook) -> dict[str, Any]:
+    """The whole envelope."""
+    job = view.job
+    body = _summary(view, book)
+    body["sql"] = job.spec.sql
+    body["findings"] = [_finding_json(finding) for finding in view.findings]
+    body["history"] = [
+        {"state": event.state.value, "event": event.kind, "at": moment(event.at)}
+        for event in view.history
+    ]
+    if view.manifest is not None:
+        body["result"] = _result_json(view.manifest, view.result_expires_at)
+    return body
+
+
+def listed_json(view: JobView, book: PriceBook) -> dict[str, Any]:
+    """The envelope in a list: without text, history and result."""
+    return _summary(view, book)
+
+
+def _summary(view: JobView, book: PriceBook) -> dict[str, Any]:
+    job = view.job
+    spec = job.spec
+    here = f"{PREFIX}/statements/{job.id}"
+    return {
+        "id": job.id,
+        "kind": job.kind.value,
+        "statement_type": spec.statement_type,
+        "state": job.state.value,
+        "terminal": job.state.terminal,
+        "project": job.project_id,
+        "queue": job.queue,
+        "database": spec.database,
+        "labels": dict(spec.labels),
+        "engine": {
+            "name": spec.engine.value if spec.engine else None,
+            "version": job.engine_version,
+            "reason": spec.engine_reason,
+        },
+        "attempt": job.attempt,
+        "created_at": moment(job.created_at),
+        "started_at": moment(job.started_at),
+        "ended_at": moment(job.ended_at),
+        "estimate": estimate_json(view.cost, job.quote),
+        "wait": None
+        if view.wait is None
+        else {
+            "reason": view.wait.reason,
+            "position": view.wait.position,
+            "detail": view.wait.detail,
+        },
+        "timings_ms": {name: round(value, 3) for name, value in view.timings.items()},
+        "progress": {
+            "rows": view.progress.rows,
+            "bytes": view.progress.bytes,
+            "fraction": view.progress.fraction,
+        },
+        "result": None,
+        "usage": usage_json(view.usage),
+        "bill": bill_of(view, book),
+        "error": None if job.failure is None else failure_json(job.failure),
+        "history": [],
+        "links": {
+            "self": here,
+            "result": f"{here}/result",
+            "cancel": f"{here}/cancel",
+            "events": f"{here}/events",
+            "bill": f"{here}/bill",
+        },
+    }
+
+
+def plan_json(plan: PlanView, *, mode: str) -> dict[str, Any]:
+    """The answer to ``validate``, ``estimate`` and ``explain``: the envelope's names, no job."""
+    return {
+        "id": None,
+        "kind": "statement",
+        "mode": mode,
+        "statement_type": plan.statement_type.value,
+        "state": None,
+        "terminal": True,
+        "project": plan.project_id,
+        "queue": plan.queue,
+        "database": plan.database,
+        "engine": {
+            "name": plan.engine.value if plan.engine else None,
+            "version": None,
+            "reason": plan.engine_reason,
+        },
+        "reads": list(plan.reads),
+        "columns": list(plan.columns),
+        "estimate": estimate_json(plan.cost, plan.quote),
+        "findings": [_finding_json(finding) for finding in plan.findings],
+        "timings_ms": {"prepare": round(plan.prepare_ms, 3)},
+        "plan": "\n".join(plan.text) or None,
+    }
+
+
+def estimate_json(cost: CostEstimate | None, quote: Quote | None) -> dict[str, Any] | None:
+    """Quantities with their price; None where nothing was estimated."""
+    if cost is None and quote is None:
+        return None
+    price = None if quote is None else money_json(Money(quote.currency, quote.amount))
+    if cost is None:
+        return {
+            "bytes_processed": 0,
+            "exactness": "exact",
+            "rows": None,
+            "cu_seconds": None,
+            "price": price,
+            "tables": [],
+        }
+    return {
+        "bytes_processed": cost.bytes_processed,
+        "exactness": cost.exactness.value,
+        "rows": {"low": cost.rows.low, "likely": cost.rows.likely, "high": cost.rows.high},
+        "cu_seconds": _seconds(cost.cu_millis),
+        "price": price,
+        "tables": [
+            {
+                "name": table.name,
+                "snapshot": table.snapshot_id,
+                "scans": table.scans,
+                "columns": list(table.columns),
+                "bytes": table.bytes,
+                "files": table.files,
+                "files_kept": table.files_kept,
+                "partitions": table.partitions,
+                "partitions_kept": table.partitions_kept,
+                "row_groups": table.row_groups,
+                "row_groups_kept": table.row_groups_kept,
+            }
+            for table in cost.tables
+        ],
+    }
+
+
+def usage_json(usage: Mapping[str, int]) -> dict[str, int]:
+    """The meters by the names of the envelope."""
+    return {
+        "bytes_processed": usage.get(SCAN_BYTES, 0),
+        "cu_milliseconds": usage.get(COMPUTE_CU_MILLIS, 0),
+    }
+
+
+def bill_of(view: JobView, book: PriceBook) -> dict[str, Any] | None:
+    """What a job that ended is billed: its quote if it finished, else nothing.
+
+    The lines come from the function that made the quote, at the quote's moment. Were the list of
+    prices edited in the past, the kept bill (``GET …/bill``) would have them, and none are told.
+    """
+    job = view.job
+    if not job.state.terminal or job.quote is None:
+        return None
+    if job.state is not JobState.FINISHED:
+        return {**money_json(Money(job.quote.currency, 0)), "lines": []}
+    rated = rate(
+        book,
+        price_class=job.quote.price_class,
+        quantities=job.quote.quantities,
+        at=job.quote.priced_at,
+    )
+    lines = rated.lines if rated.total.nanos == job.quote.amount else ()
+    return {
+        **money_json(Money(job.quote.currency, job.quote.amount)),
+        "lines": [line_json(line) for line in lines],
+    }
+
+
+def kept_bill_json(job_id: JobId, bill: Bill | None, currency: str) -> dict[str, Any]:
+    """A bill as it was settled; a job without a price has an empty one in ``currency``."""
+    nothing = Money(currency, 0)
+    return {
+        "statement": job_id,
+        "state": bill.state.value if bill else "none",
+        **money_json(bill.amount if bill else nothing),
+        "quoted": money_json(bill.quoted if bill else nothing),
+        "price_class": bill.price_class if bill else None,
+        "priced_at": moment(bill.priced_at) if bill else None,
+        "settled_at": moment(bill.settled_at) if bill else None,
+        "lines": [line_json(line) for line in bill.lines] if bill else [],
+    }
+
+
+def line_json(line: BillLine) -> dict[str, Any]:
+    """One line of a bill."""
+    return {
+        "meter": line.meter,
+        "quantity": line.quantity,
+        "charged": line.charged,
+        "unit": "B",
+        "price": line.price.amount.amount,
+        "per": line.price.per,
+        "effective_from": moment(line.effective_from),
+        "amount": line.amount.amount,
+        "currency": line.amount.currency,
+    }
+
+
+def event_json(event: JobEvent) -> dict[str, Any]:
+    """One step of a job, as the stream of events tells it."""
+    return {
+        "version": event.version,
+        "state": event.state.value,
+        "terminal": event.state.terminal,
+        "event": event.kind,
+        "at": moment(event.at),
+        "detail": dict(event.detail),
+    }
+
+
+def etag_of(view: JobView) -> str:
+    """Changes whenever the state, the error or the result does; progress alone does not count."""
+    result = "-" if view.manifest is None else "r"
+    return f'W/"{view.job.version}{result}"'
+
+
+def _result_json(manifest: Manifest, expires_at: datetime | None) -> dict[str, Any]:
+    return {
+        "schema": schema_json(manifest.schema),
+        "rows": manifest.rows,
+        "bytes": manifest.bytes,
+        "truncated": manifest.truncated,
+        "truncated_by": manifest.truncated_by,
+        "expires_at": moment(expires_at),
+        "chunks": [
+            {
+                "index": chunk.index,
+                "rows": chunk.rows,
+                "bytes": chunk.bytes,
+                "sha256": chunk.sha256,
+            }
+            for chunk in manifest.chunks
+        ],
+        "inline": manifest.preview,
+    }
+
+
+def _finding_json(finding: Finding) -> dict[str, str]:
+    return {"rule": finding.rule, "level": finding.level.value, "message": finding.message}
+
+
+def _seconds(bounds: Bounds) -> dict[str, float | None]:
+    return {
+        "low": bounds.low / 1000,
+        "likely": bounds.likely / 1000,
+        "high": None if bounds.high is None else bounds.high / 1000,
+    }

@@ -1,0 +1,95 @@
+"""Results as bytes: which form a client wants, and the bill beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+
+import pyarrow as pa
+from starlette.responses import Response
+
+from dli.api import streams
+from dli.api.wire import NotAcceptableError
+from dli.services import Services
+from storage.base.errors import NotFoundError
+from storage.base.ids import JobId, ProjectId
+from storage.results.render import render_arrow_stream, render_csv, render_json, render_parquet
+
+Render = Callable[[pa.Schema, Iterator[pa.RecordBatch]], Iterator[bytes]]
+
+#: Media type → how a result is written in it. The first is for those who take anything.
+FORMS: Mapping[str, tuple[Render, str]] = {
+    "application/json": (render_json, "json"),
+    "application/vnd.apache.arrow.stream": (render_arrow_stream, "arrow"),
+    "application/vnd.apache.parquet": (render_parquet, "parquet"),
+    "text/csv": (render_csv, "csv"),
+}
+
+
+class ChunkMissingError(NotFoundError):
+    """The result has no chunk of that number."""
+
+    code = "chunk_not_found"
+
+
+def result_response(
+    services: Services,
+    project_id: ProjectId,
+    job_id: JobId,
+    *,
+    accept: str | None,
+    chunk: int | None,
+) -> Response:
+    """The rows of a job, or of one of its chunks, streamed in the best form of ``accept``."""
+    media_type = choose_form(accept)
+    render, suffix = FORMS[media_type]
+    manifest = services.jobs.manifest(project_id, job_id)
+    if chunk is not None and not 0 <= chunk < len(manifest.chunks):
+        raise ChunkMissingError(
+            f"the result has {len(manifest.chunks)} chunks, counted from 0; {chunk} is none",
+            chunk=chunk,
+        )
+    batches = services.results.batches(manifest, chunk)
+    name = f"{job_id}{'' if chunk is None else f'-{chunk}'}.{suffix}"
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Vary": "Accept",
+        "X-Total-Rows": str(manifest.rows),
+    }
+    return streams.streamed(render(manifest.schema, batches), media_type, headers)
+
+
+def choose_form(accept: str | None) -> str:
+    """The served media type that ``accept`` likes best; raises ``NotAcceptableError``."""
+    if not accept:
+        return next(iter(FORMS))
+    wishes: list[tuple[float, str]] = []
+    for part in accept.split(","):
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        wishes.append((_number(weight), name))
+    for quality, name in sorted(wishes, key=lambda wish: -wish[0]):
+        if quality <= 0:
+            continue
+        for form in FORMS:
+            if name in (form, "*/*") or (
+                name.endswith("/*") and form.startswith(name.removesuffix("*"))
+            ):
+                return form
+    raise NotAcceptableError(
+        f"results are not served as {accept!r}", hint=f"possible: {', '.join(FORMS)}"
+    )
+
+
+def aware(at: datetime | None) -> datetime | None:
+    """``at`` in UTC; a time without a zone is meant in UTC."""
+    if at is None:
+        return None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

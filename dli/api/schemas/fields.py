@@ -1,0 +1,77 @@
+"""Types of fields that several requests share."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from dli.billing.money import InvalidAmountError, parse_nanos
+from storage.base.quantities import QuantityError, parse_size, parse_span
+
+
+class Body(BaseModel):
+    """A request: fields that are not known are refused by name."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class Reply(BaseModel):
+    """An answer; documents its shape."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+def _size(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_size(value)
+    except QuantityError as error:
+        raise ValueError(f"{error.message}; {error.hint}") from error
+
+
+def _span(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("is not a span; write it like 500ms, 30s, 5m or 2h")
+    try:
+        return parse_span(value)
+    except QuantityError as error:
+        raise ValueError(f"{error.message}; {error.hint}") from error
+
+
+def _nanos(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError('money is text, such as "0.05"')
+    try:
+        return parse_nanos(value)
+    except InvalidAmountError as error:
+        raise ValueError(f"{error.message}; {error.hint}") from error
+
+
+_MOST = 2**63 - 1
+
+#: Bytes; ``10GB`` and ``64MiB`` are understood.
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    Field(ge=0, le=_MOST),
+    WithJsonSchema({"type": ["integer", "string"], "examples": ["10GB", 1048576]}),
+]
+Span = Annotated[
+    timedelta,
+    BeforeValidator(_span),
+    WithJsonSchema({"type": "string", "examples": ["30s", "5m", "2h"]}),
+]
+#: Nanos inside, a decimal as text outside.
+MoneyText = Annotated[
+    int, BeforeValidator(_nanos), WithJsonSchema({"type": "string", "examples": ["0.05"]})
+]
+
+
+class MoneyReply(Reply):
+    """Money: a decimal with nine places as text."""
+
+    amount: str = Field(examples=["0.000265000"])
+    currency: str = Field(examples=["USD"])

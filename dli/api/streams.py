@@ -1,0 +1,131 @@
+"""The only asynchronous module of the service: waiting for jobs, and streams to clients.
+
+A waiting request holds no thread. Domain calls go to the bounded pool of threads one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import timedelta
+
+from fastapi.concurrency import run_in_threadpool
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.responses import Response, StreamingResponse
+
+from dli.api.envelope import bill_of, etag_of, event_json, usage_json
+from dli.api.wire import dumps
+from dli.services import Services
+from jobs.service import JobView
+from storage.base.ids import JobId, ProjectId
+
+#: A wake-up that is lost, or made by another replica, delays an answer by this at most.
+_LOOK_AGAIN = 1.0  # seconds
+
+
+async def wait_until(
+    services: Services,
+    first: JobView,
+    wanted: Callable[[JobView], bool],
+    *,
+    wait: timedelta,
+    gone: Callable[[], Awaitable[bool]],
+) -> JobView:
+    """The job as soon as it is as ``wanted``, or after ``wait``, or when the client is ``gone``."""
+    if wanted(first) or wait <= timedelta(0):
+        return first
+    project_id, job_id = first.job.project_id, first.job.id
+    deadline = asyncio.get_running_loop().time() + wait.total_seconds()
+    with _Changed(services, job_id) as changed:
+        while True:
+            view = await run_in_threadpool(services.jobs.get, project_id, job_id)
+            left = deadline - asyncio.get_running_loop().time()
+            if wanted(view) or left <= 0 or await gone():
+                return view
+            await changed.wait(min(left, _LOOK_AGAIN))
+
+
+async def job_events(
+    services: Services, project_id: ProjectId, job_id: JobId, *, after: int
+) -> Response:
+    """Server-sent events of a job: ``state`` (with ids, to resume), ``progress``, ``usage``.
+
+    Resuming after the last event of a job that ended is 204, which tells a browser to stop.
+    """
+    view = await run_in_threadpool(services.jobs.get, project_id, job_id)
+    if view.job.state.terminal and after >= view.job.version:
+        return Response(status_code=204)
+    return EventSourceResponse(_events(services, view, after), ping=15)
+
+
+async def _events(services: Services, view: JobView, after: int) -> AsyncIterator[ServerSentEvent]:
+    project_id, job_id = view.job.project_id, view.job.id
+    told = view.progress
+    with _Changed(services, job_id) as changed:
+        while True:
+            view = await run_in_threadpool(services.jobs.get, project_id, job_id)
+            steps = await run_in_threadpool(services.jobs.events, project_id, job_id, after=after)
+            for step in steps:
+                after = step.version
+                yield _event("state", event_json(step), str(step.version))
+            if view.progress != told:
+                told = view.progress
+                yield _event(
+                    "progress",
+                    {"rows": told.rows, "bytes": told.bytes, "fraction": told.fraction},
+                )
+            if view.job.state.terminal and after >= view.job.version:
+                usage = {"usage": usage_json(view.usage), "bill": bill_of(view, services.book)}
+                yield _event("usage", usage)
+                return
+            await changed.wait(_LOOK_AGAIN)
+
+
+def differs_from(etag: str | None, first: JobView) -> Callable[[JobView], bool]:
+    """Whether a view is news to one who knows ``etag`` or, without one, the ``first`` view."""
+    known = etag or etag_of(first)
+    return lambda view: etag_of(view) != known or (etag is None and view.job.state.terminal)
+
+
+def streamed(pieces: Iterator[bytes], media_type: str, headers: dict[str, str]) -> Response:
+    """A body that is made while it is sent. What fails before the first piece is raised here."""
+    first = next(pieces, b"")
+    return StreamingResponse(
+        itertools.chain((first,), pieces), media_type=media_type, headers=headers
+    )
+
+
+def _event(name: str, body: object, event_id: str | None = None) -> ServerSentEvent:
+    return ServerSentEvent(data=dumps(body).decode(), event=name, id=event_id)
+
+
+class _Changed:
+    """An asyncio event that the hub of changes sets from any thread."""
+
+    def __init__(self, services: Services, job_id: JobId) -> None:
+        self._services = services
+        self._job_id = job_id
+        self._event = asyncio.Event()
+
+    def __enter__(self) -> _Changed:
+        self._loop = asyncio.get_running_loop()
+        self._unsubscribe = self._services.changes.subscribe(self._job_id, self._wake)
+        return self
+
+    def _wake(self) -> None:
+        """Called from any thread, maybe after the loop has ended with the service."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    def __exit__(self, *_: object) -> None:
+        self._unsubscribe()
+
+    async def wait(self, seconds: float) -> None:
+        """Return after the next change, or one since the last wait, or after ``seconds``."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
+        except TimeoutError:
+            return
+        self._event.clear()

@@ -1,0 +1,78 @@
+"""Prometheus metrics: what happens in this process, and what the rows say when they are asked.
+
+Names begin with ``dli_``. No label holds a project, a user or a text: metrics are read by those who
+run the service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+#: name, help, labels, and the values by labels: what a part tells of itself when it is scraped
+Reading = tuple[str, str, tuple[str, ...], Iterable[tuple[tuple[str, ...], float]]]
+
+
+class Metrics:
+    """The metrics of one service; two services in one process do not share them."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._requests = Histogram(
+            "dli_request_seconds", "Requests by route and status.",
+            ("method", "route", "status"), buckets=_SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self.statements_ended = Counter(
+            "dli_statements_ended_total", "Statements that ended, by state.",
+            ("state", "engine"), registry=self.registry,
+        )  # fmt: skip
+        self.statement_seconds = Histogram(
+            "dli_statement_step_seconds", "Time of a statement by step.",
+            ("step",), buckets=_SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self.bytes_processed = Counter(
+            "dli_bytes_processed_total", "Bytes that finished statements processed.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.loop_failures = Counter(
+            "dli_loop_failures_total", "Ticks of background loops that raised.",
+            ("loop",), registry=self.registry,
+        )  # fmt: skip
+        self.up = Gauge("dli_up", "1 while the service takes work.", registry=self.registry)
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        self._requests.labels(method, route, str(status)).observe(seconds)
+
+    def read_from(self, read: Callable[[], Iterable[Reading]]) -> None:
+        """Ask ``read`` at each scrape for values that lie elsewhere, such as in rows."""
+        self.registry.register(_Asked(read))
+
+    def exposition(self) -> tuple[bytes, str]:
+        """All metrics in Prometheus' text form, and its media type."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+
+class _Asked(Collector):
+    def __init__(self, read: Callable[[], Iterable[Reading]]) -> None:
+        self._read = read
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is known before the first scrape."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """The values of this moment."""
+        for name, help_text, labels, values in self._read():
+            family = GaugeMetricFamily(name, help_text, labels=labels)
+            for key, value in values:
+                family.add_metric(key, value)
+            yield family

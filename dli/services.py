@@ -1,0 +1,38 @@
+"""All parts of a running service in one frozen value; ``wiring`` makes it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from dli.billing.allowance import PricedAllowance
+from dli.billing.pricebook import PriceBook
+from dli.identity.identity import Identity
+from dli.observability.metrics import Metrics
+from dli.settings import Settings
+from jobs.changes import Changes
+from jobs.service import JobService
+from storage.base.clock import Clock
+from storage.catalog.catalog import Catalog
+from storage.meta.database import Database
+from storage.results.results import Results
+from storage.tables.tables import Tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the entrances call. Every part may be used from any thread."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    catalog: Catalog
+    tables: Tables
+    results: Results
+    jobs: JobService
+    changes: Changes
+    identity: Identity
+    book: PriceBook
+    allowance: PricedAllowance
+    metrics: Metrics
+    stopping: threading.Event  #: set when the service begins to stop

@@ -1,0 +1,260 @@
+"""Everything that may be set, with its unit and default, from the environment and a file.
+
+A field ``port`` is set by ``DLI_PORT`` or by ``port = …`` in ``$DLI_HOME/dli.toml``; what the
+command line says goes before the environment, and that before the file. Sizes are written like
+``64MiB`` and spans like ``30s``. There is no global instance: ``load`` makes one, and the wiring
+hands it on. ``docs/settings.md`` is made from this module.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from dli.billing.pricebook import DEFAULT_PRICES
+from storage.base.errors import InvalidInputError
+from storage.base.quantities import QuantityError, parse_size, parse_span
+
+FILE = "dli.toml"
+
+
+class InvalidSettingError(InvalidInputError):
+    """A setting has a value that it cannot have, or the file has a name that is no setting."""
+
+    code = "invalid_setting"
+
+
+def _size(value: object) -> object:
+    return _told(parse_size, value)
+
+
+def _span(value: object) -> object:
+    return _told(parse_span, value)
+
+
+def _told(parse: object, value: object) -> object:
+    if not isinstance(value, str) or not callable(parse):
+        return value
+    try:
+        return parse(value)
+    except QuantityError as error:
+        raise ValueError(f"{error.message}: {error.hint}") from error
+
+
+def _paths(value: object) -> object:
+    return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+
+def _words(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
+Span = Annotated[timedelta, BeforeValidator(_span), Field(ge=timedelta(0))]
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_paths)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+
+
+class ServerSettings(BaseModel):
+    """Server"""
+
+    home: Path = Field(
+        default_factory=lambda: Path.home() / ".dli",
+        description="Folder of this replica: its database and warehouse unless they are set, the "
+        "token of the first start, logs of engines. Two services never share one.",
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8420, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    admin_token: SecretStr | None = Field(
+        None,
+        min_length=24,
+        description="Token of the first administrator, the same for all replicas. Without it the "
+        "first start makes one and writes it to `token` in the home (mode 0600).",
+    )
+    metrics_token: SecretStr | None = Field(
+        None,
+        min_length=24,
+        description="A token that opens `/metrics` and nothing else; administrators may always.",
+    )
+    api_threads: int = Field(
+        40, ge=2, le=1000, description="Requests that are worked on at the same time (threads)."
+    )
+    max_body: Size = Field(
+        2**20 * 4, description="Largest body of a request (size); a larger one is refused with 413."
+    )
+    max_wait: Span = Field(
+        timedelta(seconds=60), description="Longest wait that a request may ask for (span)."
+    )
+    grace: Span = Field(
+        timedelta(seconds=20),
+        description="How long a stop waits for running statements (span); then they are handed "
+        "over to another replica or to the next start.",
+    )
+
+
+class StorageSettings(BaseModel):
+    """Storage"""
+
+    database_url: SecretStr | None = Field(
+        None,
+        description="Metadata database: `sqlite:////folder/file.db` or "
+        "`postgresql://user:password@host/database`. Default: `meta.db` in the home.",
+    )
+    warehouse: str | None = Field(
+        None,
+        description="Where managed tables and results are kept: an absolute folder or "
+        "`s3://bucket/prefix`. Default: `warehouse` in the home.",
+    )
+    allow_paths: Paths = Field(
+        (),
+        description="Folders whose files may be registered as tables, besides `data` in the home; "
+        "separated by `:`.",
+    )
+    buckets: Words = Field(
+        (), description="Buckets whose objects may be registered as tables; separated by commas."
+    )
+    s3_endpoint: str | None = Field(
+        None, description="Host and port of the S3 service, such as `s3.eu-west-1.amazonaws.com`."
+    )
+    s3_region: str = Field("us-east-1", description="Region of the S3 service.")
+    s3_access_key: SecretStr | None = Field(None, description="Access key of the S3 service.")
+    s3_secret_key: SecretStr | None = Field(None, description="Secret key of the S3 service.")
+    s3_secure: bool = Field(True, description="Whether the S3 service is spoken to by TLS.")
+
+
+class StatementSettings(BaseModel):
+    """Statements"""
+
+    workers: int = Field(
+        64, ge=1, le=1000, description="Statements that this replica runs at the same time."
+    )
+    max_attempts: int = Field(
+        3,
+        ge=1,
+        le=10,
+        description="How often a statement is tried when its engine or service dies.",
+    )
+    lease: Span = Field(
+        timedelta(seconds=15),
+        ge=timedelta(seconds=1),
+        description="A statement whose replica is silent for so long is taken over (span).",
+    )
+    max_timeout: Span = Field(
+        timedelta(hours=24), description="Longest time that a statement may ask for (span)."
+    )
+    result_ttl: Span = Field(
+        timedelta(hours=24), description="How long a result is kept, if its statement says nothing."
+    )
+    max_result_ttl: Span = Field(
+        timedelta(days=30), description="Longest time that a result may be kept (span)."
+    )
+    max_rows: int = Field(
+        10_000_000, ge=1, description="Most rows of a result; it is truncated there and says so."
+    )
+    max_result_bytes: Size = Field(
+        10 * 2**30, description="Most bytes of a result (size); it is truncated there and says so."
+    )
+    refresh_after: Span = Field(
+        timedelta(seconds=10),
+        description="How old the listing of an external table may be before it is looked at again "
+        "(span).",
+    )
+    preparers: int = Field(
+        2, ge=1, le=64, description="Child processes that parse and price statements."
+    )
+    prepare_limit: Span = Field(
+        timedelta(seconds=2), description="Longest time to parse and price a statement (span)."
+    )
+    prepare_memory: Size = Field(
+        2**30, description="Memory that parsing one statement may take (size)."
+    )
+
+
+class MoneySettings(BaseModel):
+    """Money"""
+
+    prices: Path = Field(
+        DEFAULT_PRICES, description="File of the dated price list; the shipped one is an example."
+    )
+
+
+class LogSettings(BaseModel):
+    """Logs"""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least level that is logged; SQL texts are logged at DEBUG only."
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="`json`, one object a line, or `text`; `auto`: text on a terminal."
+    )
+
+
+GROUPS: tuple[type[BaseModel], ...] = (
+    ServerSettings,
+    StorageSettings,
+    StatementSettings,
+    MoneySettings,
+    LogSettings,
+)
+
+
+class Settings(  # one flat name space: the groups are for people
+    ServerSettings,
+    StorageSettings,
+    StatementSettings,
+    MoneySettings,
+    LogSettings,
+    BaseSettings,
+):
+    """All settings of one replica. Secrets are never part of its ``repr``."""
+
+    model_config = SettingsConfigDict(env_prefix="DLI_", extra="forbid", frozen=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, then the file in the home they name."""
+        home = init_settings().get("home") or env_settings().get("home") or Path.home() / ".dli"
+        file = TomlConfigSettingsSource(settings_cls, toml_file=Path(home).expanduser() / FILE)
+        return (init_settings, env_settings, file)
+
+    @property
+    def folder(self) -> Path:
+        """The home, absolute."""
+        return self.home.expanduser().absolute()
+
+
+def load(**given: object) -> Settings:
+    """The settings of this process; ``given`` go before the environment and the file.
+
+    Raises ``InvalidSettingError``, which names the setting and never shows its value.
+    """
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # checked by pydantic
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"]) or "settings"
+        if first["type"] == "extra_forbidden":
+            message = f"{FILE} has {name!r}, which is no setting"
+        else:
+            message = f"the setting {name} (DLI_{name.upper()}): {first['msg']}"
+        raise InvalidSettingError(message, hint="docs/settings.md has them all") from error
+    except ValueError as error:  # TOML that cannot be read
+        raise InvalidSettingError(f"{FILE} in the home cannot be read: {error}") from error
