@@ -1,0 +1,116 @@
+"""What an engine promises: statements over bound tables, streamed as Arrow, and interruptible.
+
+An ``Engine`` is a kind of server and knows how one is started and spoken to; a client speaks to one
+server that runs; a session is one statement's private room in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from jobs.launchers.api import RunSpec
+from jobs.lifecycle.job import EngineName
+from sql.statement import Binding
+from storage.base.ids import ProjectId, RunId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineNeed:
+    """What a server of an engine is wanted for, and what it may use."""
+
+    run_id: RunId
+    project_id: ProjectId
+    queue: str
+    directory: Path  #: its own, for temporary files
+    memory_bytes: int
+    cores: int
+
+
+class Engine(Protocol):
+    """A kind of server. Stateless and thread-safe."""
+
+    name: EngineName
+    version: str
+
+    def plan(self, need: EngineNeed) -> RunSpec:
+        """What to launch. The port is free at this moment, which another process may end."""
+
+    def check(self, binding: Binding) -> None:
+        """Raise ``EngineCannotReadError`` for a table that this engine has no way to read."""
+
+    def connect(self, address: str) -> EngineClient:
+        """A client of the server at ``host:port``; nothing is sent yet."""
+
+
+class EngineClient(Protocol):
+    """One running server, seen from here. Thread-safe."""
+
+    def alive(self, timeout: float) -> bool:
+        """Whether it answers the simplest question within ``timeout`` seconds."""
+
+    def warm_up(self) -> None:
+        """Let it meet each kind of statement once, where that makes the next one faster."""
+
+    def open_session(self) -> EngineSession:
+        """A session that shares nothing with any other. Raises ``EngineLostError``."""
+
+    def close(self) -> None:
+        """Let go of the connection; calls under way end with ``EngineLostError``."""
+
+
+class ResultStream(Protocol):
+    """The rows of one statement, to be read once, by one thread.
+
+    Iterating raises what ``EngineSession.execute`` names. Leaving it unread does not stop the
+    engine: interrupt the operation.
+    """
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns; waits for the engine's first batch, so it raises like iterating."""
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """The batches, empty ones left out."""
+
+
+class EngineSession(Protocol):
+    """A private room for one statement. Only ``interrupt`` may be called from other threads."""
+
+    def bind(self, binding: Binding) -> None:
+        """Make the table a temp view of exactly these files and columns.
+
+        Raises ``InputFileMissingError``, ``EngineCannotReadError``, ``EngineStatementError`` and
+        ``EngineLostError``.
+        """
+
+    def execute(self, sql: str, *, operation_id: str) -> ResultStream:
+        """Start a query; ``operation_id`` is a new UUID.
+
+        The stream raises ``EngineStatementError`` (the user's fault, by subclass),
+        ``ResultTooLargeError`` (``write`` it instead), ``StatementInterruptedError`` after an
+        interrupt, also where the engine itself calls that a success, and ``EngineLostError``.
+        """
+
+    def write(self, sql: str, *, operation_id: str, uri: str) -> None:
+        """Run a query into Parquet files (zstd) of a folder that must not exist yet.
+
+        No rows may mean no folder. Raises as ``execute``; files of a failed write stay behind.
+        """
+
+    def explain(self, sql: str) -> str:
+        """The engine's plan, as it prints it. Raises as ``execute``."""
+
+    def interrupt(self, operation_id: str) -> bool:
+        """Stop the operation now or, if it has not begun, when it does; false if deaf.
+
+        A deaf engine must be killed. What the operation burns may outlast a true answer: look at
+        the process.
+        """
+
+    def release(self) -> None:
+        """Forget the session and stop what runs in it. Never raises, and does not wait."""

@@ -1,0 +1,233 @@
+"""A thin client of the Spark Connect protocol: one RPC a statement, no SparkSession, no pandas.
+
+Every text is sent as a relation (``root.sql``), never as a command: both servers run it exactly
+once and answer with Arrow. One channel a server carries all its sessions.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+
+from jobs.engines.connect import failures
+from jobs.engines.connect.dialect import Dialect
+from jobs.engines.connect.protos import base, commands, service
+from jobs.engines.connect.stream import ConnectStream
+from jobs.engines.connect.tables import relation
+from jobs.engines.errors import EngineLostError, InputFileMissingError, StatementInterruptedError
+from sql.statement import Binding
+from storage.base.errors import ServiceError
+
+log = logging.getLogger(__name__)
+
+_OPTIONS = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.use_local_subchannel_pool", 1),  # a new server on an old port is a new server
+)
+_USER = "dli"
+_SHORT = 10.0  # seconds for what costs the server nothing
+_LONG = 300.0  # seconds for what may list files in an object store
+_INTERRUPTS = 20  # tries, 50 ms apart, to stop an operation that has not begun yet
+
+
+class ConnectClient:
+    """One server behind ``host:port``."""
+
+    def __init__(self, address: str, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._channel = grpc.insecure_channel(address, options=_OPTIONS)
+        self._stub = service.SparkConnectServiceStub(self._channel)
+        self._probe = str(uuid.uuid4())  # one session for all probes: servers keep them for long
+
+    def alive(self, timeout: float) -> bool:
+        request = base.ConfigRequest(session_id=self._probe, client_type=_USER)
+        request.user_context.user_id = _USER
+        request.operation.get_option.keys.append("spark.sql.session.timeZone")
+        try:
+            self._stub.Config(request, timeout=timeout)
+        except grpc.RpcError:
+            return False
+        return True
+
+    def warm_up(self) -> None:
+        session = self.open_session()
+        try:
+            for text in self._dialect.warm_up:
+                for _ in session.execute(text, operation_id=str(uuid.uuid4())):
+                    pass
+        except ServiceError as error:
+            log.info("warm-up ended early", extra={"reason": error.message})
+        finally:
+            session.release()
+
+    def open_session(self) -> ConnectSession:
+        return ConnectSession(self._stub, self._dialect)
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+class ConnectSession:
+    """A session under an id that nobody can guess: on Sail the id is all that protects it."""
+
+    def __init__(self, stub: Any, dialect: Dialect) -> None:
+        self._stub = stub
+        self._dialect = dialect
+        self._id = str(uuid.uuid4())
+        self._server_id = ""  # of the server's own session, to notice that it was restarted
+        self._files: list[str] = []
+        self._lock = threading.Lock()  # guards _active and _interrupted
+        self._active: set[str] = set()
+        self._interrupted: set[str] = set()
+        if dialect.confs:
+            self._configure()
+
+    def bind(self, binding: Binding) -> None:
+        self._dialect.check(binding)
+        self._require_present(file.uri for file in binding.files)
+        self._files.extend(file.uri for file in binding.files)
+        request = self._request(str(uuid.uuid4()))
+        view = request.plan.command.create_dataframe_view
+        view.name = f"`{binding.view}`"
+        view.replace = True
+        view.input.CopyFrom(relation(binding, self._dialect))
+        self._finish(request)
+
+    def execute(self, sql: str, *, operation_id: str) -> ConnectStream:
+        request = self._request(operation_id)
+        request.plan.root.sql.query = sql
+        return self._start(request)
+
+    def write(self, sql: str, *, operation_id: str, uri: str) -> None:
+        request = self._request(operation_id)
+        write = request.plan.command.write_operation
+        write.input.sql.query = sql
+        write.source = "parquet"
+        write.path = self._dialect.address(uri)
+        write.mode = commands.WriteOperation.SAVE_MODE_ERROR_IF_EXISTS
+        write.options["compression"] = "zstd"
+        for _ in self._start(request):
+            pass
+
+    def explain(self, sql: str) -> str:
+        stream = self.execute(f"EXPLAIN {sql}", operation_id=str(uuid.uuid4()))
+        rows = [str(row) for batch in stream for row in batch.columns[-1].to_pylist()]
+        return "\n".join(rows)
+
+    def interrupt(self, operation_id: str) -> bool:
+        with self._lock:
+            self._interrupted.add(operation_id)
+        request = base.InterruptRequest(session_id=self._id, client_type=_USER)
+        request.user_context.user_id = _USER
+        request.interrupt_type = base.InterruptRequest.INTERRUPT_TYPE_OPERATION_ID
+        request.operation_id = operation_id
+        pause = threading.Event()
+        for _ in range(_INTERRUPTS):
+            try:
+                stopped = self._stub.Interrupt(request, timeout=2.0).interrupted_ids
+            except grpc.RpcError as error:
+                return bool(error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED)
+            with self._lock:
+                waiting = operation_id in self._active
+            if operation_id in stopped or not waiting:
+                return True
+            pause.wait(0.05)  # it was sent, but the server has not registered it yet
+        return False
+
+    def release(self) -> None:
+        request = base.ReleaseSessionRequest(session_id=self._id, client_type=_USER)
+        request.user_context.user_id = _USER
+        try:
+            self._stub.ReleaseSession.future(request, timeout=_SHORT)
+        except ValueError:  # the channel is closed: so is the session
+            log.debug("released after the channel")
+
+    def _configure(self) -> None:
+        request = base.ConfigRequest(session_id=self._id, client_type=_USER)
+        request.user_context.user_id = _USER
+        for key, value in self._dialect.confs.items():
+            pair = request.operation.set.pairs.add()
+            pair.key, pair.value = key, value
+        with self._translated():
+            self._server_id = self._stub.Config(request, timeout=_SHORT).server_side_session_id
+
+    def _request(self, operation_id: str) -> Any:
+        request = base.ExecutePlanRequest(
+            session_id=self._id, operation_id=operation_id, client_type=_USER
+        )
+        request.user_context.user_id = _USER
+        if self._server_id:
+            request.client_observed_server_side_session_id = self._server_id
+        chunking = request.request_options.add().result_chunking_options
+        chunking.allow_arrow_batch_chunking = True
+        return request
+
+    def _start(self, request: Any) -> ConnectStream:
+        operation_id: str = request.operation_id
+        with self._lock:
+            if operation_id in self._interrupted:
+                raise _interrupted()
+            self._active.add(operation_id)
+        try:
+            responses = self._stub.ExecutePlan(request)
+        except ValueError as error:
+            raise EngineLostError("the connection to the engine was closed") from error
+        return ConnectStream(
+            self._watched(responses),
+            translate=lambda error: failures.translate(error, engine=self._dialect.name),
+            ended=lambda: self._end(operation_id),
+        )
+
+    def _watched(self, responses: Any) -> Iterator[Any]:
+        for response in responses:
+            self._server_id = self._server_id or response.server_side_session_id
+            yield response
+
+    def _end(self, operation_id: str) -> None:
+        """Called when the answer ends, well or not: an interrupted one was interrupted.
+
+        Sail ends the answer of an interrupted statement as if it had no more rows.
+        """
+        with self._lock:
+            self._active.discard(operation_id)
+            interrupted = operation_id in self._interrupted
+        if interrupted:
+            raise _interrupted()
+        self._require_present(self._files)
+
+    def _finish(self, request: Any) -> None:
+        """Run a command that gives no rows and is done soon."""
+        with self._translated():
+            for response in self._stub.ExecutePlan(request, timeout=_LONG):
+                self._server_id = self._server_id or response.server_side_session_id
+
+    def _require_present(self, uris: Any) -> None:
+        """Where a lost file would read as an empty one, look ourselves, before and after."""
+        present = self._dialect.present
+        if present is None:
+            return
+        for uri in uris:
+            if not present(uri):
+                raise InputFileMissingError(
+                    f"the file {uri} is gone", hint="refresh the table", file=uri
+                )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except grpc.RpcError as error:
+            raise failures.translate(error, engine=self._dialect.name) from error
+        except ValueError as error:  # gRPC's word for a closed channel
+            raise EngineLostError("the connection to the engine was closed") from error
+
+
+def _interrupted() -> StatementInterruptedError:
+    return StatementInterruptedError("the statement was interrupted")

@@ -1,0 +1,25 @@
+"""In what the servers of the one protocol differ, as far as a client must know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from sql.statement import Binding
+
+
+def _anything(binding: Binding) -> None:
+    """No table is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """One kind of server. ``address`` turns a URI of ours, taken literally, into one of its own."""
+
+    name: str
+    address: Callable[[str], str]
+    check: Callable[[Binding], None] = _anything  #: raises for a table that it cannot read
+    present: Callable[[str], bool] | None = None  #: asked for each file, where it does not itself
+    partition_folders: bool  #: takes partition values from folder names, given a ``basePath``
+    confs: Mapping[str, str] = field(default_factory=dict)  #: set in each session
+    warm_up: tuple[str, ...] = ()  #: statements; they need no table and must not fail
