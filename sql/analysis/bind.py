@@ -14,6 +14,7 @@ from sql.analysis.functions import check_functions
 from sql.analysis.inline import Budget, inline, size_of
 from sql.analysis.names import check_found, not_found, qualified, relation_of, resolve, where
 from sql.analysis.projections import LABEL, is_generator, leftmost_select, name_projections
+from sql.analysis.queries import query_of
 from sql.analysis.schema import schema_of
 from sql.analysis.types import check_conditions
 from sql.analysis.view import CatalogView, Relation
@@ -29,6 +30,7 @@ class OutputColumn:
 
     name: str
     type: exp.DataType | None
+    from_table: bool = False  #: it is a column of a table, so the type is beyond doubt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,48 +123,6 @@ def _bind(parsed: Parsed, view: CatalogView, database: str) -> BoundStatement:
     )
 
 
-def query_of(tree: exp.Expr) -> exp.Query | None:
-    """The query that gives rows within a statement, made one where it is VALUES or TABLE t."""
-    match tree:
-        case exp.Query():
-            return tree
-        case exp.Values():
-            return _select_from(tree)
-        case exp.Insert():
-            source = tree.args.get("source")
-            inner = source if isinstance(source, exp.Table) else tree.expression
-        case exp.Create():
-            inner = tree.expression
-        case _:
-            return None
-    if isinstance(inner, exp.Query):
-        query = inner
-    elif isinstance(inner, exp.Values | exp.Table):
-        query = _select_from(inner)
-    else:
-        return None
-    with_ = tree.args.get("with_")
-    if with_ is not None:  # WITH … INSERT INTO …: the names are for the query
-        query.set("with_", with_.pop())
-    tree.set("source", None)
-    tree.set("expression", query)
-    return query
-
-
-def _select_from(source: exp.Expr) -> exp.Select:
-    source = source.copy()
-    if isinstance(source, exp.Values) and not source.alias:
-        width = len(source.expressions[0].expressions) if source.expressions else 0
-        source.set(
-            "alias",
-            exp.TableAlias(
-                this=exp.to_identifier("_values"),
-                columns=[exp.to_identifier(f"col{index + 1}") for index in range(width)],
-            ),
-        )
-    return exp.select("*").from_(source)
-
-
 def refuse_parts(query: exp.Query) -> None:
     """Refuse by name what would run other programs or change other things from within a query."""
     for node in query.find_all(exp.QueryTransform, exp.Into, exp.DML, exp.DDL, exp.Command):
@@ -204,9 +164,25 @@ def _output(scan_tree: exp.Query) -> tuple[OutputColumn, ...]:
         for projection in select.expressions
     ):
         return ()
-    return tuple(
-        OutputColumn(name=_label(projection), type=projection.type)
-        for projection in select.expressions
+    tables = (
+        {
+            table.alias_or_name
+            for table in scan_tree.find_all(exp.Table)
+            if table.parent_select is scan_tree and relation_of(table) is not None
+        }
+        if select is scan_tree
+        else set()
+    )
+    return tuple(_output_column(projection, tables) for projection in select.expressions)
+
+
+def _output_column(projection: exp.Expr, tables: set[str]) -> OutputColumn:
+    inner = projection.unalias()
+    known = projection.type is not None and projection.type.this is not exp.DType.UNKNOWN
+    return OutputColumn(
+        name=_label(projection),
+        type=projection.type if known else None,
+        from_table=known and isinstance(inner, exp.Column) and inner.table in tables,
     )
 
 

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from sqlglot import exp
-from sqlglot.errors import OptimizeError, SqlglotError
+from sqlglot.errors import OptimizeError
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
@@ -23,7 +23,7 @@ from sql.errors import (
     SqlError,
     StatementTooDeepError,
 )
-from sql.syntax.dialect import DIALECT_NAME
+from sql.syntax.dialect import DIALECT_NAME, FOREIGN_ERRORS
 
 #: Nodes that lateral aliases (``a + 1 AS b, b + b AS c, …``) may grow one SELECT to.
 MAX_ALIAS_NODES: Final = 10_000
@@ -50,11 +50,13 @@ def qualify_and_type(query: exp.Query, schema: MappingSchema, text: str) -> exp.
         for scope in scopes:
             _check_scope(scope, schema, text)
         typed = annotate_types(qualified, schema=schema, dialect=DIALECT_NAME)
+    except SqlError:
+        raise
     except OptimizeError as error:
         raise _translate(error, query, schema, text) from error
     except RecursionError as error:
         raise StatementTooDeepError("the statement nests too deep to be understood") from error
-    except SqlglotError as error:
+    except FOREIGN_ERRORS as error:
         raise SqlError("the statement cannot be understood") from error
     _check_set_operations(typed)
     return typed

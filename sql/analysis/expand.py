@@ -9,9 +9,10 @@ from sqlglot import exp
 
 from sql.analysis.inline import Budget, inline
 from sql.analysis.names import check_found, resolve
+from sql.analysis.queries import query_of
 from sql.analysis.view import CatalogView, Relation
 from sql.errors import ViewBrokenError
-from sql.statement import TableName
+from sql.statement import StatementKind, TableName
 from sql.syntax.parse import parse
 from storage.base.errors import ServiceError
 
@@ -58,8 +59,9 @@ def read_view(relation: Relation, view: CatalogView) -> tuple[exp.Query, list[Ta
     definition = relation.definition
     text = definition.view_sql or ""
     try:
-        tree = parse(text).tree
-        if not isinstance(tree, exp.Query):
+        parsed = parse(text)
+        tree = query_of(parsed.tree) if parsed.tree is not None else None
+        if tree is None or parsed.kind is not StatementKind.QUERY:
             raise ViewBrokenError(f"view {relation.name} is no query", view=str(relation.name))
         database = definition.view_database or definition.database
         names = resolve(tree, database=database, view=view, text=text)
@@ -71,11 +73,11 @@ def read_view(relation: Relation, view: CatalogView) -> tuple[exp.Query, list[Ta
         if node.meta:
             for key in _PLACE:  # places in another text would mislead
                 node.meta.pop(key, None)
-    return _with_columns(tree, relation), names
+    return name_columns(tree, relation), names
 
 
-def _with_columns(tree: exp.Query, relation: Relation) -> exp.Query:
-    """The view's own names on its columns."""
+def name_columns(tree: exp.Query, relation: Relation) -> exp.Query:
+    """The view's own names on the columns of its query, which is taken into the new tree."""
     names = [column.name for column in relation.columns]
     if not names or names == list(tree.named_selects):
         return tree

@@ -6,9 +6,22 @@ from typing import Final
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import SqlglotError
 
 DIALECT_NAME: Final = "spark"
 DIALECT: Final = Dialect.get_or_raise(DIALECT_NAME)
+
+#: What sqlglot raises for input that it does not expect; found by calling every Spark function with
+#: every number of arguments, not only what it documents.
+FOREIGN_ERRORS: Final = (
+    SqlglotError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    NotImplementedError,
+)
 
 
 def render(tree: exp.Expr) -> str:

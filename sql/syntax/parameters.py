@@ -16,7 +16,7 @@ from sqlglot import exp
 
 from sql.errors import ParameterError
 from sql.syntax.dialect import DIALECT_NAME
-from sql.syntax.parse import Parsed, positional
+from sql.syntax.parse import positional
 
 #: A JSON scalar, or ``{"type": "date", "value": "2026-01-01"}`` for what JSON has no type for.
 Value: TypeAlias = "str | int | float | bool | Mapping[str, object] | None"
@@ -36,15 +36,15 @@ class _Slot:
     shown: str
 
 
-def bind_parameters(parsed: Parsed, parameters: Parameters) -> None:
-    """Put a literal in the place of each parameter of ``parsed.tree``, which is changed.
+def bind_parameters(tree: exp.Expr | None, parameters: Parameters) -> None:
+    """Put a literal in the place of each parameter of ``tree``, which is changed.
 
     Each value becomes exactly one expression, so the shape of the rest of the tree does not depend
     on it. Raises ``ParameterError`` for a parameter without a value, a value without a parameter,
     a value of an unfit type, and for a parameter where no value may stand.
     """
     values = _named(parameters)
-    slots = tuple(_slots(parsed.tree)) if parsed.tree is not None else ()
+    slots = tuple(_slots(tree)) if tree is not None else ()
     _check_names({slot.name: slot for slot in slots}, values)
     for slot in slots:
         parent = slot.node.parent

@@ -14,12 +14,12 @@ from difflib import get_close_matches
 from typing import NoReturn
 
 from sqlglot import exp
-from sqlglot.errors import ParseError, SqlglotError, TokenError
+from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from sql.errors import SqlSyntaxError, StatementTooDeepError, UnsupportedStatementError
 from sql.statement import ExplainLevel, StatementKind
-from sql.syntax.dialect import DIALECT
+from sql.syntax.dialect import DIALECT, FOREIGN_ERRORS
 from sql.syntax.kinds import WORD, first_words, kind_of_tree, refuse_words, words_kind
 from sql.syntax.lexer import lex_one
 from sql.syntax.places import Place, place
@@ -84,7 +84,7 @@ def parse(text: str) -> Parsed:
     tokens = _tokenize(lexed.clean, start, lexed.pieces[0].end)
     tree: exp.Expr | None = None
     if kind is None:
-        tree = _tree(text, lexed.clean, tokens)
+        tree = parse_tokens(text, lexed.clean, tokens)
         kind = kind_of_tree(tree)
     if explain is not None and not kind.computes:
         raise UnsupportedStatementError(
@@ -152,14 +152,15 @@ def _name_positionals(tokens: list[Token]) -> list[Token]:
     return named
 
 
-def _tree(text: str, clean: str, tokens: list[Token]) -> exp.Expr:
+def parse_tokens(text: str, clean: str, tokens: list[Token]) -> exp.Expr:
+    """The tree of one statement from its tokens; errors have their places in ``text``."""
     try:
         trees = DIALECT.parser(max_nodes=MAX_NODES).parse(tokens, clean)
     except ParseError as error:
         _raise_syntax(text, tokens, error)
     except RecursionError as error:
         raise StatementTooDeepError("the statement nests too deep to be read") from error
-    except SqlglotError as error:
+    except FOREIGN_ERRORS as error:
         raise SqlSyntaxError("the text cannot be read as SQL", line=1, column=1) from error
     found = [tree for tree in trees if tree is not None]
     if len(found) != 1:

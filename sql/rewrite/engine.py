@@ -1,0 +1,112 @@
+"""What the engine gets: the author's query with tables as temp views and nothing else changed.
+
+It is written from a tree and never spliced from text, so the engine reads what was analysed. Names
+of temp views are ``database.table`` as one quoted name, which both engines take (STORAGE.md § 2.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlglot import exp
+
+from sql.analysis.bind import BoundStatement
+from sql.analysis.expand import name_columns
+from sql.analysis.names import relation_of, resolve
+from sql.analysis.projections import name_projections
+from sql.analysis.queries import query_of
+from sql.analysis.view import CatalogView, Relation
+from sql.rewrite.calls import engine_tree, is_faithful
+from sql.statement import TableName
+from sql.syntax.parameters import Parameters, bind_parameters
+from sql.syntax.parse import Parsed, parse
+
+
+def view_name(table: TableName) -> str:
+    """The name of the temp view that stands for ``table`` in an engine."""
+    return str(table)
+
+
+def engine_query(
+    parsed: Parsed,
+    bound: BoundStatement,
+    *,
+    view: CatalogView,
+    database: str,
+    parameters: Parameters,
+) -> exp.Query:
+    """The query of ``bound`` as a new tree over temp views."""
+    query = _written(parsed, bound, view=view, database=database, parameters=parameters)
+    views: dict[TableName, exp.Query] = {}
+    for name in bound.views:  # each after those that it names
+        body = _view_body(view.relations[name], bound.views[name], view)
+        views[name] = _over_temp_views(body, views)
+    return _over_temp_views(query, views)
+
+
+def _written(
+    parsed: Parsed,
+    bound: BoundStatement,
+    *,
+    view: CatalogView,
+    database: str,
+    parameters: Parameters,
+) -> exp.Query:
+    assert bound.query is not None
+    if is_faithful(parsed.tokens):
+        return bound.query.copy()
+    tree = engine_tree(parsed)
+    bind_parameters(tree, parameters)
+    query = query_of(tree)
+    assert query is not None
+    resolve(query, database=database, view=view, text=parsed.text)
+    name_projections(query, parsed.tokens, parsed.text)
+    return query
+
+
+def _view_body(relation: Relation, understood: exp.Query, view: CatalogView) -> exp.Query:
+    definition = relation.definition
+    text = definition.view_sql or ""
+    parsed = parse(text)
+    if is_faithful(parsed.tokens):
+        return understood.copy()
+    body = query_of(engine_tree(parsed))
+    assert body is not None
+    database = definition.view_database or definition.database
+    resolve(body, database=database, view=view, text=text)
+    return name_columns(body, relation)
+
+
+def _over_temp_views(query: exp.Query, views: Mapping[TableName, exp.Query]) -> exp.Query:
+    """Put temp views in the place of tables, and queries in the place of catalog views."""
+    names = set()
+    for table in list(query.find_all(exp.Table)):
+        name = relation_of(table)
+        if name is None:
+            continue
+        names.add(name)
+        if not table.alias:
+            written = exp.to_identifier(table.name, quoted=True)
+            old = table.args.get("alias")
+            columns = old.columns if isinstance(old, exp.TableAlias) else []
+            table.set("alias", exp.TableAlias(this=written, columns=columns))
+        if name in views:
+            replacement = exp.Subquery(this=views[name].copy(), alias=table.args["alias"])
+            for key in ("joins", "laterals", "pivots", "sample"):
+                replacement.set(key, table.args.get(key))
+            table.replace(replacement)
+        else:
+            table.set("this", exp.to_identifier(view_name(name), quoted=True))
+            table.set("db", None)
+            table.set("catalog", None)
+    _strip_databases(query, names)
+    return query
+
+
+def _strip_databases(query: exp.Query, names: set[TableName]) -> None:
+    """Temp views have no database, so neither has a column: ``db.t.c`` becomes ``t.c``."""
+    for column in query.find_all(exp.Column):
+        if column.args.get("db"):
+            name = TableName(database=column.db.lower(), name=column.table.lower())
+            if name in names:
+                column.set("db", None)
