@@ -40,6 +40,9 @@ def register(
         str | None, typer.Option(help="Columns in the folders' names (day=…), by commas.")
     ] = None,
     comment: Annotated[str | None, typer.Option(help="What is in it.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take the place of a table of that name.")
+    ] = False,
 ) -> None:
     """Make files that lie somewhere a table. They are listed and their footers read, once.
 
@@ -53,7 +56,7 @@ def register(
         options["sep"] = delimiter
     session = session_of(context)
     with session.client() as client:
-        table = client.register_table(
+        client.register_table(
             name,
             location,
             format=format_,
@@ -61,8 +64,9 @@ def register(
             columns=parse_columns(columns) if columns else None,
             partitioned_by=_names(partitioned_by),
             comment=comment,
+            or_replace=replace or None,
         )
-    counts = _counts(table)
+        counts = _counts(client.table(name))
     session.say(f"table {name.lower()} registered" + (f": {counts}" if counts else ""))
 
 
