@@ -1,9 +1,9 @@
 """What a statement may touch, to the byte, before it runs: the number that a bill rests on.
 
 Processed bytes are the sum, over the statement's scans, of the compressed sizes of the column
-chunks that may hold a row the statement needs, by its own constants, on the snapshot it is pinned to. For
-formats without footers they are the sizes of the files whose partition may. The same function over
-the same snapshots always gives the same number; engines read no more column data than that.
+chunks that may hold a row the statement needs, by its own constants, on the snapshot it is pinned
+to. For formats without footers they are the sizes of the files whose partition may. The same
+function over the same snapshots always gives the same number; engines read no more column data.
 """
 
 from __future__ import annotations

@@ -11,19 +11,22 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from sql.scan.blocks import Block, From, Joined, JoinKind, Source, block_of
+from sql.scan.blocks import Block, From, Joined, JoinKind, Source, block_of, sources
 from sql.statement import Bounds, TableName
 
 #: Rows of a base table after pruning, None where its format does not tell.
 TableRows = Callable[[TableName], int | None]
 
 _GROUPS = 10  #: rows of a group, when nothing is known
+_MOST = 10**15  #: a bound above it tells nothing
 
 
 def result_rows(tree: exp.Query, table_rows: TableRows) -> Bounds:
     """The rows of ``tree``; a recursive step counts as if it ran once, so it has no bound."""
     low, likely, high = _query(tree, table_rows)
-    return Bounds(low=low, likely=likely if high is None else min(likely, high), high=high)
+    if high is not None and high > _MOST:
+        high = None
+    return Bounds(low=low, likely=min(likely, _MOST if high is None else high), high=high)
 
 
 _Rows = tuple[int, int, int | None]
@@ -60,7 +63,7 @@ def _set_operation(node: exp.SetOperation, table_rows: TableRows) -> _Rows:
 
 
 def _block(block: Block, table_rows: TableRows) -> _Rows:
-    low, likely, high = _from(block.source, table_rows) if block.source else (1, 1, 1)
+    low, likely, high = _source_rows(block, table_rows)
     if block.one_row:
         return (0 if block.having else 1), 1, _unless(bool(block.generators), 1)
     if block.where or block.having:
@@ -70,6 +73,16 @@ def _block(block: Block, table_rows: TableRows) -> _Rows:
         if block.keys is None:  # ROLLUP and CUBE make more groups than there are rows
             return low, likely, None
     return (0 if bool(block.generators) else low), likely, _unless(bool(block.generators), high)
+
+
+def _source_rows(block: Block, table_rows: TableRows) -> _Rows:
+    """Rows of FROM; where anything joins or filters, no more are likely than its largest source."""
+    if block.source is None:
+        return 1, 1, 1
+    low, likely, high = _from(block.source, table_rows)
+    if block.where:
+        likely = min(likely, max(_source(item, table_rows)[1] for item in sources(block.source)))
+    return low, likely, high
 
 
 def _unless(generates: bool, high: int | None) -> int | None:

@@ -6,16 +6,22 @@ import io
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sql.analysis.view import Relation
 from storage.base.ids import ProjectId, SnapshotId, TableId
 from storage.catalog.definitions import Column, TableDef, TableFormat, TableKind
 from storage.tables.snapshots import ColumnStats, RowGroups, TableFile, TableSnapshot
 
+_SPARK = {
+    "int32": "int", "int64": "bigint", "date32[day]": "date", "large_string": "string",
+    "string_view": "string", "timestamp[us]": "timestamp_ntz", "bool": "boolean",
+}  # fmt: skip
 _EPOCH = date(1970, 1, 1)
 _START = datetime(1970, 1, 1)  # noqa: DTZ001  files hold naive moments, and they are UTC
 
@@ -81,6 +87,30 @@ def make_snapshot(
     return TableSnapshot(
         table_id=table.id, snapshot_id=snapshot_id, files=tuple(items), groups=groups
     )
+
+
+def relation_over(
+    name: str,
+    files: Sequence[tuple[Path, tuple[str | None, ...]]],
+    *,
+    partitions: Sequence[tuple[str, str]] = (),
+) -> Relation:
+    """A table of Parquet files on disk with the types they have; partition columns come last."""
+    schema = pq.read_schema(files[0][0])
+    columns = [(field.name, _SPARK.get(str(field.type), str(field.type))) for field in schema]
+    table = make_table(
+        name,
+        [
+            *(
+                (name, kind.replace("decimal128", "decimal").replace(", ", ","))
+                for name, kind in columns
+            ),
+            *partitions,
+        ],
+        partitioned_by=tuple(name for name, _ in partitions),
+    )
+    snapshot = make_snapshot(table, [(path.read_bytes(), values) for path, values in files])
+    return Relation(definition=table, snapshot=snapshot)
 
 
 def _stats(chunks: list[Any], rows: list[int]) -> ColumnStats:
