@@ -1,0 +1,80 @@
+"""The engine that a service has started, spoken to directly: the baseline of what we add."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from benchmarks.service import Service
+from dli.client import Client
+from jobs.engines.api import Engine, EngineSession
+from jobs.engines.sail import SailEngine, SailSettings
+from jobs.engines.spark import SparkEngine, SparkSettings
+from sql.statement import Binding
+from storage.base.ids import SnapshotId, TableId
+from storage.catalog.definitions import Column, TableFormat
+from storage.tables.snapshots import TableFile
+
+
+def open_raw_session(service: Service, client: Client, engine: str) -> EngineSession:
+    """A session of the service's own warm engine, started if it is not there."""
+    client.run("SELECT 1", engine=engine)
+    return _engine(engine, service.home).connect(_address(service, engine)).open_session()
+
+
+def bind_table(session: EngineSession, client: Client, name: str) -> None:
+    """Make ``database.table`` known in the session under its bare name."""
+    table = client.table(name)
+    session.bind(
+        Binding(
+            view=table["name"],
+            table_id=TableId(table["id"]),
+            snapshot_id=SnapshotId(table["snapshot"]),
+            format=TableFormat(table["format"]),
+            columns=tuple(
+                Column(name=column["name"], type=column["type"]) for column in table["columns"]
+            ),
+            partitioned_by=(),
+            options=(),
+            files=tuple(
+                TableFile(uri=file["uri"], size=file["size"], rows=file["rows"], etag="")
+                for file in table["files"]
+            ),
+        )
+    )
+
+
+def execute(session: EngineSession, sql: str) -> int:
+    """Run a query and read all its rows; how many there were."""
+    stream = session.execute(sql, operation_id=str(uuid.uuid4()))
+    return sum(batch.num_rows for batch in stream)
+
+
+def _engine(name: str, home: Path) -> Engine:
+    if name == "sail":
+        return SailEngine(SailSettings())
+    return SparkEngine(SparkSettings(cache=home / "no-archive"))
+
+
+def _address(service: Service, engine: str) -> str:
+    word = {"sail": "pysail", "spark": "java"}[engine]
+    ports = [
+        connection.laddr.port
+        for process in service.children()
+        if any(word in part for part in _command(process))
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    if not ports:
+        raise RuntimeError(f"the service has no {engine} that listens")
+    return f"127.0.0.1:{ports[0]}"
+
+
+def _command(process: psutil.Process) -> Sequence[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return ()
