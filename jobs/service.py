@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
+from sqlalchemy import delete, select, update
+
+from jobs.changes import Changes
+from jobs.errors import (
+    EngineUnknownError,
+    IdempotencyConflictError,
+    JobMissingError,
+    RequestInvalidError,
+    WriteForbiddenError,
+)
+from jobs.lifecycle.events import CancelRequested
+from jobs.lifecycle.states import OWNED, TERMINAL, JobState
+from jobs.loops.reaper import Reaper
 from jobs.loops.runner import Loop
+from jobs.loops.starter import Starter
+from jobs.preparers import Preparers
+from jobs.queues import store as queue_store
 from jobs.queues.definitions import (
     QueueChangedError,
     QueueDef,
@@ -14,6 +31,17 @@ from jobs.queues.definitions import (
     QueueInvalidError,
     QueueMissingError,
 )
+from jobs.reading import Reading
+from jobs.statements.execution import AttemptLostError, CancellingError, Execution
+from jobs.statements.parts import Parts
+from jobs.statements.runner import Runner
+from jobs.statements.stopping import Stopping
+from jobs.statements.watch import Watch
+from jobs.statements.workers import Workers
+from jobs.store import idempotency
+from jobs.store.jobs import JobChangedError, apply, job_of, load
+from jobs.store.rows import job_plans, jobs
+from jobs.submitting import KeyTakenError, Submitting
 from jobs.views import (
     JobEvent,
     JobFilter,
@@ -23,7 +51,7 @@ from jobs.views import (
     StatementRequest,
     Wait,
 )
-from storage.base.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from storage.base.errors import Failure, ServiceError
 from storage.base.ids import JobId, ProjectId
 from storage.meta.paging import Page
 from storage.results.manifest import Manifest
@@ -32,36 +60,36 @@ __all__ = [
     "EngineUnknownError", "IdempotencyConflictError", "JobEvent", "JobFilter", "JobMissingError",
     "JobService", "JobView", "Page", "PlanView", "Progress", "QueueChangedError", "QueueDef",
     "QueueExistsError", "QueueFullError", "QueueInUseError", "QueueInvalidError",
-    "QueueMissingError", "StatementRequest", "Wait", "WriteForbiddenError",
+    "QueueMissingError", "RequestInvalidError", "StatementRequest", "Wait", "WriteForbiddenError",
 ]  # fmt: skip
 
+log = logging.getLogger(__name__)
 
-class JobMissingError(NotFoundError):
-    """There is no such statement in the project."""
-
-    code = "statement_not_found"
-
-
-class IdempotencyConflictError(ConflictError):
-    """The idempotency key was used for another body."""
-
-    code = "idempotency_conflict"
-
-
-class EngineUnknownError(InvalidInputError):
-    """There is no engine of that name."""
-
-    code = "engine_unknown"
-
-
-class WriteForbiddenError(ForbiddenError):
-    """The statement changes something, and the one who asks may only read."""
-
-    code = "write_forbidden"
+_TRIES = 5  # at a step that others compete for
+_SWEEP = timedelta(minutes=10)
 
 
 class JobService:
     """Jobs of all projects, as one replica sees them. Methods are safe to call from any thread."""
+
+    def __init__(self, parts: Parts, preparers: Preparers) -> None:
+        self._parts = parts
+        self._preparers = preparers
+        self._workers = Workers(
+            seats=parts.settings.workers,
+            run=Runner(parts=parts).run,
+            stop_work=Stopping(parts=parts).stop_work,
+            ended=self._ended,
+        )
+        self._reading = Reading(parts=parts, workers=self._workers)
+        self._submitting = Submitting(parts=parts, preparers=preparers, workers=self._workers)
+        self._watch = Watch(parts=parts, workers=self._workers)
+        self._loops = self._make_loops()
+
+    @property
+    def changes(self) -> Changes:
+        """Where to wait for a job's next step."""
+        return self._parts.changes
 
     def submit(self, request: StatementRequest) -> JobView:
         """Prepare, price, reserve and keep a statement; start it here if its queue has room.
@@ -70,81 +98,249 @@ class JobService:
         ``job_id`` in the details and is kept as a failed job. The same idempotency key and body
         give the same job again; another body raises ``IdempotencyConflictError``.
         """
-        raise NotImplementedError
+        known = self._known(request)
+        if known is not None:
+            return known
+        try:
+            return self._submitting.submit(request)
+        except KeyTakenError:
+            known = self._known(request)
+            if known is None:
+                raise
+            return known
 
     def estimate(self, request: StatementRequest) -> PlanView:
         """What the statement touches and would cost; nothing is kept. Raises as ``submit``."""
-        raise NotImplementedError
+        return self._submitting.plan(request, priced=True)
 
     def validate(self, request: StatementRequest) -> PlanView:
         """Whether the statement is right: syntax, names, types and rights; caps do not matter."""
-        raise NotImplementedError
+        return self._submitting.plan(request, priced=False)
 
     def explain(self, request: StatementRequest) -> PlanView:
         """As ``estimate``, with ``text``."""
-        raise NotImplementedError
+        return self._submitting.plan(request, priced=True, explained=True)
 
     def get(self, project_id: ProjectId, job_id: JobId) -> JobView:
         """The whole job. Raises ``JobMissingError``, also for another project's."""
-        raise NotImplementedError
+        return self._reading.view(project_id, job_id)
 
     def list(
         self, project_id: ProjectId, wanted: JobFilter, *, cursor: str | None, limit: int
     ) -> Page[JobView]:
         """Newest first. Raises ``InvalidCursorError``."""
-        raise NotImplementedError
+        return self._reading.list(project_id, wanted, cursor=cursor, limit=limit)
 
     def cancel(self, project_id: ProjectId, job_id: JobId) -> JobView:
         """Ask for the end: a queued job is cancelled at once, a running one is ``cancelling``.
 
         A job at its end is returned as it is, and so is one that is cancelling already.
         """
-        raise NotImplementedError
+        for _ in range(_TRIES):
+            running = self._workers.find(job_id)
+            try:
+                if running is not None and running.job.project_id == project_id:
+                    self._cancel_running(running)
+                else:
+                    self._cancel_row(project_id, job_id)
+                break
+            except JobChangedError:
+                continue
+        self._parts.changes.notify(job_id)
+        return self.get(project_id, job_id)
 
     def events(
         self, project_id: ProjectId, job_id: JobId, *, after: int = 0
     ) -> tuple[JobEvent, ...]:
         """The steps with a version above ``after``, in order."""
-        raise NotImplementedError
+        return self._reading.events(project_id, job_id, after=after)
 
     def manifest(self, project_id: ProjectId, job_id: JobId) -> Manifest:
         """Of the result. Raises ``ResultMissingError`` and ``ResultExpiredError``."""
-        raise NotImplementedError
+        return self._reading.manifest(project_id, job_id)
 
     def delete_result(self, project_id: ProjectId, job_id: JobId) -> None:
         """Remove the result's rows; the job stays. Twice is the same as once."""
-        raise NotImplementedError
+        with self._parts.database.transaction() as tx:
+            self._reading.row(tx, project_id, job_id)
+            self._parts.results.delete(tx, job_id)
 
     def queues(self, project_id: ProjectId) -> tuple[QueueDef, ...]:
         """All queues of the project, by name."""
-        raise NotImplementedError
+        with self._parts.database.read() as tx:
+            return queue_store.every(tx, project_id)
 
     def queue(self, project_id: ProjectId, name: str) -> QueueDef:
         """One queue. Raises ``QueueMissingError`` with near names."""
-        raise NotImplementedError
+        with self._parts.database.read() as tx:
+            return queue_store.get(tx, project_id, name)
 
     def create_queue(self, queue: QueueDef) -> QueueDef:
         """Raises ``QueueInvalidError`` and ``QueueExistsError``."""
-        raise NotImplementedError
+        with self._parts.database.transaction() as tx:
+            return queue_store.create(tx, queue)
 
     def update_queue(self, queue: QueueDef) -> QueueDef:
         """Replace the definition at ``queue.version``; raises ``QueueChangedError`` if it is past.
 
         Jobs that wait or run keep what they were admitted with; limits on them hold from now on.
         """
-        raise NotImplementedError
+        with self._parts.database.transaction() as tx:
+            changed = queue_store.change(tx, queue)
+        self._wake_starter()
+        return changed
 
     def delete_queue(self, project_id: ProjectId, name: str) -> None:
         """Raises ``QueueMissingError``, and ``QueueInUseError`` while jobs are in it."""
-        raise NotImplementedError
+        with self._parts.database.transaction() as tx:
+            queue_store.remove(tx, project_id, name)
 
     def loops(self) -> tuple[Loop, ...]:
         """The background work of this replica; the caller gives each a thread."""
-        raise NotImplementedError
+        return tuple(self._loops.values())
+
+    def recover(self) -> int:
+        """At the start of a replica whose name was used before: let go of what it owned then.
+
+        Only for a name that nobody else can have now. Returns how many jobs will be tried again.
+        """
+        now = self._parts.clock.now()
+        active = [execution.job.id for execution in self._workers.active()]
+        with self._parts.database.transaction() as tx:
+            left = tx.execute(
+                update(jobs)
+                .where(
+                    jobs.c.owner == self._parts.replica,
+                    jobs.c.id.not_in(active),
+                    jobs.c.state.in_(sorted(state.value for state in OWNED)),
+                )
+                .values(lease_until=now - timedelta(milliseconds=1))
+                .returning(jobs.c.id)
+            ).all()
+        self._loops["reaper"].wake.set()
+        return len(left)
+
+    def running(self) -> int:
+        """How many statements run on this replica now."""
+        return len(self._workers.active())
 
     def drain(self, timeout: timedelta) -> bool:
         """Take no more work, wait for what runs here, then hand the rest over to other replicas.
 
         True when everything had ended by itself. The service does not start anything afterwards.
         """
-        raise NotImplementedError
+        self._workers.close()
+        if self._workers.wait_idle(timeout, self._parts.clock):
+            self._close()
+            return True
+        for execution in self._workers.active():
+            log.info("statement handed over", extra={"job": execution.job.id})
+            execution.hand_over = True
+            self._workers.stop(execution)
+        grace = self._parts.settings.interrupt_grace * 2 + timedelta(seconds=2)
+        self._workers.wait_idle(grace, self._parts.clock)
+        self._close()
+        return False
+
+    def _close(self) -> None:
+        self._workers.shut()
+        self._preparers.close()
+
+    def _known(self, request: StatementRequest) -> JobView | None:
+        """The job that this request's key stands for, if there is one already."""
+        if request.idempotency_key is None:
+            return None
+        with self._parts.database.read() as tx:
+            use = idempotency.find(tx, request.project_id, request.idempotency_key)
+        if use is None:
+            return None
+        if use.body_hash != (request.body_hash or ""):
+            raise IdempotencyConflictError(
+                "this idempotency key was used for another request",
+                hint="choose a new key",
+                job_id=use.job_id,
+            )
+        view = self.get(request.project_id, use.job_id)
+        job = view.job
+        if job.state is JobState.FAILED and job.version == 1 and job.failure is not None:
+            raise _told_again(job.failure, job.id)
+        return view
+
+    def _cancel_running(self, running: Execution) -> None:
+        event = CancelRequested(at=self._parts.clock.now())
+        try:
+            if not running.job.state.terminal:
+                running.write(self._parts.database, event)
+        except (CancellingError, AttemptLostError):
+            log.info("cancelled by another", extra={"job": running.job.id})
+        self._workers.stop(running)
+
+    def _cancel_row(self, project_id: ProjectId, job_id: JobId) -> None:
+        now = self._parts.clock.now()
+        with self._parts.database.transaction() as tx:
+            job = job_of(self._reading.row(tx, project_id, job_id))
+            if job.state.terminal:
+                return
+            after = apply(tx, job, CancelRequested(at=now))
+            if after.state.terminal:
+                self._parts.ending.close(tx, after, used={}, at=now)
+
+    def _ended(self, execution: Execution) -> None:
+        self._parts.changes.notify(execution.job.id)
+        self._wake_starter()
+
+    def _wake_starter(self) -> None:
+        self._loops["starter"].wake.set()
+
+    def _make_loops(self) -> dict[str, Loop]:
+        parts, settings = self._parts, self._parts.settings
+        starter = Starter(parts=parts, workers=self._workers)
+        ticks = (
+            ("starter", starter.tick, timedelta(milliseconds=500)),
+            ("watch", self._watch.tick, timedelta(milliseconds=50)),
+            ("leases", self._watch.renew, settings.renew_every),
+            ("reaper", Reaper(parts=parts).tick, timedelta(seconds=1)),
+            ("changes", parts.changes.poll, timedelta(milliseconds=250)),
+            ("engines", parts.pool.tick, timedelta(seconds=1)),
+            ("expiry", parts.results.expire, timedelta(seconds=10)),
+            ("sweep", self._sweep, _SWEEP),
+        )
+        return {
+            name: Loop(name=name, tick=tick, clock=parts.clock, idle=idle)
+            for name, tick, idle in ticks
+        }
+
+    def _sweep(self) -> int:
+        """What is of no use any more: files of writes, objects of results, keys, plans."""
+        parts = self._parts
+        parts.tables.sweep()
+        parts.results.sweep(live=self._is_live)
+        before = parts.clock.now() - parts.settings.idempotency_kept
+        ended = select(jobs.c.id).where(jobs.c.state.in_([state.value for state in TERMINAL]))
+        with parts.database.transaction() as tx:
+            idempotency.forget(tx, before=before)
+            tx.execute(delete(job_plans).where(job_plans.c.job_id.in_(ended)))
+        return 0
+
+    def _is_live(self, job_id: JobId) -> bool:
+        with self._parts.database.read() as tx:
+            job = load(tx, job_id)
+        return job is not None and not job.state.terminal
+
+
+def _told_again(failure: Failure, job_id: JobId) -> ServiceError:
+    """The error that a refused statement raised, from its stored form."""
+    kind = next((each for each in _kinds(ServiceError) if each.code == failure.code), None)
+    places = {"line": failure.line, "column": failure.column}
+    details = failure.details | {name: at for name, at in places.items() if at is not None}
+    details["job_id"] = job_id
+    made = (kind or ServiceError)(failure.message, hint=failure.hint)
+    made.details = details
+    return made
+
+
+def _kinds(base: type[ServiceError]) -> list[type[ServiceError]]:
+    found = [base]
+    for kind in base.__subclasses__():
+        found += _kinds(kind)
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -83,10 +83,17 @@ def next_step(job: Job, event: Event) -> Step | None:
     return Step(job=after, kind=KINDS[type(event)], at=event.at, detail=_detail(after, event))
 
 
-def add(tx: Tx, steps: Sequence[Step], *, plan: PreparedStatement | None, summary: Summary) -> None:
+def add(
+    tx: Tx,
+    steps: Sequence[Step],
+    *,
+    plan: PreparedStatement | None,
+    summary: Summary,
+    timings: Mapping[str, float] | None = None,
+) -> None:
     """Insert a job with its first steps."""
     job = steps[-1].job
-    tx.execute(_INSERT_JOB, _all_values(job, summary))
+    tx.execute(_INSERT_JOB, _all_values(job, summary) | {"timings": timings})
     tx.execute(_INSERT_EVENT, [_event_values(step) for step in steps])
     if plan is not None:
         tx.execute(_INSERT_PLAN, {"job_id": job.id, "plan": pack(plan)})
@@ -130,6 +137,20 @@ def write(tx: Tx, steps: Sequence[Step], *, seen: int, measures: Measures | None
     if written is None:
         raise JobChangedError(f"statement {job.id} is past version {seen}", job_id=job.id)
     tx.execute(_INSERT_EVENT, [_event_values(step) for step in steps])
+
+
+def write_progress(tx: Tx, job_id: JobId, *, seen: int, rows: int, bytes: int) -> None:
+    """Keep how much of a result there is, while the job is at version ``seen``. No step."""
+    tx.execute(
+        _UPDATE_PROGRESS, {"job": job_id, "seen": seen, "new_rows": rows, "new_bytes": bytes}
+    )
+
+
+def renew(tx: Tx, owner: str, job_ids: Sequence[JobId], until: datetime) -> None:
+    """Extend the leases that ``owner`` holds still. No step: a heartbeat is not history."""
+    tx.execute(
+        update(jobs).where(jobs.c.id.in_(job_ids), jobs.c.owner == owner).values(lease_until=until)
+    )
 
 
 def apply(tx: Tx, job: Job, event: Event) -> Job:
@@ -222,8 +243,21 @@ def _changing_values(job: Job) -> dict[str, Any]:
     values = {name: getattr(job, name) for name in _CHANGING}
     values["state"] = job.state.value
     values["cancel_reason"] = None if job.cancel_reason is None else job.cancel_reason.value
-    values["failure"] = None if job.failure is None else to_json(job.failure)
+    values["failure"] = None if job.failure is None else _failure_json(job.failure)
     return values
+
+
+def _failure_json(failure: Failure) -> Any:
+    """Details are whatever an error carried: what has no form in a row is told as text."""
+    details = {name: _plain(value) for name, value in failure.details.items()}
+    return to_json(replace(failure, details=details))
+
+
+def _plain(value: object) -> Any:
+    try:
+        return to_json(value)
+    except TypeError:
+        return str(value)
 
 
 def _all_values(job: Job, summary: Summary) -> dict[str, Any]:
@@ -282,6 +316,11 @@ _INSERT_EVENT = insert(job_events)
 _INSERT_PLAN = insert(job_plans)
 _UPDATE_JOB = _where_seen(_CHANGING)
 _UPDATE_MEASURED = _where_seen((*_CHANGING, *_MEASURED))
+_UPDATE_PROGRESS = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"), jobs.c.version == bindparam("seen"))
+    .values(progress_rows=bindparam("new_rows"), progress_bytes=bindparam("new_bytes"))
+)
 _SELECT_JOB = select(jobs).where(jobs.c.id == bindparam("job"))
 _SELECT_EVENTS = (
     select(job_events)

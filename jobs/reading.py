@@ -1,0 +1,94 @@
+"""From rows to what is told of a job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Row
+
+from jobs.errors import JobMissingError
+from jobs.lifecycle.states import JobState
+from jobs.queues.admission import wait_of
+from jobs.queues.definitions import QueueMissingError
+from jobs.queues.store import get as get_queue
+from jobs.statements.parts import Parts
+from jobs.statements.workers import Workers
+from jobs.store.jobs import find, history
+from jobs.store.listing import page, view_of
+from jobs.views import JobEvent, JobFilter, JobView, Wait
+from storage.base.errors import GoneError, NotFoundError
+from storage.base.ids import JobId, ProjectId
+from storage.meta.database import Tx
+from storage.meta.paging import Page
+from storage.results.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Views of jobs. Another project's job is as one that does not exist."""
+
+    parts: Parts
+    workers: Workers
+
+    def view(self, project_id: ProjectId, job_id: JobId) -> JobView:
+        """The whole job as of one moment; only the progress may be newer than what is written."""
+        with self.parts.database.read() as tx:
+            row = self.row(tx, project_id, job_id)
+            view = replace(view_of(row), history=history(tx, job_id))
+            if view.job.state is JobState.QUEUED:
+                view = replace(view, wait=self._wait(tx, view))
+            if view.job.state is JobState.FINISHED:
+                manifest = self._manifest(tx, job_id)
+                expires_at = None if manifest is None else manifest.expires_at
+                view = replace(view, manifest=manifest, result_expires_at=expires_at)
+        running = self.workers.find(job_id)
+        if running is not None and view.job.state.owned:
+            view = replace(view, progress=running.progress)
+        return view
+
+    def list(
+        self, project_id: ProjectId, wanted: JobFilter, *, cursor: str | None, limit: int
+    ) -> Page[JobView]:
+        """A page of jobs, newest first."""
+        with self.parts.database.read() as tx:
+            return page(tx, project_id, wanted, cursor=cursor, limit=limit)
+
+    def events(self, project_id: ProjectId, job_id: JobId, *, after: int) -> tuple[JobEvent, ...]:
+        """The steps above version ``after``."""
+        with self.parts.database.read() as tx:
+            self.row(tx, project_id, job_id)
+            return history(tx, job_id, after=after)
+
+    def manifest(self, project_id: ProjectId, job_id: JobId) -> Manifest:
+        """Of the result; raises what ``Results.manifest`` does."""
+        with self.parts.database.read() as tx:
+            self.row(tx, project_id, job_id)
+            return self.parts.results.manifest(tx, job_id)
+
+    def row(self, tx: Tx, project_id: ProjectId, job_id: JobId) -> Row[Any]:
+        """The job's row. Raises ``JobMissingError``."""
+        row = find(tx, job_id, project_id)
+        if row is None:
+            raise JobMissingError(f"there is no statement {job_id}", statement=job_id)
+        return row
+
+    def _manifest(self, tx: Tx, job_id: JobId) -> Manifest | None:
+        try:
+            return self.parts.results.manifest(tx, job_id)
+        except (GoneError, NotFoundError):
+            return None
+
+    def _wait(self, tx: Tx, view: JobView) -> Wait | None:
+        job = view.job
+        try:
+            queue = get_queue(tx, job.project_id, job.queue)
+        except QueueMissingError:
+            return None
+        return wait_of(
+            tx,
+            job,
+            queue,
+            engine_cu=self.parts.settings.engine_cu,
+            now=self.parts.clock.now(),
+        )

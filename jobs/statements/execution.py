@@ -1,0 +1,201 @@
+"""One claimed statement on this replica: its job in memory, and the steps not yet written.
+
+A short statement starts, runs and ends within milliseconds; its steps are decided as they happen
+and written together. One that takes longer is flushed by the watch loop, so that rows are never far
+behind. The memory may only be *ahead* of the rows of the attempt that this replica owns: each write
+compares the version, and finds out there if somebody else (a cancel, a reaper) was first.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from jobs.lifecycle.events import Event
+from jobs.lifecycle.job import Job
+from jobs.lifecycle.states import JobState
+from jobs.store.jobs import JobChangedError, Measures, Step, load, next_step, write, write_progress
+from jobs.views import Progress
+from sql.statement import PreparedStatement
+from storage.base.clock import Clock
+from storage.base.errors import ConflictError
+from storage.meta.database import Database, Tx
+
+
+class AttemptLostError(ConflictError):
+    """The attempt is not this replica's any more; whatever it did must not be seen."""
+
+    code = "attempt_lost"
+
+
+class CancellingError(ConflictError):
+    """The job is being cancelled; its work must stop and not be published."""
+
+    code = "statement_cancelling"
+
+
+class Execution:
+    """Shared by the worker that runs it, the watch loop and whoever cancels."""
+
+    def __init__(
+        self,
+        job: Job,
+        plan: PreparedStatement,
+        *,
+        clock: Clock,
+        timings: Mapping[str, float],
+        used_before: Mapping[str, int] | None = None,
+    ) -> None:
+        self.plan = plan
+        self.stop = threading.Event()  #: set: the work must end
+        self.let_go = threading.Event()  #: set: the engine has nothing of it any more
+        self.ended = threading.Event()  #: set: the worker is through with it
+        self.interrupt: Callable[[], None] | None = None  #: tells the engine, while it executes
+        self.condemn: Callable[[str], None] | None = None  #: kills the engine, while it holds one
+        self.progress = Progress()
+        self.timings: dict[str, float] = dict(timings)
+        self.used: dict[str, int] = {}  #: by this attempt, by meter
+        self.hand_over = False  #: stopping because the replica stops: others shall run it
+        self.touched = clock.monotonic()  #: when the rows were last written
+        self._clock = clock
+        self._used_before = dict(used_before or {})
+        self._job = job
+        self._seen = job.version
+        self._steps: list[Step] = []
+        self._writing = threading.RLock()
+
+    @property
+    def job(self) -> Job:
+        """As far as this replica knows."""
+        return self._job
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether steps wait to be written."""
+        return bool(self._steps)
+
+    @property
+    def usage(self) -> Mapping[str, int]:
+        """By meter, over all attempts."""
+        meters = self._used_before.keys() | self.used.keys()
+        return {
+            meter: self._used_before.get(meter, 0) + self.used.get(meter, 0)
+            for meter in sorted(meters)
+        }
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Keep the milliseconds of the block as the timing ``name``."""
+        began = self._clock.monotonic()
+        try:
+            yield
+        finally:
+            self.timings[name] = round((self._clock.monotonic() - began) * 1000, 3)
+
+    def note_progress(self, database: Database) -> None:
+        """Write how much of the result is there, for who asks another replica."""
+        with self._writing:
+            with database.transaction() as tx:
+                write_progress(
+                    tx,
+                    self._job.id,
+                    seen=self._seen,
+                    rows=self.progress.rows,
+                    bytes=self.progress.bytes,
+                )
+            self.touched = self._clock.monotonic()
+
+    def step(self, event: Event) -> None:
+        """Decide what becomes of the job; the rows follow with the next write.
+
+        Raises ``CancellingError`` when somebody is cancelling it.
+        """
+        with self._writing:
+            self._check()
+            self._add(event)
+
+    def write(self, database: Database, event: Event | None = None) -> None:
+        """Write all steps so far, and ``event``'s. Raises as ``finishing``."""
+        if self._steps or event is not None:
+            with self.finishing(database, event):
+                pass
+
+    @contextmanager
+    def finishing(self, database: Database, event: Event | None) -> Iterator[Tx]:
+        """A transaction that writes all steps and ``event``'s when the block is through.
+
+        The steps are compared and set *first*, so that what the block does beside them (a commit
+        of files, a bill) is never done by an attempt that was lost. Raises ``CancellingError`` and
+        ``AttemptLostError`` when somebody else was first; nothing of the block is kept then. When
+        the block raises, the event has not happened.
+        """
+        with self._writing:
+            job, steps = self._job, list(self._steps)
+            try:
+                if event is not None:
+                    self._add(event)
+                with database.transaction() as tx:
+                    if self._steps:
+                        write(tx, self._steps, seen=self._seen, measures=self._measures())
+                    yield tx
+            except JobChangedError as error:
+                self._job, self._steps = job, steps
+                self._adopt(database, error)
+            except BaseException:
+                self._job, self._steps = job, steps
+                raise
+            self._seen = self._job.version
+            self._steps = []
+            self.touched = self._clock.monotonic()
+
+    def adopt(self, stored: Job) -> None:
+        """Take over what another replica wrote, if it is a cancel of this attempt."""
+        with self._writing:
+            if stored.version > self._seen:
+                self._take(stored)
+
+    def _adopt(self, database: Database, error: JobChangedError) -> None:
+        with database.read() as tx:
+            stored = load(tx, self._job.id)
+        if stored is None or not self._take(stored):
+            self.stop.set()
+            raise AttemptLostError(
+                f"statement {self._job.id} was taken over", job_id=self._job.id
+            ) from error
+        raise CancellingError(
+            f"statement {self._job.id} is being cancelled", job_id=self._job.id
+        ) from error
+
+    def _take(self, stored: Job) -> bool:
+        mine = (stored.owner, stored.attempt) == (self._job.owner, self._job.attempt)
+        if not mine or stored.state is not JobState.CANCELLING:
+            return False
+        unwritten = self._job
+        self._job = replace(
+            stored, run_id=unwritten.run_id, engine_version=unwritten.engine_version
+        )
+        self._seen = stored.version
+        self._steps = []
+        return True
+
+    def _check(self) -> None:
+        if self._job.state is JobState.CANCELLING:
+            raise CancellingError(
+                f"statement {self._job.id} is being cancelled", job_id=self._job.id
+            )
+
+    def _add(self, event: Event) -> None:
+        step = next_step(self._job, event)
+        if step is not None:
+            self._steps.append(step)
+            self._job = step.job
+
+    def _measures(self) -> Measures:
+        return Measures(
+            timings=self.timings,
+            usage=dict(self.usage),
+            rows=self.progress.rows,
+            bytes=self.progress.bytes,
+        )

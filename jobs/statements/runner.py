@@ -1,0 +1,125 @@
+"""One attempt at one statement, from its claim to its end. Runs on a worker thread."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from jobs.crash import crash_point
+from jobs.lifecycle.events import Failed, Fault, HandedOver, Published, ResultReady, Stopped
+from jobs.lifecycle.states import JobState
+from jobs.statements.catalog_work import run_in_catalog
+from jobs.statements.engine_work import run_on_engine
+from jobs.statements.execution import AttemptLostError, CancellingError, Execution
+from jobs.statements.outcome import Outcome
+from jobs.statements.parts import Parts
+from storage.base.errors import BrokenError, Failure, ServiceError, UnavailableError
+from storage.tables.errors import PartialWriteError
+
+log = logging.getLogger(__name__)
+
+
+class StatementBrokenError(BrokenError):
+    """The service itself failed on the statement; its log has the cause."""
+
+    code = "statement_broken"
+
+
+def fault_of(error: ServiceError) -> Fault:
+    """What another attempt may mend is the platform's; all else would fail the same way again."""
+    mends = isinstance(error, UnavailableError | PartialWriteError)
+    return Fault.PLATFORM if mends else Fault.USER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runner:
+    """Brings an execution to an end that is written down, or leaves it to the reaper."""
+
+    parts: Parts
+
+    def run(self, execution: Execution) -> None:
+        """Never raises. What cannot be written is left to the reaper, when the lease is over."""
+        crash_point("after_claim")
+        job_id = execution.job.id
+        try:
+            try:
+                self._attempt(execution)
+            except AttemptLostError:
+                raise
+            except ServiceError as error:
+                self._end(execution, error)
+            except Exception:
+                log.exception("statement broke", extra={"job": job_id})
+                broken = StatementBrokenError("the service failed on the statement", job_id=job_id)
+                self._end(execution, broken)
+        except AttemptLostError:
+            log.warning("attempt lost", extra={"job": job_id})
+        except Exception:
+            log.exception("statement left to the reaper", extra={"job": job_id})
+
+    def _attempt(self, execution: Execution) -> None:
+        work = run_on_engine if execution.plan.kind.computes else run_in_catalog
+        outcome = work(self.parts, execution)
+        crash_point("before_publish")
+        execution.step(ResultReady(at=self.parts.clock.now()))
+        self._publish(execution, outcome)
+        crash_point("after_commit")
+        log.info(
+            "statement finished",
+            extra={"job": execution.job.id, "ms": execution.timings.get("total")},
+        )
+
+    def _publish(self, execution: Execution, outcome: Outcome) -> None:
+        parts = self.parts
+        job = execution.job
+        at = parts.clock.now()
+        if job.quote is not None:
+            execution.used |= job.quote.quantities
+        execution.timings["total"] = round((at - job.created_at).total_seconds() * 1000, 3)
+        with execution.finishing(parts.database, Published(at=at)) as tx:
+            parts.results.save(
+                tx,
+                job_id=job.id,
+                project_id=job.project_id,
+                attempt=job.attempt,
+                manifest=outcome.manifest,
+                expires_at=at + job.spec.result_ttl,
+            )
+            if outcome.commit is not None:
+                outcome.commit(tx)
+                crash_point("in_write_before_commit")
+            parts.ending.close(tx, execution.job, used=execution.used, at=at)
+            crash_point("in_publish_before_commit")
+
+    def _end(self, execution: Execution, error: ServiceError) -> None:
+        """End the attempt without a result: cancelled, handed over, failed or to be tried again."""
+        parts = self.parts
+        at = parts.clock.now()
+        job = execution.job
+        event: Stopped | HandedOver | Failed
+        if job.state is JobState.CANCELLING:
+            crash_point("before_cancelled")
+            event = Stopped(at=at)
+        elif execution.hand_over:
+            event = HandedOver(at=at)
+        else:
+            event = Failed(
+                at=at,
+                failure=Failure.of(error),
+                fault=fault_of(error),
+                not_before=parts.backoff.not_before(job, at),
+            )
+        execution.timings["total"] = round((at - job.created_at).total_seconds() * 1000, 3)
+        try:
+            with execution.finishing(parts.database, event) as tx:
+                parts.ending.close(tx, execution.job, used=execution.used, at=at)
+                if execution.plan.target is not None:
+                    parts.tables.abandon(tx, job.id, attempt=job.attempt)
+        except CancellingError:
+            self._end(execution, error)  # somebody cancelled it meanwhile: now it is Stopped
+            return
+        parts.results.discard(job.id, job.attempt)
+        log.info(
+            "attempt ended",
+            extra={"job": job.id, "state": execution.job.state.value, "code": error.code},
+        )

@@ -1,0 +1,77 @@
+"""Making an engine let go of a statement, and seeing that it did.
+
+Telling the engine (interrupt) is a request that it may not hear: it is repeated, since the first
+may come before the statement reached the engine. What counts is that the statement's stream has
+ended and the engine answers; where the statement was alone on it, also that its CPU is quiet. An
+engine that does not let go in time is killed: its other statements are tried again elsewhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from datetime import timedelta
+
+from jobs.engines.pool import EngineHandle
+from jobs.launchers.api import Launcher
+from jobs.statements.execution import Execution
+from jobs.statements.parts import Parts
+from storage.base.clock import Clock
+from storage.base.errors import ServiceError
+
+log = logging.getLogger(__name__)
+
+_AGAIN = timedelta(milliseconds=250)
+_PROBE = 2.0  # seconds, for an answer of the engine
+_SAMPLE = timedelta(milliseconds=100)
+_QUIET_CORES = 0.5  # an engine without statements uses 0.01; one that runs on uses 1 or more
+_QUIET_WITHIN = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopping:
+    """What ``Workers`` calls on a thread of its own when a statement must end."""
+
+    parts: Parts
+
+    def stop_work(self, execution: Execution) -> None:
+        """Interrupt until the engine let go, or kill it when the grace is over."""
+        clock = self.parts.clock
+        until = clock.monotonic() + self.parts.settings.interrupt_grace.total_seconds()
+        while clock.monotonic() < until:
+            interrupt = execution.interrupt
+            if interrupt is not None:
+                try:
+                    interrupt()
+                except ServiceError as error:
+                    log.info(
+                        "interrupt failed",
+                        extra={"job": execution.job.id, "code": error.code},
+                    )
+            if clock.wait(execution.let_go, _AGAIN):
+                return
+        condemn = execution.condemn
+        if condemn is not None:
+            log.warning("engine does not let go", extra={"job": execution.job.id})
+            condemn("it did not let go of a statement")
+
+
+def has_let_go(handle: EngineHandle, launcher: Launcher, clock: Clock, *, alone: bool) -> bool:
+    """Whether the engine answers and, if the statement was ``alone`` on it, is quiet."""
+    if not handle.client.alive(_PROBE):
+        return False
+    return not alone or _grows_quiet(handle, launcher, clock)
+
+
+def _grows_quiet(handle: EngineHandle, launcher: Launcher, clock: Clock) -> bool:
+    never = threading.Event()
+    until = clock.monotonic() + _QUIET_WITHIN.total_seconds()
+    while True:
+        began, used = clock.monotonic(), launcher.status(handle.run_id).cpu_seconds
+        clock.wait(never, _SAMPLE)
+        span = clock.monotonic() - began
+        if launcher.status(handle.run_id).cpu_seconds - used <= _QUIET_CORES * span:
+            return True
+        if clock.monotonic() >= until:
+            return False

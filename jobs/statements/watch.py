@@ -1,0 +1,109 @@
+"""Looks after the statements that run here: their rows, their time, and who wants them to end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from jobs.lifecycle.events import DeadlinePassed
+from jobs.lifecycle.states import JobState
+from jobs.statements.execution import AttemptLostError, CancellingError, Execution
+from jobs.statements.parts import Parts
+from jobs.statements.workers import Workers
+from jobs.store.jobs import load, renew
+from jobs.store.rows import jobs
+
+_BATCH = 500
+_LOOK_EVERY = timedelta(milliseconds=500)  # at rows, for cancels by other replicas
+
+
+@dataclass(slots=True, kw_only=True)
+class Watch:
+    """Ticks of loops over the statements that run here."""
+
+    parts: Parts
+    workers: Workers
+    _looked: float = field(default=0.0)
+
+    def tick(self) -> int:
+        """Flush steps and progress, stop what is over its time or wanted to end."""
+        active = self.workers.active()
+        for execution in active:
+            self._flush(execution)
+            self._check_deadline(execution)
+        now = self.parts.clock.monotonic()
+        if active and now - self._looked >= _LOOK_EVERY.total_seconds():
+            self._looked = now
+            self._look(active)
+        return 0
+
+    def renew(self) -> int:
+        """Extend the leases of what runs here, and of nothing else: a job that its worker left
+        must fall to the reaper."""
+        ids = [execution.job.id for execution in self.workers.active()]
+        until = self.parts.clock.now() + self.parts.settings.lease
+        for start in range(0, len(ids), _BATCH):
+            with self.parts.database.transaction() as tx:
+                renew(tx, self.parts.replica, ids[start : start + _BATCH], until)
+        return 0
+
+    def _flush(self, execution: Execution) -> None:
+        settings = self.parts.settings
+        silent = self.parts.clock.monotonic() - execution.touched
+        try:
+            if execution.unwritten and silent >= settings.flush_after.total_seconds():
+                execution.write(self.parts.database)
+            elif (
+                execution.job.state is JobState.RUNNING
+                and silent >= settings.progress_every.total_seconds()
+            ):
+                execution.note_progress(self.parts.database)
+            else:
+                return
+        except (CancellingError, AttemptLostError):
+            self.workers.stop(execution)
+        self.parts.changes.notify(execution.job.id)
+
+    def _check_deadline(self, execution: Execution) -> None:
+        job = execution.job
+        now = self.parts.clock.now()
+        if job.state is JobState.CANCELLING:
+            self.workers.stop(execution)
+        elif job.deadline is not None and now >= job.deadline and job.state.owned:
+            try:
+                execution.write(self.parts.database, DeadlinePassed(at=now))
+            except AttemptLostError:
+                pass
+            except CancellingError:
+                pass
+            self.workers.stop(execution)
+            self.parts.changes.notify(job.id)
+
+    def _look(self, active: Sequence[Execution]) -> None:
+        by_id = {execution.job.id: execution for execution in active}
+        ids = list(by_id)
+        for start in range(0, len(ids), _BATCH):
+            with self.parts.database.read() as tx:
+                rows = tx.execute(
+                    select(jobs.c.id, jobs.c.state, jobs.c.owner, jobs.c.attempt).where(
+                        jobs.c.id.in_(ids[start : start + _BATCH])
+                    )
+                ).all()
+                cancelled = [
+                    stored
+                    for row in rows
+                    if row.state == JobState.CANCELLING.value
+                    and (stored := load(tx, row.id)) is not None
+                ]
+            for stored in cancelled:
+                by_id[stored.id].adopt(stored)
+                self.workers.stop(by_id[stored.id])
+            for row in rows:
+                execution = by_id[row.id]
+                owner = (row.owner, row.attempt)
+                mine = owner == (self.parts.replica, execution.job.attempt)
+                if not mine and not execution.ended.is_set():
+                    self.workers.stop(execution)
