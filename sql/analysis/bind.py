@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -118,7 +118,7 @@ def _bind(parsed: Parsed, view: CatalogView, database: str) -> BoundStatement:
         relations=views.tables,
         views=views.bodies,
         reads=tuple(reads),
-        output=_output(scan_tree),
+        output=_output(scan_tree, _spellings(query, views.tables.values())),
         target=_target(tree, view, database, text),
     )
 
@@ -156,7 +156,7 @@ def _name_base_tables(tree: exp.Query) -> None:
             table.set("catalog", None)
 
 
-def _output(scan_tree: exp.Query) -> tuple[OutputColumn, ...]:
+def _output(scan_tree: exp.Query, spellings: Mapping[str, str]) -> tuple[OutputColumn, ...]:
     """The columns of the result, () where a generator makes an unknown number of them."""
     select = leftmost_select(scan_tree)
     if select is None or any(
@@ -173,14 +173,16 @@ def _output(scan_tree: exp.Query) -> tuple[OutputColumn, ...]:
         if select is scan_tree
         else set()
     )
-    return tuple(_output_column(projection, tables) for projection in select.expressions)
+    return tuple(_output_column(projection, tables, spellings) for projection in select.expressions)
 
 
-def _output_column(projection: exp.Expr, tables: set[str]) -> OutputColumn:
+def _output_column(
+    projection: exp.Expr, tables: set[str], spellings: Mapping[str, str]
+) -> OutputColumn:
     inner = projection.unalias()
     known = projection.type is not None and projection.type.this is not exp.DType.UNKNOWN
     return OutputColumn(
-        name=_label(projection),
+        name=_label(projection, spellings),
         type=projection.type if known else None,
         from_table=known and isinstance(inner, exp.Column) and inner.table in tables,
     )
@@ -190,12 +192,20 @@ def _single(projection: exp.Expr) -> bool:
     return isinstance(projection, exp.Alias) and LABEL in projection.meta
 
 
-def _label(projection: exp.Expr) -> str:
+def _label(projection: exp.Expr, spellings: Mapping[str, str]) -> str:
     label = projection.meta_get(LABEL)
     inner = projection.unalias()
     if label is None and isinstance(inner, exp.Column):
         label = inner.this.meta_get(LABEL)
-    return str(label) if label is not None else projection.alias_or_name
+    name = projection.alias_or_name
+    return str(label) if label is not None else spellings.get(name, name)
+
+
+def _spellings(query: exp.Query, tables: Iterable[Relation]) -> Mapping[str, str]:
+    """Names as they are written, by their lower-case form, for columns that a star stands for."""
+    names = [column.name for table in tables for column in table.columns]
+    names += [alias.alias for alias in query.find_all(exp.Alias)]
+    return {name.lower(): name for name in names}
 
 
 def _target(tree: exp.Expr, view: CatalogView, database: str, text: str) -> Relation | None:

@@ -42,6 +42,10 @@ def name_projections(query: exp.Query, tokens: Sequence[Token], text: str) -> No
     projections = select.expressions
     sources = spans if len(spans) == len(projections) else [None] * len(projections)
     for projection, span in zip(list(projections), sources, strict=True):
+        bare = projection.unnest()
+        if isinstance(bare, exp.Column) and bare is not projection:
+            projection.replace(bare)  # (a) is a, also for an ORDER BY that names it
+            projection = bare
         match projection:
             case exp.Alias():
                 projection.meta[LABEL] = projection.alias
