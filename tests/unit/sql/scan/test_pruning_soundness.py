@@ -6,6 +6,7 @@ keeps. Its order of NaN and its three-valued logic are Spark's.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
@@ -160,6 +161,26 @@ def test_no_kept_row_is_in_a_pruned_group(
         wanted = {place // group_rows for place in kept_rows(table, text)}
         event(f"pruned {not mask.all()}")
         assert not [group for group in wanted if not mask[group]], text
+
+
+@pytest.mark.parametrize("column", [name for name, _ in COLUMNS])
+def test_no_pair_of_values_is_pruned_wrongly(column: str) -> None:
+    """Every comparison with every literal, over row groups of every two values."""
+    values = [*VALUES[column], None]
+    cells = [value for pair in itertools.combinations_with_replacement(values, 2) for value in pair]
+    empty = {name: None for name, _ in COLUMNS}
+    table = arrow([{**empty, column: value} for value in cells])
+    data = parquet_bytes(table, group_rows=2)
+    texts = [
+        f"{before}{column} {operator} {literal}"
+        for literal in LITERALS[column]
+        for operator in ("=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM")
+        for before in ("", "NOT ")
+    ]
+    for text in texts:
+        mask = kept_groups(text, TABLE, data)
+        wanted = {place // 2 for place in kept_rows(table, text)}
+        assert not [cells[2 * group : 2 * group + 2] for group in wanted if not mask[group]], text
 
 
 @pytest.mark.parametrize(
