@@ -9,6 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
+Bytes = bytes  # within the values below, ``bytes`` is a count
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
@@ -23,7 +25,7 @@ class Chunk:
     bytes: int
     sha256: str
     key: str | None = None
-    data: bytes | None = None
+    data: Bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

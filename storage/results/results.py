@@ -1,0 +1,272 @@
+"""Published results: found by their job, read with their checksums, and removed in time.
+
+A result exists from the transaction that saves its manifest on. Objects are written before a row
+says so and removed after, so a crash leaves at worst objects without a row, which ``sweep`` finds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import RowMapping, insert, select, update
+
+from storage.base.clock import Clock
+from storage.base.errors import GoneError, NotFoundError
+from storage.base.ids import JobId, ProjectId
+from storage.meta.database import Database, Tx
+from storage.objects.api import ObjectMissingError, ObjectStore
+from storage.results.chunks import check_chunk, concatenated, read_chunk
+from storage.results.manifest import Chunk, Manifest
+from storage.results.rows import results
+from storage.results.writer import attempt_prefix
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 100  #: results that one tick removes
+
+
+class ResultMissingError(NotFoundError):
+    """The job has no result: it has not ended well, or gives none."""
+
+    code = "result_missing"
+
+
+class ResultExpiredError(GoneError):
+    """The result was kept for as long as asked."""
+
+    code = "result_expired"
+
+
+class ResultDeletedError(GoneError):
+    """Somebody deleted the result."""
+
+    code = "result_deleted"
+
+
+class ChunkMissingError(NotFoundError):
+    """The result has fewer chunks."""
+
+    code = "result_chunk_missing"
+
+
+class Results:
+    """All results of one service; ``store`` is the warehouse."""
+
+    def __init__(self, database: Database, store: ObjectStore, clock: Clock) -> None:
+        self._database = database
+        self._store = store
+        self._clock = clock
+
+    def save(
+        self,
+        tx: Tx,
+        *,
+        job_id: JobId,
+        project_id: ProjectId,
+        attempt: int,
+        manifest: Manifest,
+        expires_at: datetime,
+    ) -> None:
+        """Publish a result with the caller's transaction; a job has one result at most."""
+        only = manifest.chunks[0] if len(manifest.chunks) == 1 else None
+        tx.execute(
+            insert(results).values(
+                job_id=job_id,
+                project_id=project_id,
+                attempt=attempt,
+                schema=manifest.schema.serialize().to_pybytes(),
+                rows=manifest.rows,
+                bytes=manifest.bytes,
+                truncated=manifest.truncated,
+                truncated_by=manifest.truncated_by,
+                chunks=[[c.rows, c.bytes, c.sha256, c.key] for c in manifest.chunks],
+                data=only.data if only else None,
+                preview=manifest.preview,
+                expires_at=expires_at,
+            )
+        )
+
+    def manifest(self, tx: Tx, job_id: JobId) -> Manifest:
+        """What the result of ``job_id`` consists of.
+
+        Raises ``ResultMissingError``, ``ResultExpiredError`` (from the very moment on, whether or
+        not it is removed already) or ``ResultDeletedError``.
+        """
+        row = tx.execute(select(results).where(results.c.job_id == job_id)).mappings().first()
+        if row is None:
+            raise ResultMissingError(f"{job_id} has no result", job=job_id)
+        if row["removed_by"] == "request":
+            raise ResultDeletedError(f"the result of {job_id} was deleted", job=job_id)
+        if row["removed_at"] is not None or row["expires_at"] <= self._clock.now():
+            raise _expired(job_id, row["expires_at"])
+        return _manifest(row)
+
+    def batches(self, manifest: Manifest, chunk: int | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows of one chunk, or of all in order; one chunk is in memory at a time.
+
+        Raises ``ChunkMissingError`` at once; ``ResultCorruptError`` for a chunk that is not what
+        was written and ``ResultExpiredError`` for one that was removed meanwhile, when its turn
+        comes.
+        """
+        chosen = _chosen(manifest, chunk)
+        return (batch for one in chosen for batch in read_chunk(one, self._fetch(one)))
+
+    def stream(self, manifest: Manifest, chunk: int | None = None) -> Iterator[bytes]:
+        """As ``batches``, as one Arrow IPC stream (zstd), passed on without being unpacked.
+
+        The bytes of a single chunk are those that the manifest's checksum is of.
+        """
+        chosen = _chosen(manifest, chunk)
+        if chunk is not None:
+            return (self._checked(one) for one in chosen)
+        return concatenated(manifest.schema, (self._checked(one) for one in chosen))
+
+    def delete(self, tx: Tx, job_id: JobId) -> None:
+        """Take the result away with the caller's transaction; ``expire`` removes its objects.
+
+        A result that is gone already stays as it is. Raises ``ResultMissingError``.
+        """
+        if not self._remove(tx, job_id, by="request"):
+            known = select(results.c.job_id).where(results.c.job_id == job_id)
+            if tx.execute(known).first() is None:
+                raise ResultMissingError(f"{job_id} has no result", job=job_id)
+
+    def expire(self) -> int:
+        """One tick: end results whose time is over, remove objects of ended ones; counts both."""
+        now = self._clock.now()
+        due = results.c.removed_at.is_(None) & (results.c.expires_at <= now)
+        with self._database.transaction() as tx:
+            ended = tx.execute(select(results.c.job_id).where(due).limit(_AT_ONCE)).scalars().all()
+            for job_id in ended:
+                self._remove(tx, job_id, by="expiry")
+        waiting = results.c.removed_at.is_not(None) & results.c.swept_at.is_(None)
+        with self._database.read() as tx:
+            found = tx.execute(
+                select(results.c.job_id, results.c.attempt).where(waiting).limit(_AT_ONCE)
+            ).all()
+        for job_id, attempt in found:
+            self.discard(job_id, attempt)
+            with self._database.transaction() as tx:
+                tx.execute(update(results).where(results.c.job_id == job_id).values(swept_at=now))
+        if ended:
+            log.info("results expired", extra={"count": len(ended)})
+        return len(ended) + len(found)
+
+    def discard(self, job_id: JobId, attempt: int) -> int:
+        """Remove the objects of an attempt that was not published, or is gone; may be repeated."""
+        keys = [info.key for info in self._store.list(attempt_prefix(job_id, attempt))]
+        for key in keys:
+            self._store.delete(key)
+        return len(keys)
+
+    def sweep(self, *, live: Callable[[JobId], bool]) -> int:
+        """Remove objects that belong to no published result; gives how many.
+
+        ``live`` says whether a job may still write or publish: nothing of such a job is touched. It
+        is asked before the rows are read, so that a job that ends in between keeps its result.
+        """
+        removed = 0
+        for job_id, attempts in self._attempts():
+            if live(job_id):
+                continue
+            published = self._published(job_id)
+            for attempt in attempts - {published}:
+                removed += self.discard(job_id, attempt)
+        if removed:
+            log.info("orphaned objects removed", extra={"count": removed})
+        return removed
+
+    def _attempts(self) -> Iterator[tuple[JobId, set[int]]]:
+        """The attempts that objects are there of, job by job as they are listed."""
+        current, attempts = "", set[int]()
+        for info in self._store.list("results/"):
+            _, job_id, attempt, *_ = (*info.key.split("/"), "", "")
+            if job_id != current:
+                if attempts:
+                    yield JobId(current), attempts
+                current, attempts = job_id, set()
+            if attempt.isdigit():
+                attempts.add(int(attempt))
+        if attempts:
+            yield JobId(current), attempts
+
+    def _published(self, job_id: JobId) -> int | None:
+        """The attempt whose objects must stay."""
+        kept = select(results.c.attempt).where(
+            results.c.job_id == job_id, results.c.removed_at.is_(None)
+        )
+        with self._database.read() as tx:
+            attempt: int | None = tx.execute(kept).scalar()
+        return attempt
+
+    def _remove(self, tx: Tx, job_id: str, *, by: str) -> bool:
+        """False if there is nothing to remove (any more)."""
+        removed = tx.execute(
+            update(results)
+            .where(results.c.job_id == job_id, results.c.removed_at.is_(None))
+            .values(removed_at=self._clock.now(), removed_by=by, data=None, preview=[])
+            .returning(results.c.job_id)
+        ).first()
+        return removed is not None
+
+    def _checked(self, chunk: Chunk) -> bytes:
+        data = self._fetch(chunk)
+        check_chunk(chunk, data)
+        return data
+
+    def _fetch(self, chunk: Chunk) -> bytes:
+        if chunk.data is not None:
+            return chunk.data
+        assert chunk.key is not None
+        try:
+            return self._store.get(chunk.key)
+        except ObjectMissingError as error:
+            raise ResultExpiredError(
+                "the result was removed while it was read", hint="run the statement again"
+            ) from error
+
+
+def _expired(job_id: JobId, at: datetime) -> ResultExpiredError:
+    return ResultExpiredError(
+        f"the result of {job_id} expired at {at:%Y-%m-%dT%H:%M:%SZ}",
+        hint="run the statement again, with a longer time to live if needed",
+        job=job_id,
+    )
+
+
+def _chosen(manifest: Manifest, chunk: int | None) -> tuple[Chunk, ...]:
+    if chunk is None:
+        return manifest.chunks
+    if not 0 <= chunk < len(manifest.chunks):
+        raise ChunkMissingError(
+            f"there is no chunk {chunk}", hint=f"the result has {len(manifest.chunks)} chunks"
+        )
+    return (manifest.chunks[chunk],)
+
+
+def _manifest(row: RowMapping) -> Manifest:
+    stored: list[list[Any]] = row["chunks"]
+    return Manifest(
+        schema=pa.ipc.read_schema(pa.py_buffer(row["schema"])),
+        rows=row["rows"],
+        bytes=row["bytes"],
+        truncated=row["truncated"],
+        truncated_by=row["truncated_by"],
+        chunks=tuple(
+            Chunk(
+                index=index,
+                rows=rows,
+                bytes=size,
+                sha256=sha256,
+                key=key,
+                data=row["data"] if key is None else None,
+            )
+            for index, (rows, size, sha256, key) in enumerate(stored)
+        ),
+        preview=row["preview"],
+        expires_at=row["expires_at"],
+    )
