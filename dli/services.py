@@ -11,6 +11,7 @@ from dli.identity.identity import Identity
 from dli.observability.metrics import Metrics
 from dli.settings import Settings
 from jobs.changes import Changes
+from jobs.loops.runner import Loop
 from jobs.service import JobService
 from storage.base.clock import Clock
 from storage.catalog.catalog import Catalog
@@ -35,4 +36,6 @@ class Services:
     book: PriceBook
     allowance: PricedAllowance
     metrics: Metrics
-    stopping: threading.Event  #: set when the service begins to stop
+    loops: tuple[Loop, ...]  #: background work, each wants a thread
+    stopping: threading.Event  #: set when the service begins to stop: no new work
+    closing: threading.Event  #: set at the end: whoever waits is answered now

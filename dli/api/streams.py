@@ -41,7 +41,7 @@ async def wait_until(
         while True:
             view = await run_in_threadpool(services.jobs.get, project_id, job_id)
             left = deadline - asyncio.get_running_loop().time()
-            if wanted(view) or left <= 0 or await gone():
+            if wanted(view) or left <= 0 or services.closing.is_set() or await gone():
                 return view
             await changed.wait(min(left, _LOOK_AGAIN))
 
@@ -78,6 +78,8 @@ async def _events(services: Services, view: JobView, after: int) -> AsyncIterato
             if view.job.state.terminal and after >= view.job.version:
                 usage = {"usage": usage_json(view.usage), "bill": bill_of(view, services.book)}
                 yield _event("usage", usage)
+                return
+            if services.closing.is_set():
                 return
             await changed.wait(_LOOK_AGAIN)
 

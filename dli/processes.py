@@ -1,0 +1,186 @@
+"""A replica as a process: what it starts, in which order, and how it ends.
+
+Order of the start: home, socket, database, loops, requests. Order of the end: no new work, wait for
+what runs, answer those who wait, stop. Whatever is left over is taken by another replica, or by the
+next start, so that a second signal may cut the waiting short.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from enum import StrEnum
+from types import FrameType
+
+from starlette.types import ASGIApp
+
+from dli.api.app import create_app
+from dli.home import ADDRESS, TOKEN, administrator_secret, locked_home, write_private
+from dli.identity.identity import ensure_administrator
+from dli.migrations.migrate import upgrade
+from dli.observability.logs import configure_logs
+from dli.observability.tracing import traced, tracing_wanted
+from dli.projects import furnish
+from dli.server import HttpServer, listening_socket
+from dli.services import Services
+from dli.settings import Settings
+from dli.wiring import build
+from jobs.loops.runner import Loop
+from storage.base.errors import ServiceError
+
+log = logging.getLogger(__name__)
+
+_LOOPS_END = timedelta(seconds=10)
+
+
+class Role(StrEnum):
+    """What a replica does: answer requests, run statements, or both."""
+
+    API = "api"
+    WORKER = "worker"
+    ALL = "all"
+
+
+def run(settings: Settings, *, roles: str = Role.ALL) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code, 1 when it cannot start.
+
+    The one who started it is told on stdout where it listens, and on stderr why it cannot.
+    """
+    configure_logs(level=settings.log_level, form=settings.log_format)
+    stop = threading.Event()
+    try:
+        with _signals(stop), replica(settings, role=Role(roles)) as running:
+            _greet(settings, running)
+            while not (stop.wait(0.5) or running.lost):
+                pass
+            log.info("stopping", extra={"grace": settings.grace.total_seconds()})
+            stop.clear()  # a second signal ends the waiting
+            running.drain(settings.grace, hurry=stop)
+            return 1 if running.lost else 0
+    except ServiceError as error:
+        hint = f"\n{error.hint}" if error.hint else ""
+        sys.stderr.write(f"dli cannot start: {error.message}{hint}\n")
+        return 1
+
+
+class Replica:
+    """A running replica."""
+
+    def __init__(self, services: Services, server: HttpServer | None) -> None:
+        self.services = services
+        self.server = server
+
+    @property
+    def url(self) -> str | None:
+        """Where it answers; None for a worker."""
+        return None if self.server is None else self.server.url
+
+    @property
+    def lost(self) -> bool:
+        """Whether the server ended although nobody asked it to."""
+        return self.server is not None and self.server.ended.is_set()
+
+    def drain(self, grace: timedelta, *, hurry: threading.Event) -> None:
+        """Take no more statements and wait for those that run, at most ``grace``."""
+        self.services.stopping.set()
+        done = threading.Event()
+
+        def wait() -> None:
+            self.services.jobs.drain(grace)
+            done.set()
+
+        threading.Thread(target=wait, name="drain", daemon=True).start()
+        while not (done.wait(0.1) or hurry.is_set()):
+            pass
+        self.services.closing.set()
+
+
+@contextmanager
+def replica(settings: Settings, *, role: Role = Role.ALL) -> Iterator[Replica]:
+    """A replica that runs within the block; leaving it stops everything at once.
+
+    ``run`` drains it before. Raises ``ServiceError`` when it cannot start.
+    """
+    with ExitStack() as stack:
+        home = stack.enter_context(locked_home(settings.folder))
+        bound = None
+        if role is not Role.WORKER:
+            bound = stack.enter_context(
+                contextlib.closing(listening_socket(settings.host, settings.port))
+            )
+        services = stack.enter_context(build(settings, works=role is not Role.API))
+        upgrade(services.database)
+        given = settings.admin_token
+        secret = given.get_secret_value() if given else administrator_secret(home)
+        ensure_administrator(services.database, secret=secret, at=services.clock.now())
+        furnish(services)
+        stack.enter_context(_loops(services))
+        server = None
+        if bound is not None:
+            app: ASGIApp = create_app(services)
+            if tracing_wanted():
+                app, end_tracing = traced(app)
+                stack.callback(end_tracing)
+            server = HttpServer(app, bound)
+            server.start()
+            stack.callback(server.stop)
+            write_private(home / ADDRESS, server.url + "\n")
+        services.metrics.up.set(1)
+        stack.callback(services.closing.set)
+        yield Replica(services, server)
+
+
+@contextmanager
+def _loops(services: Services) -> Iterator[None]:
+    """Run the background work of the replica, each loop in a thread."""
+    stop = threading.Event()
+    loops: tuple[Loop, ...] = services.loops
+    threads = [
+        threading.Thread(target=loop.run, args=(stop,), name=loop.name, daemon=True)
+        for loop in loops
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for loop in loops:
+            loop.wake.set()
+        for thread in threads:
+            thread.join(_LOOPS_END.total_seconds())
+            if thread.is_alive():
+                log.error("a loop did not stop", extra={"loop": thread.name})
+
+
+@contextmanager
+def _signals(stop: threading.Event) -> Iterator[None]:
+    """Set ``stop`` on SIGTERM and SIGINT, where this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _greet(settings: Settings, running: Replica) -> None:
+    token = "DLI_ADMIN_TOKEN" if settings.admin_token else str(settings.folder / TOKEN)
+    log.info("started", extra={"url": running.url, "pid": os.getpid()})
+    if running.url is not None:
+        sys.stdout.write(f"dli is ready at {running.url}\nadmin token: {token}\n")
+        sys.stdout.flush()
