@@ -29,6 +29,7 @@ from dli.cli.complaints import Exit, exit_of, print_error, print_problem
 from dli.cli.session import Session, UsageError, consoles
 from dli.remote.access import AccessError
 from dli.remote.problems import ApiError, RemoteError, UnreachableError
+from storage.base.errors import InvalidInputError, ServiceError
 
 app = typer.Typer(
     name="dli",
@@ -115,6 +116,9 @@ def run(arguments: Sequence[str]) -> int:
     except RemoteError as error:
         print_error(err, str(error))
         return Exit.FAILED
+    except ServiceError as error:  # of a service that we start: a setting that cannot be
+        print_error(err, error.message, hint=error.hint)
+        return Exit.USAGE if isinstance(error, InvalidInputError) else Exit.FAILED
     except (KeyboardInterrupt, typer.Abort):
         print_error(err, "interrupted")
         return Exit.CANCELLED
