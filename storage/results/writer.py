@@ -189,17 +189,18 @@ class _Preview:
         for start in range(0, batch.num_rows, _PREVIEW_ROWS):
             if self._left <= 0:
                 return
-            text = json_rows(batch.slice(start, _PREVIEW_ROWS))
-            rows = json.loads(f"[{text}]")
+            text = json_rows(batch.slice(start, _PREVIEW_ROWS)).encode()
+            rows = json.loads(b"[" + text + b"]")
             if len(text) <= self._left:
-                self._left -= len(text) + 2
+                self._left -= len(text) + 1
                 self.rows.extend(rows)
             else:
                 self._take_some(rows)
 
     def _take_some(self, rows: list[list[Any]]) -> None:
         for row in rows:
-            size = len(json.dumps(row, ensure_ascii=False)) + 2
+            text = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+            size = len(text.encode()) + 1
             if size > self._left:
                 self._left = 0
                 return
