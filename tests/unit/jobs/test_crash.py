@@ -1,0 +1,45 @@
+"""Named places to die at."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from jobs.crash import POINTS, VARIABLE, crash_point
+
+SCRIPT = """
+from jobs.crash import crash_point
+for name in ("after_claim", "after_bind", "after_claim"):
+    crash_point(name)
+    print(name, flush=True)
+"""
+
+
+def _run(place: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env=os.environ | {VARIABLE: place},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_without_the_variable_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    for point in POINTS:
+        crash_point(point)
+
+
+def test_the_named_place_kills_the_process() -> None:
+    done = _run("after_bind")
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, "after_claim\n")
+
+
+def test_a_place_can_be_passed_before() -> None:
+    done = _run("after_claim:2")
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, "after_claim\nafter_bind\n")
