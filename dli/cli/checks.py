@@ -1,0 +1,246 @@
+"""The questions of ``dli doctor``, each answered by trying. Loaded by name: it needs everything."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import psutil
+
+from dli.home import TOKEN
+from dli.remote.access import config_path, readable_by_others
+from dli.server import listening_socket
+from dli.settings import Settings
+from jobs.engines.api import Engine, EngineNeed
+from jobs.engines.java import find_java
+from jobs.engines.sail import SailEngine, SailSettings
+from jobs.engines.spark import SparkEngine, SparkSettings
+from jobs.launchers.local import LocalLauncher
+from storage.base.clock import SystemClock
+from storage.base.errors import ServiceError
+from storage.base.ids import ProjectId, RunId, new_id
+from storage.base.quantities import format_size
+from storage.meta.database import Database
+from storage.objects.folder import FolderStore
+
+_START_SECONDS = 90.0
+_LITTLE_SPACE = 2 * 10**9  # bytes
+_MEMORY = 2 * 2**30  # bytes, for an engine that is only asked for one row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """An answer: ``good`` None is worth a look but does no harm."""
+
+    name: str
+    good: bool | None
+    told: str
+    hint: str | None = None
+
+
+def run_checks(
+    settings: Settings, environment: Mapping[str, str], *, engines: bool
+) -> Iterator[Check]:
+    """All answers, in the order in which a start would meet the questions."""
+    yield _python()
+    yield from _home(settings.folder)
+    yield from _private(settings.folder / TOKEN, "token file")
+    yield from _private(config_path(environment), "config file")
+    yield _database(settings)
+    yield _warehouse(settings)
+    alive = _answers(settings)
+    yield _port(settings, alive=alive)
+    yield _leftovers(settings.folder, alive=alive)
+    yield _java()
+    if engines:
+        with tempfile.TemporaryDirectory(prefix="dli-doctor-") as folder:
+            yield _engine(SailEngine(SailSettings()), Path(folder))
+            yield _engine(SparkEngine(SparkSettings(cache=Path(folder))), Path(folder))
+
+
+def _python() -> Check:
+    told = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    good = (3, 11) <= sys.version_info[:2] < (3, 14)
+    return Check(name="python", good=good, told=told, hint=None if good else "use 3.11 to 3.13")
+
+
+def _home(folder: Path) -> Iterator[Check]:
+    if not folder.exists():
+        yield Check(name="home", good=True, told=f"{folder} will be made at the first start")
+        return
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError as error:
+        yield Check(
+            name="home",
+            good=False,
+            told=f"{folder} cannot be written: {error.strerror}",
+            hint="choose another by DLI_HOME or --home",
+        )
+        return
+    free = shutil.disk_usage(folder).free
+    few = free < _LITTLE_SPACE
+    yield Check(
+        name="home",
+        good=None if few else True,
+        told=f"{folder}, {format_size(free)} free",
+        hint="results and tables need space" if few else None,
+    )
+
+
+def _private(path: Path, name: str) -> Iterator[Check]:
+    if path.is_file():
+        open_to_all = readable_by_others(path)
+        yield Check(
+            name=name,
+            good=not open_to_all,
+            told=f"{path} is {'readable by others' if open_to_all else 'private'}",
+            hint=f"chmod 600 {path}; others may know the token: revoke it" if open_to_all else None,
+        )
+
+
+def _database(settings: Settings) -> Check:
+    path = settings.folder / "meta.db"
+    given = settings.database_url
+    if given is None and not path.exists():
+        return Check(name="database", good=True, told=f"{path} will be made at the first start")
+    url = given.get_secret_value() if given else f"sqlite:///{path}"
+    try:
+        with contextlib.closing(Database(url)) as database, database.read() as tx:
+            tx.exec_driver_sql("SELECT 1")
+            return Check(name="database", good=True, told=f"{database.dialect} answers")
+    except ServiceError as error:
+        return Check(name="database", good=False, told=error.message, hint=error.hint)
+
+
+def _warehouse(settings: Settings) -> Check:
+    given = settings.warehouse or str(settings.folder / "warehouse")
+    if given.startswith("s3://"):
+        told = f"{given}, looked at when the service starts"
+        return Check(name="warehouse", good=None, told=told)
+    if not Path(given).exists():
+        return Check(name="warehouse", good=True, told=f"{given} will be made at the first start")
+    key = f"doctor/{uuid.uuid4().hex}"
+    try:
+        store = FolderStore(Path(given))
+        store.put(key, b"x")
+        store.delete(key)
+    except ServiceError as error:
+        return Check(name="warehouse", good=False, told=error.message, hint=error.hint)
+    return Check(name="warehouse", good=True, told=f"{given} can be written")
+
+
+def _answers(settings: Settings) -> bool:
+    """Whether a service of ours listens on the port."""
+    try:
+        answer = httpx.get(f"http://{settings.host}:{settings.port}/healthz", timeout=5)
+    except httpx.HTTPError:
+        return False
+    return answer.status_code == 200 and answer.text.strip() == '{"status":"ok"}'
+
+
+def _port(settings: Settings, *, alive: bool) -> Check:
+    if alive:
+        told = f"a service answers on {settings.host}:{settings.port}"
+        return Check(name="port", good=True, told=told)
+    try:
+        listening_socket(settings.host, settings.port).close()
+    except ServiceError as error:
+        return Check(name="port", good=False, told=error.message, hint=error.hint)
+    return Check(name="port", good=True, told=f"{settings.port} of {settings.host} is free")
+
+
+def _leftovers(folder: Path, *, alive: bool) -> Check:
+    """Engines that work below the home although no service does."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if Path(process.cwd()).is_relative_to(folder) and "DLI_RUN_ID" in process.environ():
+                found.append(process.pid)
+        except psutil.Error:  # not ours to look at, or gone by now
+            continue
+    orphans = [] if alive or _locked(folder) else found
+    if orphans:
+        return Check(
+            name="leftovers",
+            good=False,
+            told=f"processes without a service: {', '.join(map(str, orphans))}",
+            hint="the next start ends them",
+        )
+    engines = f"{len(found)} processes of engines, all with a service" if found else "none"
+    return Check(name="leftovers", good=True, told=engines)
+
+
+def _locked(folder: Path) -> bool:
+    """Whether the process that wrote itself into the home's lock still runs."""
+    try:
+        owner = int((folder / "lock").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return psutil.pid_exists(owner)
+
+
+def _java() -> Check:
+    try:
+        java = find_java(None)
+    except ServiceError as error:
+        return Check(name="java", good=False, told=error.message, hint=error.hint)
+    return Check(name="java", good=True, told=f"{java.major} at {java.program}")
+
+
+def _engine(engine: Engine, folder: Path) -> Check:
+    """Start the engine, ask it for one row, and end it."""
+    name = f"engine {engine.name.value}"
+    launcher = LocalLauncher(folder / engine.name.value)
+    run_id = RunId(new_id("run", SystemClock().now()))
+    began = time.monotonic()
+    try:
+        need = EngineNeed(
+            run_id=run_id,
+            project_id=ProjectId("doctor"),
+            queue="doctor",
+            directory=launcher.directory(run_id),
+            memory_bytes=_MEMORY,
+            cores=1,
+        )
+        spec = engine.plan(need)
+        launcher.launch(spec)
+        _first_row(engine, f"127.0.0.1:{spec.port}")
+    except (ServiceError, TimeoutError) as error:
+        output = launcher.logs(run_id).data[-300:].decode(errors="replace").strip()
+        return Check(name=name, good=False, told=str(error), hint=output or None)
+    finally:
+        launcher.stop(run_id, grace=timedelta(seconds=5))
+        launcher.close()
+    told = f"{engine.version}, first row after {time.monotonic() - began:.1f} s"
+    return Check(name=name, good=True, told=told)
+
+
+def _first_row(engine: Engine, address: str) -> None:
+    client = engine.connect(address)
+    pause, until = threading.Event(), time.monotonic() + _START_SECONDS
+    try:
+        while not client.alive(timeout=1.0):
+            if time.monotonic() > until:
+                raise TimeoutError(f"no answer after {_START_SECONDS:.0f} s")
+            pause.wait(0.05)
+        session = client.open_session()
+        rows = sum(
+            batch.num_rows for batch in session.execute("SELECT 1", operation_id=str(uuid.uuid4()))
+        )
+        session.release()
+        assert rows == 1
+    finally:
+        client.close()
