@@ -6,6 +6,7 @@ server that runs; a session is one statement's private room in it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from jobs.launchers.api import RunSpec
+from jobs.launchers.api import Launcher, RunSpec
 from jobs.lifecycle.job import EngineName
 from sql.statement import Binding
+from storage.base.clock import Clock
 from storage.base.ids import ProjectId, RunId
 
 
@@ -45,6 +47,12 @@ class Engine(Protocol):
 
     def connect(self, address: str) -> EngineClient:
         """A client of the server at ``host:port``; nothing is sent yet."""
+
+    def improve(self, launcher: Launcher, clock: Clock, stop: threading.Event) -> None:
+        """Do what makes later starts faster, if anything; may take minutes, ends soon at ``stop``.
+
+        A second call, in this or in another process, finds it done. Raises ``ServiceError``.
+        """
 
 
 class EngineClient(Protocol):

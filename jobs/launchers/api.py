@@ -104,11 +104,17 @@ class Launcher(Protocol):
         One that has ended already is no error.
         """
 
+    def address(self, run_id: RunId, port: int) -> str | None:
+        """``host:port`` where the run itself listens; None while it does not, or another does."""
+
     def logs(self, run_id: RunId, *, offset: int = 0) -> LogPart:
         """What it wrote on its standard output and error; only the last part is kept."""
 
     def running(self) -> Iterator[RunId]:
         """Every run of this launcher that may still live, also those of a service that died."""
+
+    def known(self) -> Iterator[RunId]:
+        """Every run that is not forgotten, also those of a service that died."""
 
     def forget(self, run_id: RunId) -> None:
         """Remove all traces of a run that has ended."""

@@ -117,11 +117,27 @@ class LocalLauncher:
                 continue
         return LogPart(offset=at, data=b"".join(parts))
 
+    def address(self, run_id: RunId, port: int) -> str | None:
+        status = self.status(run_id)
+        if status.state is not RunState.RUNNING or status.pid is None:
+            return None
+        try:
+            sockets = psutil.Process(status.pid).net_connections("tcp")
+        except psutil.Error:
+            return None
+        listens = any(
+            each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in sockets
+        )
+        return f"127.0.0.1:{port}" if listens else None
+
     def running(self) -> Iterator[RunId]:
-        for path in sorted(self._root.iterdir()):
-            run_id = RunId(path.name)
+        for run_id in self.known():
             if not self.status(run_id).state.ended:
                 yield run_id
+
+    def known(self) -> Iterator[RunId]:
+        for path in sorted(self._root.iterdir()):
+            yield RunId(path.name)
 
     def forget(self, run_id: RunId) -> None:
         if not self.status(run_id).state.ended:

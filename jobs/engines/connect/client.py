@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,6 +57,8 @@ class ConnectClient:
         return True
 
     def warm_up(self) -> None:
+        if not self._dialect.warm_up:
+            return
         session = self.open_session()
         try:
             for text in self._dialect.warm_up:
@@ -90,7 +92,8 @@ class ConnectSession:
             self._configure()
 
     def bind(self, binding: Binding) -> None:
-        self._dialect.check(binding)
+        for file in binding.files:
+            self._dialect.check(file.uri)
         self._require_present(file.uri for file in binding.files)
         self._files.extend(file.uri for file in binding.files)
         request = self._request(str(uuid.uuid4()))
@@ -106,6 +109,7 @@ class ConnectSession:
         return self._start(request)
 
     def write(self, sql: str, *, operation_id: str, uri: str) -> None:
+        self._dialect.check(uri)
         request = self._request(operation_id)
         write = request.plan.command.write_operation
         write.input.sql.query = sql
@@ -208,7 +212,7 @@ class ConnectSession:
             for response in self._stub.ExecutePlan(request, timeout=_LONG):
                 self._server_id = self._server_id or response.server_side_session_id
 
-    def _require_present(self, uris: Any) -> None:
+    def _require_present(self, uris: Iterable[str]) -> None:
         """Where a lost file would read as an empty one, look ourselves, before and after."""
         present = self._dialect.present
         if present is None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from sql.statement import Binding
 
-
-def _anything(binding: Binding) -> None:
-    """No table is refused."""
+def _anything(uri: str) -> None:
+    """No place is refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +16,7 @@ class Dialect:
 
     name: str
     address: Callable[[str], str]
-    check: Callable[[Binding], None] = _anything  #: raises for a table that it cannot read
+    check: Callable[[str], None] = _anything  #: raises for a URI that it has no way to
     present: Callable[[str], bool] | None = None  #: asked for each file, where it does not itself
     partition_folders: bool  #: takes partition values from folder names, given a ``basePath``
     confs: Mapping[str, str] = field(default_factory=dict)  #: set in each session

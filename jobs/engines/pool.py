@@ -1,0 +1,419 @@
+"""Running engines: one for each (project, queue, engine), started when wanted, stopped when idle.
+
+Statements share an engine up to a limit. An engine that grew old, served many or grew large gets no
+new ones and is stopped when its last has ended, while another takes its place; one that died, does
+not answer or would not let go of a statement is killed. No project ever meets another's engine.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from jobs.engines.api import Engine, EngineNeed
+from jobs.engines.errors import (
+    EngineLostError,
+    EngineOutOfMemoryError,
+    EngineStartError,
+    StatementInterruptedError,
+)
+from jobs.engines.members import EngineHandle, EngineView, Key, Member, PoolCounts, PoolSettings
+from jobs.launchers.api import Launcher
+from jobs.lifecycle.job import EngineName
+from jobs.store import run_rows
+from storage.base.clock import Clock
+from storage.base.errors import ServiceError
+from storage.base.ids import ProjectId, RunId, new_id
+from storage.meta.database import Database
+
+log = logging.getLogger(__name__)
+
+__all__ = ["EngineHandle", "EnginePool", "EngineView", "PoolCounts", "PoolSettings"]
+
+_LISTENING = timedelta(milliseconds=10)  # between two looks whether a new engine listens
+_STOPPED = 0.05  # seconds between two looks of a waiting caller at its stop event
+_DYING = 1.0  # seconds from the loss of a connection to the end of its process
+_SEEN = timedelta(seconds=10)
+_SILENT = timedelta(minutes=5)
+_LOG_TAIL = 4000
+#: exit codes of a JVM without memory, by flag and by Spark, and of the kernel's own choice
+_MEMORY_CODES = frozenset({3, 52, 137, -9})
+
+
+class EnginePool:
+    """All engines of this replica. Thread-safe."""
+
+    def __init__(
+        self,
+        database: Database,
+        engines: Sequence[Engine],
+        launcher: Launcher,
+        clock: Clock,
+        settings: PoolSettings,
+    ) -> None:
+        self._database = database
+        self._engines: Mapping[EngineName, Engine] = {engine.name: engine for engine in engines}
+        self._launcher = launcher
+        self._clock = clock
+        self._settings = settings
+        self._changed = threading.Condition()  # guards all below
+        self._current: dict[Key, Member] = {}  # those that take statements, or soon will
+        self._members: dict[RunId, Member] = {}  # all that may live
+        self._counts = PoolCounts()
+        self._closed = False
+        self._improving: set[EngineName] = set()
+        self._stop = threading.Event()  # for our own threads
+        self._threads: list[threading.Thread] = []
+        self._seen_at: datetime | None = None
+
+    def acquire(
+        self, *, project_id: ProjectId, queue: str, engine: EngineName, stop: threading.Event
+    ) -> EngineHandle:
+        """An engine for one statement, started if need be; every handle must be released.
+
+        Raises ``EngineStartError`` with the end of the engine's log, and
+        ``StatementInterruptedError`` when ``stop`` is set first.
+        """
+        key = Key(project_id=project_id, queue=queue, engine=engine)
+        with self._changed:
+            waited_for: Member | None = None
+            while True:
+                if stop.is_set():
+                    raise StatementInterruptedError("stopped while waiting for an engine")
+                if self._closed:
+                    raise EngineStartError("the service is stopping")
+                if waited_for is not None and waited_for.failure is not None:
+                    raise _again(waited_for.failure)
+                member = self._current.get(key)
+                if member is None:
+                    member = self._begin(key)
+                if member.client is not None and member.users < self._settings.statements:
+                    member.users += 1
+                    return EngineHandle(
+                        run_id=member.run_id,
+                        engine=engine,
+                        version=self._engines[engine].version,
+                        client=member.client,
+                    )
+                waited_for = member
+                self._changed.wait(_STOPPED)
+
+    def release(self, handle: EngineHandle) -> None:
+        """The statement has ended, or never began."""
+        with self._changed:
+            member = self._members.get(handle.run_id)
+            if member is not None:
+                member.users -= 1
+                member.served += 1
+                member.used_at = self._clock.monotonic()
+                self._changed.notify_all()
+
+    def condemn(self, handle: EngineHandle, reason: str) -> None:
+        """Kill the engine now, whoever uses it; the next statement gets another."""
+        with self._changed:
+            member = self._members.get(handle.run_id)
+            if member is None:
+                return
+            self._retire(member, reason)
+            self._counts.condemned += 1
+        self._end(member, timedelta(0))
+
+    def users(self, handle: EngineHandle) -> int:
+        """How many statements share the engine; one more while it warms up."""
+        with self._changed:
+            member = self._members.get(handle.run_id)
+            return member.users + member.warming if member is not None else 0
+
+    def diagnose(self, handle: EngineHandle, error: EngineLostError) -> ServiceError:
+        """Why the engine was lost: out of memory, if it says so and the statement was alone."""
+        patience = self._clock.monotonic() + _DYING
+        while not (status := self._launcher.status(handle.run_id)).state.ended:
+            if self._clock.monotonic() > patience or self._clock.wait(self._stop, _LISTENING):
+                break
+        with self._changed:
+            member = self._members.get(handle.run_id)
+            ended = (
+                member.ended if member is not None else self._counts.last_ends.get(handle.run_id)
+            )
+            alone = member is None or member.users <= 1
+        code, reason = ended or (status.exit_code, status.reason)
+        if not alone:  # another one's statement may have been the cause
+            return error
+        if reason == "memory" or (reason is None and code in _MEMORY_CODES):
+            return EngineOutOfMemoryError(
+                "the engine ran out of memory",
+                hint="read fewer rows or columns, or give the engine more memory",
+            )
+        return error
+
+    def views(self) -> tuple[EngineView, ...]:
+        """What lives now, by start."""
+        with self._changed:
+            return tuple(member.view() for member in self._members.values())
+
+    def counts(self) -> PoolCounts:
+        """Totals since the start of this replica."""
+        with self._changed:
+            return self._counts.copy()
+
+    def recover(self) -> int:
+        """Before the first ``acquire``: kill and forget all that an earlier life left."""
+        found = 0
+        for run_id in list(self._launcher.known()):
+            if not self._launcher.status(run_id).state.ended:
+                found += 1
+                self._launcher.stop(run_id, grace=timedelta(0), reason="its service died")
+            self._launcher.forget(run_id)
+        with self._database.transaction() as tx:
+            run_rows.end_owned(tx, self._settings.owner, at=self._clock.now())
+        if found:
+            log.warning("runs of a dead service killed", extra={"count": found})
+        return found
+
+    def tick(self) -> int:
+        """Stop what is idle, old, large or dead; how many engines that were."""
+        done = 0
+        for member in self._snapshot():
+            if member.client is None:
+                continue
+            reason = self._verdict(member)
+            if reason is None:
+                continue
+            with self._changed:
+                if reason == "idle" and member.users:
+                    continue
+                self._retire(member, reason)
+                stoppable = not member.users or reason in {"dead", "deaf"}
+            if stoppable:
+                self._end(member, self._settings.stop_grace)
+                done += 1
+        self._tell_seen()
+        return done
+
+    def close(self) -> None:
+        """Stop everything; those who wait for an engine get an error."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._stop.set()
+        for member in self._snapshot():
+            with self._changed:
+                self._retire(member, "the service stops")
+            self._end(member, self._settings.stop_grace)
+        for thread in self._threads:
+            thread.join()
+
+    def _begin(self, key: Key) -> Member:
+        """Reserve the place, and start the engine on a thread of its own. Holds the lock."""
+        now = self._clock.now()
+        member = Member(
+            key=key,
+            run_id=RunId(new_id("run", now)),
+            created_at=now,
+            used_at=self._clock.monotonic(),
+        )
+        self._current[key] = member
+        self._members[member.run_id] = member
+        name = f"engine-{member.run_id}"
+        thread = threading.Thread(target=self._start, args=(member,), name=name, daemon=True)
+        self._threads = [each for each in self._threads if each.is_alive()]
+        self._threads.append(thread)
+        thread.start()
+        return member
+
+    def _start(self, member: Member) -> None:
+        """Launch and wait until it answers; whatever happens, those who wait are told."""
+        began = self._clock.monotonic()
+        try:
+            self._launch(member)
+        except ServiceError as error:
+            log.warning("engine not started", extra={"run": member.run_id, "reason": str(error)})
+            with self._changed:
+                member.failure = error
+                self._retire(member, "it did not start")
+                self._counts.failed += 1
+                self._changed.notify_all()
+            self._launcher.stop(member.run_id, grace=timedelta(0), reason="it did not start")
+            self._end(member, timedelta(0))
+            return
+        assert member.client is not None
+        with self._changed:
+            member.start_seconds = self._clock.monotonic() - began
+            self._counts.started += 1
+        log.info(
+            "engine ready",
+            extra={"run": member.run_id, "engine": member.key.engine.value,
+                   "seconds": round(member.start_seconds, 3)},
+        )  # fmt: skip
+        member.client.warm_up()
+        with self._changed:
+            member.warming = 0
+            self._changed.notify_all()
+        self._improve(member.key.engine)
+
+    def _launch(self, member: Member) -> None:
+        engine, settings = self._engines[member.key.engine], self._settings
+        directory = self._launcher.directory(member.run_id)
+        spec = engine.plan(
+            EngineNeed(
+                run_id=member.run_id,
+                project_id=member.key.project_id,
+                queue=member.key.queue,
+                directory=directory,
+                memory_bytes=settings.memory[member.key.engine],
+                cores=settings.cores,
+            )
+        )
+        assert spec.port is not None
+        with self._database.transaction() as tx:
+            run_rows.plan_run(
+                tx,
+                run_id=member.run_id,
+                project_id=member.key.project_id,
+                queue=member.key.queue,
+                engine=member.key.engine,
+                owner=settings.owner,
+                at=member.created_at,
+            )
+        if self._stop.is_set():
+            raise EngineStartError("the service is stopping")
+        self._launcher.launch(spec)
+        client = engine.connect(self._wait_listening(member, spec.port))
+        if not client.alive(settings.start_timeout.total_seconds()):
+            client.close()
+            raise self._start_error(member, "it listens but does not answer")
+        with self._changed:
+            member.client = client
+            member.probed_at = member.ready_at = self._clock.monotonic()
+            self._changed.notify_all()
+        with self._database.transaction() as tx:
+            run_rows.ready_run(tx, member.run_id, at=self._clock.now())
+
+    def _wait_listening(self, member: Member, port: int) -> str:
+        end = self._clock.monotonic() + self._settings.start_timeout.total_seconds()
+        while (address := self._launcher.address(member.run_id, port)) is None:
+            if self._launcher.status(member.run_id).state.ended:
+                raise self._start_error(member, "it ended")
+            if self._clock.monotonic() > end:
+                raise self._start_error(member, "it does not listen in time")
+            if self._clock.wait(self._stop, _LISTENING):
+                raise self._start_error(member, "the service is stopping")
+        return address
+
+    def _start_error(self, member: Member, what: str) -> EngineStartError:
+        status = self._launcher.status(member.run_id)
+        tail = self._launcher.logs(member.run_id).data[-_LOG_TAIL:].decode(errors="replace")
+        return EngineStartError(
+            f"the {member.key.engine.value} engine did not start: {what}",
+            log=tail.strip(),
+            exit_code=status.exit_code,
+        )
+
+    def _improve(self, name: EngineName) -> None:
+        """Once a life, after the first start of each engine."""
+        with self._changed:
+            if not self._settings.improve or name in self._improving or self._closed:
+                return
+            self._improving.add(name)
+        try:
+            self._engines[name].improve(self._launcher, self._clock, self._stop)
+        except ServiceError as error:
+            log.warning("engine not improved", extra={"engine": name.value, "reason": str(error)})
+
+    def _verdict(self, member: Member) -> str | None:
+        """Why the engine shall get no more statements, if it shall not."""
+        settings, now = self._settings, self._clock.monotonic()
+        if member.retired is not None:
+            return self._deaf(member, now) or member.retired
+        status = self._launcher.status(member.run_id)
+        if status.state.ended:
+            return "dead"
+        if (deaf := self._deaf(member, now)) is not None:
+            return deaf
+        if not member.users and now - member.used_at >= settings.idle.total_seconds():
+            return "idle"
+        if now - member.ready_at >= settings.max_age.total_seconds():
+            return "old"
+        if member.served >= settings.max_statements:
+            return "served enough"
+        if status.rss_bytes > settings.max_rss_share * settings.memory[member.key.engine]:
+            return "large"
+        return None
+
+    def _deaf(self, member: Member, now: float) -> str | None:
+        """Ask it something, now and then; "deaf" when it was silent for too long."""
+        if now - member.probed_at < self._settings.probe_every.total_seconds():
+            return None
+        client = member.client
+        assert client is not None
+        member.probed_at = now
+        if client.alive(self._settings.probe_timeout.total_seconds()):
+            member.silent_since = None
+            return None
+        member.silent_since = member.silent_since or now
+        silent = self._clock.monotonic() - member.silent_since
+        return "deaf" if silent >= self._settings.deaf_after.total_seconds() else None
+
+    def _retire(self, member: Member, reason: str) -> None:
+        """No new statements for it. Holds the lock."""
+        member.retired = member.retired or reason
+        if self._current.get(member.key) is member:
+            del self._current[member.key]
+            self._counts.retire(reason)
+        self._changed.notify_all()
+
+    def _end(self, member: Member, grace: timedelta) -> None:
+        """Stop the process, write that down, forget it; only the first call does."""
+        with self._changed:
+            if member.ending:
+                return
+            member.ending = True
+        reason = member.retired or "stopped"
+        before = self._launcher.status(member.run_id)
+        status = self._launcher.stop(member.run_id, grace=grace, reason=reason)
+        if member.client is not None:
+            member.client.close()
+        died = before.reason if before.state.ended else None
+        with self._changed:
+            member.ended = (status.exit_code, died if before.state.ended else status.reason)
+            self._counts.remember(member.run_id, member.ended)
+            del self._members[member.run_id]
+            self._changed.notify_all()
+        if before.state.ended:
+            tail = self._launcher.logs(member.run_id).data[-_LOG_TAIL:].decode(errors="replace")
+            log.warning(
+                "engine died",
+                extra={"run": member.run_id, "exit_code": status.exit_code, "log": tail},
+            )
+        with self._database.transaction() as tx:
+            run_rows.end_run(
+                tx,
+                member.run_id,
+                at=self._clock.now(),
+                exit_code=status.exit_code,
+                reason=reason,
+                cpu=timedelta(seconds=status.cpu_seconds),
+            )
+        self._launcher.forget(member.run_id)
+
+    def _tell_seen(self) -> None:
+        now = self._clock.now()
+        if self._seen_at is not None and now - self._seen_at < _SEEN:
+            return
+        self._seen_at = now
+        with self._database.transaction() as tx:
+            run_rows.see_runs(tx, self._settings.owner, at=now)
+            run_rows.end_unseen(tx, before=now - _SILENT, at=now)
+
+    def _snapshot(self) -> tuple[Member, ...]:
+        with self._changed:
+            return tuple(self._members.values())
+
+
+def _again(error: ServiceError) -> ServiceError:
+    """The same failure for another who waited: an exception is raised by one thread only."""
+    if isinstance(error, EngineStartError):
+        return EngineStartError(error.message, hint=error.hint, **error.details)
+    return EngineStartError(f"the engine did not start: {error.message}", hint=error.hint)

@@ -1,0 +1,266 @@
+"""Spark: the reference engine, a Connect server in one JVM that is started directly.
+
+What is special about it: a start costs seconds of loading classes (hence the archive and the
+warm-up), its rows pass through the driver's memory (hence a bound, and small splits so that the
+bound is met before the memory is), and of the object stores it reaches none without more jars.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import logging
+import os
+import re
+import threading
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs.engines.api import EngineNeed
+from jobs.engines.class_archive import ClassArchive
+from jobs.engines.connect.client import ConnectClient
+from jobs.engines.connect.dialect import Dialect
+from jobs.engines.errors import EngineCannotReadError
+from jobs.engines.java import FLAGS, Java, find_java, spark_jars
+from jobs.engines.ports import free_port
+from jobs.launchers.api import Launcher, RunSpec
+from jobs.lifecycle.job import EngineName
+from sql.statement import Binding
+from storage.base.clock import Clock
+from storage.base.ids import ProjectId, RunId, new_id
+
+log = logging.getLogger(__name__)
+
+_MIB = 1 << 20
+_OUTSIDE_HEAP = 640 * _MIB  # metaspace, code, threads, network buffers: 0.5 to 0.6 GiB measured
+_LEAST_HEAP = 512 * _MIB
+_PATTERN = re.compile(r"([\[\]{}*?\\])")
+_LOGGING = Path(__file__).with_name("log4j2.properties")
+_RECORD = timedelta(minutes=10)  # writing the archive took 12 to 92 s
+_TICK = timedelta(milliseconds=200)
+
+#: One of each kind, so that the first statement of a person meets loaded and compiled classes.
+_WARM_UP = (
+    "SELECT 1",
+    "SELECT k, count(*), sum(v), avg(d), max(t) FROM {t} WHERE v > 10 GROUP BY k ORDER BY k",
+    "SELECT a.k, b.s FROM {t} a JOIN {t} b ON a.id = b.id WHERE a.day >= DATE'2020-01-01' LIMIT 10",
+    "SELECT k, row_number() OVER (PARTITION BY k ORDER BY v DESC) FROM {t} LIMIT 5",
+    "SELECT DISTINCT upper(s), CAST(d AS decimal(12,2)) * 2, CASE WHEN v > 1 THEN 'a' END FROM {t}",
+    "EXPLAIN SELECT count(DISTINCT k) FROM {t}",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SparkSettings:
+    """``java_home`` None: the Java that comes with this service."""
+
+    cache: Path  #: where the class archive is kept, better beyond the life of one home
+    java_home: Path | None = None
+    #: start in two thirds of the time, but run long computations up to three times as long
+    quick_compiler: bool = False
+
+
+class SparkEngine:
+    """How a Spark Connect server is started and spoken to."""
+
+    name = EngineName.SPARK
+
+    def __init__(self, settings: SparkSettings) -> None:
+        self._settings = settings
+        self.version = importlib.metadata.version("pyspark")
+
+    def plan(self, need: EngineNeed) -> RunSpec:
+        return self._spec(need, self._archive.flags())
+
+    def check(self, binding: Binding) -> None:
+        for file in binding.files:
+            self._check(file.uri)
+
+    def connect(self, address: str) -> ConnectClient:
+        return ConnectClient(address, self._dialect)
+
+    def improve(self, launcher: Launcher, clock: Clock, stop: threading.Event) -> None:
+        """Record the class archive, by a server at the lowest priority that lives for this."""
+        if self._archive.ready:
+            return
+        self._archive.prepare()
+        run_id = RunId(new_id("run", clock.now()))
+        draft = self._settings.cache / f"{run_id}.jsa"
+        need = EngineNeed(
+            run_id=run_id,
+            project_id=ProjectId("none"),
+            queue="none",
+            directory=launcher.directory(run_id),
+            memory_bytes=2048 * _MIB,
+            cores=1,
+        )
+        spec = self._spec(need, self._archive.recording(draft), priority=("/usr/bin/nice", "-n19"))
+        launcher.launch(spec)
+        try:
+            client = self.connect(f"127.0.0.1:{spec.port}")
+            while not client.alive(1.0):
+                if launcher.status(run_id).state.ended or clock.wait(stop, _TICK):
+                    return
+            client.warm_up()
+            client.close()
+            if self._end(launcher, run_id, clock, stop):
+                self._archive.keep(draft)
+        finally:
+            launcher.stop(run_id, grace=timedelta(0))
+            launcher.forget(run_id)
+            draft.unlink(missing_ok=True)
+
+    def _end(self, launcher: Launcher, run_id: RunId, clock: Clock, stop: threading.Event) -> bool:
+        """Ask the server to end and let it write the archive; false if ``stop`` came first."""
+        over = threading.Event()
+
+        def end() -> None:
+            launcher.stop(run_id, grace=_RECORD, reason="recorded")
+            over.set()
+
+        threading.Thread(target=end, name=f"record-{run_id}", daemon=True).start()
+        while not over.is_set():
+            if clock.wait(stop, _TICK):
+                return False
+        return True
+
+    @cached_property
+    def _java(self) -> Java:
+        return find_java(self._settings.java_home)
+
+    @cached_property
+    def _jars(self) -> tuple[Path, ...]:
+        return spark_jars()
+
+    @cached_property
+    def _archive(self) -> ClassArchive:
+        return ClassArchive(self._settings.cache, self._java, self._jars)
+
+    @cached_property
+    def _dialect(self) -> Dialect:
+        sample = f"parquet.`{address(f'file://{self._sample()}')}`"
+        return Dialect(
+            name=self.name.value,
+            address=address,
+            check=self._check,
+            partition_folders=True,
+            warm_up=tuple(text.format(t=sample) for text in _WARM_UP),
+        )
+
+    def _spec(
+        self, need: EngineNeed, flags: tuple[str, ...], *, priority: tuple[str, ...] = ()
+    ) -> RunSpec:
+        port = free_port()
+        heap = max(need.memory_bytes - _OUTSIDE_HEAP, _LEAST_HEAP)
+        confs = {**_CONFS, **_sized(need, heap), "spark.connect.grpc.binding.port": str(port)}
+        command = (
+            *priority,
+            str(self._java.program),
+            *("-cp", ":".join(map(str, self._jars))),
+            f"-Xmx{heap // _MIB}m",
+            *flags,
+            *FLAGS,
+            *(("-XX:TieredStopAtLevel=1",) if self._settings.quick_compiler else ()),
+            f"-Djava.io.tmpdir={need.directory}",
+            f"-Dlog4j2.configurationFile=file:{_LOGGING}",
+            "org.apache.spark.deploy.SparkSubmit",
+            *(part for key, value in confs.items() for part in ("--conf", f"{key}={value}")),
+            *("--master", f"local[{need.cores}]"),
+            *("--class", "org.apache.spark.sql.connect.service.SparkConnectServer"),
+            "spark-internal",
+        )
+        directory = str(need.directory)
+        return RunSpec(
+            run_id=need.run_id,
+            command=command,
+            environment={
+                "PATH": os.defpath,
+                "HOME": directory,
+                "SPARK_LOCAL_IP": "127.0.0.1",
+                "SPARK_CONF_DIR": directory,
+                "SPARK_ENV_LOADED": "1",
+                "SPARK_USER": "dli",
+                "TZ": "UTC",
+            },
+            directory=need.directory,
+            memory_bytes=max(need.memory_bytes, heap + _OUTSIDE_HEAP),
+            labels={"engine": self.name.value, "project": need.project_id, "queue": need.queue},
+            port=port,
+        )
+
+    def _check(self, uri: str) -> None:
+        if uri.startswith("file://") or any(
+            jar.name.startswith("hadoop-aws") for jar in self._jars
+        ):
+            return
+        raise EngineCannotReadError(
+            f"Spark has no connector for {uri.partition('://')[0]}:// in this installation",
+            hint="run the statement on Sail, or add the hadoop-aws and AWS SDK jars to Spark",
+            engine=self.name.value,
+        )
+
+    def _sample(self) -> Path:
+        """A small file for the warm-up, written once."""
+        path = self._settings.cache / "warm-up.parquet"
+        if not path.exists():
+            self._settings.cache.mkdir(parents=True, exist_ok=True)
+            draft = path.with_suffix(f".{os.getpid()}")
+            pq.write_table(_sample_rows(), draft)
+            with contextlib.suppress(FileNotFoundError):  # another thread was first
+                draft.replace(path)
+        return path
+
+
+def address(uri: str) -> str:
+    """Spark takes a path literally but for the characters of patterns."""
+    scheme, _, path = uri.partition("://")
+    escaped = _PATTERN.sub(r"\\\1", path)
+    return f"{'s3a' if scheme == 's3' else scheme}://{escaped}"
+
+
+_CONFS = {
+    "spark.connect.grpc.binding.address": "127.0.0.1",
+    "spark.connect.progress.reportInterval": "-1",
+    "spark.connect.session.manager.defaultSessionTimeout": "7d",  # it ends with its statement
+    "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",  # no .crc files
+    "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    "spark.hadoop.parquet.hadoop.vectored.io.enabled": "false",  # counts bytes wrongly
+    "spark.sql.catalogImplementation": "in-memory",
+    "spark.sql.connect.enrichError.enabled": "false",
+    "spark.sql.connect.serverStacktrace.enabled": "false",
+    "spark.sql.files.maxPartitionBytes": "16m",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.pyspark.jvmStacktrace.enabled": "false",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
+    "spark.ui.enabled": "false",
+}
+
+
+def _sized(need: EngineNeed, heap: int) -> dict[str, str]:
+    return {
+        "spark.driver.maxResultSize": f"{heap // 8 // _MIB}m",
+        "spark.local.dir": str(need.directory),
+        "spark.sql.shuffle.partitions": str(need.cores * 4),
+        "spark.sql.warehouse.dir": str(need.directory / "warehouse"),
+    }
+
+
+def _sample_rows() -> pa.Table:
+    numbers = range(100)
+    return pa.table(
+        {
+            "id": pa.array(numbers, pa.int64()),
+            "k": pa.array([n % 7 for n in numbers], pa.int32()),
+            "v": pa.array(numbers, pa.int64()),
+            "d": pa.array([n / 8 for n in numbers], pa.float64()),
+            "s": pa.array([f"text {n}" for n in numbers], pa.string()),
+            "t": pa.array([n * 10**9 for n in numbers], pa.timestamp("us", tz="UTC")),
+            "day": pa.array([n * 200 for n in numbers], pa.date32()),
+        }
+    )
