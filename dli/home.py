@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from storage.base.errors import BrokenError, ConflictError
 
 TOKEN = "token"  # noqa: S105  the name of a file
 ADDRESS = "url"
+REPLICA = "replica"
 
 
 class HomeInUseError(ConflictError):
@@ -67,6 +69,19 @@ def administrator_secret(folder: Path) -> str:
     secret = new_secret()
     write_private(path, secret + "\n")
     return secret
+
+
+def replica_name(folder: Path) -> str:
+    """The name of the replica whose home this is, the same after each restart.
+
+    The home's lock makes sure that nobody else goes by it.
+    """
+    path = folder / REPLICA
+    if path.is_file() and (kept := path.read_text(encoding="utf-8").strip()):
+        return kept
+    name = f"rep_{secrets.token_hex(8)}"
+    write_private(path, name + "\n")
+    return name
 
 
 def write_private(path: Path, text: str) -> None:

@@ -121,6 +121,8 @@ def replica(settings: Settings, *, role: Role = Role.ALL) -> Iterator[Replica]:
         secret = given.get_secret_value() if given else administrator_secret(home)
         ensure_administrator(services.database, secret=secret, at=services.clock.now())
         furnish(services)
+        services.pool.recover()
+        services.jobs.recover()
         stack.enter_context(_loops(services))
         server = None
         if bound is not None:

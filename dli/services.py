@@ -11,6 +11,7 @@ from dli.identity.identity import Identity
 from dli.observability.metrics import Metrics
 from dli.settings import Settings
 from jobs.changes import Changes
+from jobs.engines.pool import EnginePool
 from jobs.loops.runner import Loop
 from jobs.service import JobService
 from storage.base.clock import Clock
@@ -30,6 +31,7 @@ class Services:
     catalog: Catalog
     tables: Tables
     results: Results
+    pool: EnginePool
     jobs: JobService
     changes: Changes
     identity: Identity

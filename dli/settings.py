@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
+import psutil
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -181,6 +182,52 @@ class StatementSettings(BaseModel):
     )
 
 
+class EngineSettings(BaseModel):
+    """Engines"""
+
+    sail_memory: Size = Field(
+        2 * 2**30, ge=2**29, description="Memory of one Sail engine (size); it is killed above."
+    )
+    spark_memory: Size = Field(
+        2 * 2**30 + 2**29,
+        ge=2**30 + 2**28,
+        description="Memory of one Spark engine with its JVM (size); it is killed above.",
+    )
+    engine_cores: int = Field(
+        default_factory=lambda: (
+            len(psutil.Process().cpu_affinity())
+            if hasattr(psutil.Process, "cpu_affinity")
+            else psutil.cpu_count() or 1
+        ),
+        ge=1,
+        description="Cores that one engine uses; all of the machine's if not set.",
+    )
+    engine_statements: int = Field(
+        16, ge=1, description="Statements that share one engine; others wait."
+    )
+    engine_idle: Span = Field(
+        timedelta(minutes=5), description="An engine without statements is stopped after this."
+    )
+    engine_max_age: Span = Field(
+        timedelta(hours=6), description="An engine that is older is replaced (span)."
+    )
+    engine_max_statements: int = Field(
+        5000, ge=1, description="An engine that served so many statements is replaced."
+    )
+    engine_start_timeout: Span = Field(
+        timedelta(minutes=2), description="How long an engine may take to start (span)."
+    )
+    engine_cache: Path = Field(
+        default_factory=lambda: (
+            Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dli"
+        ),
+        description="Folder for what makes Spark start faster; made once, good for any home.",
+    )
+    java_home: Path | None = Field(
+        None, description="Java for Spark; the one that was installed with the service if not set."
+    )
+
+
 class MoneySettings(BaseModel):
     """Money"""
 
@@ -204,6 +251,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
     ServerSettings,
     StorageSettings,
     StatementSettings,
+    EngineSettings,
     MoneySettings,
     LogSettings,
 )
@@ -213,6 +261,7 @@ class Settings(  # one flat name space: the groups are for people
     ServerSettings,
     StorageSettings,
     StatementSettings,
+    EngineSettings,
     MoneySettings,
     LogSettings,
     BaseSettings,

@@ -30,17 +30,13 @@ class Metrics:
             "dli_request_seconds", "Requests by route and status.",
             ("method", "route", "status"), buckets=_SECONDS, registry=self.registry,
         )  # fmt: skip
-        self.statements_ended = Counter(
-            "dli_statements_ended_total", "Statements that ended, by state.",
-            ("state", "engine"), registry=self.registry,
+        self._ended = Histogram(
+            "dli_statement_seconds", "Statements that ended here, from quote to end.",
+            ("outcome",), buckets=_SECONDS, registry=self.registry,
         )  # fmt: skip
-        self.statement_seconds = Histogram(
-            "dli_statement_step_seconds", "Time of a statement by step.",
-            ("step",), buckets=_SECONDS, registry=self.registry,
-        )  # fmt: skip
-        self.bytes_processed = Counter(
-            "dli_bytes_processed_total", "Bytes that finished statements processed.",
-            registry=self.registry,
+        self.usage = Counter(
+            "dli_usage", "Usage by meter: bytes, or milliseconds of a compute unit.",
+            ("meter",), registry=self.registry,
         )  # fmt: skip
         self.loop_failures = Counter(
             "dli_loop_failures_total", "Ticks of background loops that raised.",
@@ -51,6 +47,10 @@ class Metrics:
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request."""
         self._requests.labels(method, route, str(status)).observe(seconds)
+
+    def statement_ended(self, outcome: str, seconds: float) -> None:
+        """Count a statement that ended: ``finished`` or ``not_finished``."""
+        self._ended.labels(outcome).observe(seconds)
 
     def read_from(self, read: Callable[[], Iterable[Reading]]) -> None:
         """Ask ``read`` at each scrape for values that lie elsewhere, such as in rows."""

@@ -36,7 +36,7 @@ class Workers:
         self._active: dict[JobId, Execution] = {}
         self._closed = False
         self._state = threading.Condition()  #: guards the three above
-        self._threads = ThreadPoolExecutor(seats, thread_name_prefix="statement")
+        self._threads = ThreadPoolExecutor(max(seats, 1), thread_name_prefix="statement")
         self._stoppers = ThreadPoolExecutor(_STOPPERS, thread_name_prefix="stopper")
 
     def take_seats(self, most: int = 1) -> int:

@@ -1,0 +1,71 @@
+"""What is read at each scrape: from rows, and from the parts that know."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from sqlalchemy import func, select
+
+from dli.observability.metrics import Metrics, Reading
+from jobs.engines.pool import EnginePool
+from jobs.lifecycle.states import TERMINAL, JobState
+from jobs.loops.runner import Loop
+from jobs.store.rows import jobs
+from storage.base.errors import ServiceError
+from storage.meta.database import Database
+
+
+def watch_parts(metrics: Metrics, database: Database, pool: EnginePool) -> None:
+    """Tell the metrics of statements under way (of all replicas) and of this one's engines."""
+
+    def read() -> Iterable[Reading]:
+        return (*_statements(database), *_engines(pool))
+
+    metrics.read_from(read)
+
+
+def counted(loop: Loop, metrics: Metrics) -> Loop:
+    """``loop`` with its failures counted."""
+    return replace(loop, tick=_counted_tick(loop, metrics))
+
+
+def _counted_tick(loop: Loop, metrics: Metrics) -> Callable[[], int]:
+    failures = metrics.loop_failures.labels(loop.name)
+
+    def tick() -> int:
+        with failures.count_exceptions():
+            return loop.tick()
+
+    return tick
+
+
+def _statements(database: Database) -> Iterator[Reading]:
+    """None while the database is away: the rest of a scrape is needed most then."""
+    under_way = [state.value for state in JobState if state not in TERMINAL]
+    try:
+        with database.read() as tx:
+            rows = tx.execute(
+                select(jobs.c.state, func.count().label("number"))
+                .where(jobs.c.state.in_(under_way))
+                .group_by(jobs.c.state)
+            )
+            found = {row.state: row.number for row in rows}
+    except ServiceError:
+        return
+    yield (
+        "dli_statements",
+        "Statements under way in all replicas, by state.",
+        ("state",),
+        [((state,), found.get(state, 0)) for state in under_way],
+    )
+
+
+def _engines(pool: EnginePool) -> Iterator[Reading]:
+    live = Counter((view.engine.value, view.state) for view in pool.views())
+    yield "dli_engines", "Engines of this replica.", ("engine", "state"), live.items()
+    counts = pool.counts()
+    ends = [(("started",), counts.started), (("failed",), counts.failed)]
+    ends += [((f"retired: {reason}",), number) for reason, number in counts.retired.items()]
+    yield "dli_engine_events", "Engines since the start, by what became.", ("event",), ends

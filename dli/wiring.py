@@ -1,0 +1,277 @@
+"""The one place that chooses implementations and puts the parts of a replica together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from dli.api.idempotency import forget_replies
+from dli.billing.allowance import PricedAllowance
+from dli.billing.pricebook import read_price_book
+from dli.home import replica_name
+from dli.identity.identity import Identity
+from dli.metering.ledger import UsageLedger
+from dli.observability.collect import counted, watch_parts
+from dli.observability.metrics import Metrics
+from dli.observability.observed import ObservedAllowance, ObservedSink
+from dli.services import Services
+from dli.settings import FILE, InvalidSettingError, Settings
+from jobs.changes import Changes
+from jobs.engines.members import PoolSettings
+from jobs.engines.pool import EnginePool
+from jobs.engines.sail import SailEngine, SailSettings
+from jobs.engines.spark import SparkEngine, SparkSettings
+from jobs.launchers.local import LocalLauncher
+from jobs.lifecycle.job import EngineName
+from jobs.loops.runner import Loop
+from jobs.preparers import Preparers
+from jobs.preparing.relations import Relations
+from jobs.service import JobService
+from jobs.settings import JobSettings
+from jobs.statements.ending import Ending
+from jobs.statements.parts import Parts
+from storage.base.clock import Clock, SystemClock
+from storage.catalog.catalog import Catalog
+from storage.meta.database import Database
+from storage.objects.api import ObjectMissingError, ObjectStore
+from storage.objects.folder import FolderStore
+from storage.objects.locations import Locations
+from storage.objects.s3 import S3Settings, S3Store
+from storage.results.results import Results
+from storage.tables.tables import Tables
+
+_SCHEME = "s3://"
+
+#: What of the home is the service's own and can never be registered as a table.
+OWN_FILES = (FILE, "token", "replica", "url", "lock", "meta.db", "meta.db-wal", "meta.db-shm")
+OWN_FOLDERS = ("warehouse", "engines")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """Everything below statements."""
+
+    clock: Clock
+    database: Database
+    warehouse: ObjectStore
+    locations: Locations
+    catalog: Catalog
+    tables: Tables
+    results: Results
+
+
+@contextmanager
+def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
+    """The parts of a replica; leaving the block closes them and ends their child processes.
+
+    Nothing runs yet but warm children that parse: the caller migrates the database and starts the
+    loops. ``works`` false: the replica takes statements, and others run them.
+    """
+    with ExitStack() as stack:
+        stored = _storage(settings, SystemClock())
+        stack.callback(stored.database.close)
+        metrics = Metrics()
+        book = read_price_book(settings.prices)
+        allowance = PricedAllowance(book, stored.clock)
+        parts = _parts(settings, stored, allowance, metrics, works=works)
+        stack.callback(parts.pool.close)
+        preparers = Preparers(
+            relations=Relations(
+                database=stored.database,
+                catalog=stored.catalog,
+                tables=stored.tables,
+                refresh_after=settings.refresh_after,
+            ),
+            count=settings.preparers,
+            limit=settings.prepare_limit,
+            memory=settings.prepare_memory,
+        )
+        stack.callback(preparers.close)
+        jobs = JobService(parts, preparers)
+        watch_parts(metrics, stored.database, parts.pool)
+        loops = (*jobs.loops(), _replies_loop(stored))
+        yield Services(
+            settings=settings,
+            clock=stored.clock,
+            database=stored.database,
+            catalog=stored.catalog,
+            tables=stored.tables,
+            results=stored.results,
+            pool=parts.pool,
+            jobs=jobs,
+            changes=parts.changes,
+            identity=Identity(stored.database, stored.clock),
+            book=book,
+            allowance=allowance,
+            metrics=metrics,
+            loops=tuple(counted(loop, metrics) for loop in loops),
+            stopping=threading.Event(),
+            closing=threading.Event(),
+        )
+
+
+def _storage(settings: Settings, clock: Clock) -> _Stored:
+    home = settings.folder
+    given = settings.database_url
+    database = Database(given.get_secret_value() if given else f"sqlite:///{home / 'meta.db'}")
+    s3 = _s3(settings)
+    warehouse = _warehouse(settings, s3)
+    private = [*(home / name for name in (*OWN_FILES, *OWN_FOLDERS))]
+    if database.dialect == "sqlite":
+        file = Path(str(database.url.database))
+        private += [file.with_name(file.name + suffix) for suffix in ("", "-wal", "-shm")]
+    locations = Locations(
+        folders=(home, *settings.allow_paths),
+        s3=s3,
+        buckets=settings.buckets,
+        private=(warehouse.uri("").rstrip("/"), *(path.resolve().as_uri() for path in private)),
+    )
+    catalog = Catalog(clock)
+    return _Stored(
+        clock=clock,
+        database=database,
+        warehouse=warehouse,
+        locations=locations,
+        catalog=catalog,
+        tables=Tables(database, catalog, locations, warehouse, clock),
+        results=Results(database, warehouse, clock),
+    )
+
+
+def _s3(settings: Settings) -> S3Settings | None:
+    if settings.s3_endpoint is None:
+        if settings.buckets or (settings.warehouse or "").startswith(_SCHEME):
+            raise InvalidSettingError(
+                "buckets are named, but no S3 service", hint="set s3_endpoint (DLI_S3_ENDPOINT)"
+            )
+        return None
+    access, secret = settings.s3_access_key, settings.s3_secret_key
+    if access is None or secret is None:
+        raise InvalidSettingError("s3_endpoint needs s3_access_key and s3_secret_key")
+    return S3Settings(
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+        access_key=access.get_secret_value(),
+        secret_key=secret.get_secret_value(),
+        secure=settings.s3_secure,
+    )
+
+
+def _warehouse(settings: Settings, s3: S3Settings | None) -> ObjectStore:
+    place = settings.warehouse
+    if place is None:
+        return FolderStore(settings.folder / "warehouse")
+    if place.startswith(_SCHEME) and s3 is not None:
+        bucket, _, prefix = place.removeprefix(_SCHEME).partition("/")
+        prefix = prefix.strip("/")
+        return S3Store(bucket, f"{prefix}/" if prefix else "", s3)
+    path = Path(place.removeprefix("file://"))
+    if not path.is_absolute():
+        raise InvalidSettingError(
+            f"warehouse {place!r} is neither an absolute folder nor s3://bucket/prefix"
+        )
+    return FolderStore(path)
+
+
+def _parts(
+    settings: Settings,
+    stored: _Stored,
+    allowance: PricedAllowance,
+    metrics: Metrics,
+    *,
+    works: bool,
+) -> Parts:
+    replica = replica_name(settings.folder)
+    launcher = LocalLauncher(settings.folder / "engines" / "runs")
+    engines = (
+        SailEngine(
+            SailSettings(
+                environment=stored.locations.engine_environment(),
+                present=_presence(stored) if settings.s3_endpoint else None,
+            )
+        ),
+        SparkEngine(SparkSettings(cache=settings.engine_cache, java_home=settings.java_home)),
+    )
+    pool = EnginePool(
+        stored.database, engines, launcher, stored.clock, _pool_settings(settings, replica)
+    )
+    return Parts(
+        replica=replica,
+        database=stored.database,
+        clock=stored.clock,
+        catalog=stored.catalog,
+        tables=stored.tables,
+        results=stored.results,
+        store=stored.warehouse,
+        pool=pool,
+        launcher=launcher,
+        ending=Ending(
+            allowance=ObservedAllowance(allowance, metrics, stored.clock),
+            sink=ObservedSink(UsageLedger(), metrics),
+        ),
+        changes=Changes(stored.database),
+        settings=_job_settings(settings, workers=settings.workers if works else 0),
+    )
+
+
+def _pool_settings(settings: Settings, replica: str) -> PoolSettings:
+    return PoolSettings(
+        owner=replica,
+        memory={
+            EngineName.SAIL: settings.sail_memory,
+            EngineName.SPARK: settings.spark_memory,
+        },
+        cores=settings.engine_cores,
+        statements=settings.engine_statements,
+        idle=settings.engine_idle,
+        max_age=settings.engine_max_age,
+        max_statements=settings.engine_max_statements,
+        start_timeout=settings.engine_start_timeout,
+    )
+
+
+def _job_settings(settings: Settings, *, workers: int) -> JobSettings:
+    return JobSettings(
+        lease=settings.lease,
+        renew_every=settings.lease / 3,
+        workers=workers,
+        max_attempts=settings.max_attempts,
+        max_timeout=settings.max_timeout,
+        result_ttl=settings.result_ttl,
+        max_result_ttl=settings.max_result_ttl,
+        max_rows=settings.max_rows,
+        max_result_bytes=settings.max_result_bytes,
+        refresh_after=settings.refresh_after,
+        engine_cu=dict.fromkeys(EngineName, settings.engine_cores),
+        preparers=settings.preparers,
+        prepare_limit=settings.prepare_limit,
+        prepare_memory=settings.prepare_memory,
+    )
+
+
+def _presence(stored: _Stored) -> Callable[[str], bool]:
+    """Whether an object that a statement is to read is there: ours, or somebody's bucket."""
+    own = stored.warehouse.uri("").rstrip("/") + "/"
+
+    def present(uri: str) -> bool:
+        try:
+            if uri.startswith(own):
+                stored.warehouse.stat(uri.removeprefix(own))
+            else:
+                stored.locations.stat(uri)
+        except ObjectMissingError:
+            return False
+        return True
+
+    return present
+
+
+def _replies_loop(stored: _Stored) -> Loop:
+    def tick() -> int:
+        return forget_replies(stored.database, stored.clock.now())
+
+    return Loop(name="replies", tick=tick, clock=stored.clock, idle=timedelta(minutes=10))
