@@ -101,7 +101,7 @@ def bound_text(value: Any, kind: str) -> str:
     """A bound of ``ColumnStats`` as text: ISO for dates and moments, plain digits for decimals."""
     scale = decimal_scale(kind)
     if scale is not None:
-        return format(Decimal(int(value)).scaleb(-scale), "f")
+        return format(Decimal(f"{int(value)}E-{scale}"), "f")  # exact, whatever the context
     if kind == "boolean":
         return "true" if value else "false"
     try:

@@ -34,7 +34,7 @@ def read_layout(base: str, uris: Sequence[str]) -> Layout:
     values = []
     for uri in uris:
         folders = uri.removeprefix(base).strip("/").split("/")[:-1]
-        pairs = [folder.partition("=") for folder in folders if "=" in folder.strip("=")]
+        pairs = [folder.partition("=") for folder in folders if folder.find("=") > 0]
         own = tuple(unquote(name) for name, _, _ in pairs)
         if names is None:
             names = own

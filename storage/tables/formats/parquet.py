@@ -71,13 +71,13 @@ def read_footers(open_file: Opener, files: Sequence[ObjectInfo]) -> list[Footer]
 
 def read_footer(open_file: Opener, file: ObjectInfo) -> Footer:
     """The footer of one file; ``CorruptFileError`` if there is none."""
+    with open_file(file.key, file.size) as source:
+        raw = _footer_bytes(source, file)
+    tail = len(raw).to_bytes(4, "little") + _MAGIC
     try:
-        with open_file(file.key, file.size) as source:
-            raw = _footer_bytes(source, file)
-        tail = len(raw).to_bytes(4, "little") + _MAGIC
         metadata = pq.read_metadata(pa.BufferReader(_MAGIC + raw + tail))
         columns = _columns(metadata)
-    except (pa.ArrowException, EOFError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # of memory, not of a disk
         raise _corrupt(file, str(error).partition("\n")[0]) from error
     return Footer(
         uri=file.key,

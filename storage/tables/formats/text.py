@@ -40,6 +40,7 @@ def infer_columns(
     for file in files[:_SAMPLED_FILES]:
         try:
             schema = sample(_beginning(open_file, file), options)
+            fields = [(field.name, field.type) for field in schema]
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             reason = str(error).partition("\n")[0]
             raise CorruptFileError(
@@ -47,10 +48,10 @@ def infer_columns(
                 hint="check the format and its options, such as header and sep",
                 file=file.key,
             ) from error
-        for field in schema:
-            kind_text = type_text(_kept(field.type))
-            name, before = found.get(field.name.lower(), (field.name, "void"))
-            found[field.name.lower()] = (name, widen(before, kind_text) or "string")
+        for given, arrow in fields:
+            text = type_text(_kept(arrow))
+            name, before = found.get(given.lower(), (given, "void"))
+            found[given.lower()] = (name, widen(before, text) or "string")
     return tuple(
         Column(name=name, type="string" if text == "void" else text)
         for name, text in found.values()
@@ -122,11 +123,11 @@ _SAMPLES: dict[TableFormat, Callable[[bytes, Mapping[str, str]], pa.Schema]] = {
 
 
 def _kept(kind: pa.DataType) -> pa.DataType:
-    """The type that engines surely parse from text: texts with a zone stay moments."""
+    """The type that engines surely parse from text; text that is not UTF-8 is text still."""
     if pa.types.is_timestamp(kind):
         return pa.timestamp("us", tz="UTC")
-    if pa.types.is_time(kind) or pa.types.is_null(kind):
-        return pa.string() if pa.types.is_time(kind) else kind
+    if pa.types.is_time(kind) or pa.types.is_binary(kind):
+        return pa.string()
     if pa.types.is_struct(kind):
         return pa.struct([pa.field(one.name, _inner(one.type)) for one in kind])
     if is_list(kind):
