@@ -296,7 +296,7 @@ class JobService:
         parts, settings = self._parts, self._parts.settings
         starter = Starter(parts=parts, workers=self._workers)
         ticks = (
-            ("starter", starter.tick, timedelta(milliseconds=500)),
+            ("starter", starter.tick, timedelta(milliseconds=250)),
             ("watch", self._watch.tick, timedelta(milliseconds=50)),
             ("leases", self._watch.renew, settings.renew_every),
             ("reaper", Reaper(parts=parts).tick, timedelta(seconds=1)),

@@ -20,7 +20,7 @@ from jobs.statements.execution import CancellingError, Execution
 from jobs.statements.outcome import Outcome
 from jobs.statements.parts import Parts
 from jobs.statements.spill import read_spilled, remove_spilled, spill_key
-from jobs.statements.stopping import has_let_go
+from jobs.statements.stopping import has_let_go, wait_until_dead
 from jobs.statements.writing import prepare_write
 from jobs.usage import COMPUTE_CU_MILLIS
 from jobs.views import Progress
@@ -81,8 +81,11 @@ def _engine(parts: Parts, execution: Execution) -> Iterator[EngineHandle]:
         try:
             yield handle
         except EngineLostError as error:
-            parts.pool.condemn(handle, f"lost: {error.message}")
-            raise
+            told = parts.pool.diagnose(handle, error)
+            parts.pool.condemn(handle, "it was lost to a statement")
+            if execution.stop.is_set():
+                wait_until_dead(handle, parts.launcher, parts.clock)
+            raise told from error
         except BaseException:
             if execution.stop.is_set():
                 _see_it_stop(parts, execution, handle)
@@ -102,6 +105,7 @@ def _see_it_stop(parts: Parts, execution: Execution, handle: EngineHandle) -> No
     alone = parts.pool.users(handle) <= 1
     if not has_let_go(handle, parts.launcher, parts.clock, alone=alone):
         parts.pool.condemn(handle, "it works on at a statement that was stopped")
+        wait_until_dead(handle, parts.launcher, parts.clock)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _AGAIN = timedelta(milliseconds=250)
 _PROBE = 2.0  # seconds, for an answer of the engine
+_DEAD_WITHIN = 10.0  # seconds
 _SAMPLE = timedelta(milliseconds=100)
 _QUIET_CORES = 0.5  # an engine without statements uses 0.01; one that runs on uses 1 or more
 _QUIET_WITHIN = timedelta(seconds=2)
@@ -62,6 +63,14 @@ def has_let_go(handle: EngineHandle, launcher: Launcher, clock: Clock, *, alone:
     if not handle.client.alive(_PROBE):
         return False
     return not alone or _grows_quiet(handle, launcher, clock)
+
+
+def wait_until_dead(handle: EngineHandle, launcher: Launcher, clock: Clock) -> None:
+    """Return when nothing of a condemned engine is left; who condemned it may be stopping it."""
+    never = threading.Event()
+    until = clock.monotonic() + _DEAD_WITHIN
+    while not launcher.status(handle.run_id).state.ended and clock.monotonic() < until:
+        clock.wait(never, _SAMPLE)
 
 
 def _grows_quiet(handle: EngineHandle, launcher: Launcher, clock: Clock) -> bool:

@@ -1,0 +1,202 @@
+"""A replica of the job service for tests: real database, real Sail, real money; no HTTP.
+
+Two replicas may share a database and a warehouse. ``crash`` makes one forget what it was doing, as
+a killed process would, without the cost of a process.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from dli.billing.allowance import PricedAllowance
+from dli.billing.bills import Bill, find_bill
+from dli.billing.pricebook import read_price_book
+from dli.metering.ledger import UsageLedger
+from jobs.changes import Changes
+from jobs.engines.pool import EnginePool, PoolSettings
+from jobs.engines.sail import SailEngine, SailSettings
+from jobs.engines.spark import SparkEngine, SparkSettings
+from jobs.launchers.local import LocalLauncher
+from jobs.lifecycle.states import JobState
+from jobs.preparers import Preparers
+from jobs.preparing.relations import Relations
+from jobs.service import JobService, JobView, QueueDef, StatementRequest
+from jobs.settings import JobSettings
+from jobs.statements.ending import Ending
+from jobs.statements.parts import Parts
+from storage.base.clock import SystemClock
+from storage.base.ids import JobId, UserId
+from storage.catalog.catalog import Catalog
+from storage.catalog.commands import CreateDatabase
+from storage.meta.database import Database
+from storage.objects.folder import FolderStore
+from storage.objects.locations import Locations
+from storage.results.results import Results
+from storage.tables.tables import Tables
+from tests.support.engines import CACHE
+from tests.support.jobs import PROJECT, make_queue
+
+FAST = JobSettings(
+    lease=timedelta(seconds=3),
+    renew_every=timedelta(seconds=1),
+    retry_pause=timedelta(milliseconds=50),
+    refresh_after=timedelta(0),
+    prepare_limit=timedelta(seconds=5),
+)
+
+#: Minutes of work that nothing can shorten.
+ENDLESS = """SELECT count(*) AS n FROM range(300000) a CROSS JOIN range(300000) b
+WHERE (a.id * 31 + b.id * 17) % 1000003 = 5"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """One replica that runs."""
+
+    parts: Parts
+    service: JobService
+    files: Path  #: a folder of which tables may be registered
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def request(self, sql: str, **changes: Any) -> StatementRequest:
+        """A request of one who may write."""
+        asked = StatementRequest(
+            project_id=PROJECT, user_id=UserId("usr_1"), may_write=True, sql=sql
+        )
+        return replace(asked, **changes)
+
+    def submit(self, sql: str, **changes: Any) -> JobId:
+        """Submit and do not wait."""
+        return self.service.submit(self.request(sql, **changes)).job.id
+
+    def run(self, sql: str, **changes: Any) -> JobView:
+        """Submit and wait for the end."""
+        return self.await_end(self.submit(sql, **changes))
+
+    def view(self, job_id: JobId) -> JobView:
+        """As it is now."""
+        return self.service.get(PROJECT, job_id)
+
+    def await_end(self, job_id: JobId, seconds: float = 60) -> JobView:
+        """Wait until the job is at its end."""
+        states = (JobState.FINISHED, JobState.FAILED, JobState.CANCELLED)
+        return self.await_state(job_id, *states, seconds=seconds)
+
+    def await_state(self, job_id: JobId, *states: JobState, seconds: float = 60) -> JobView:
+        """Wait until the job is in one of these states."""
+        changed = threading.Event()
+        leave = self.parts.changes.subscribe(job_id, changed.set)
+        try:
+            until = self.parts.clock.monotonic() + seconds
+            while self.parts.clock.monotonic() < until:
+                changed.clear()
+                view = self.view(job_id)
+                if view.job.state in states:
+                    return view
+                changed.wait(0.2)
+        finally:
+            leave()
+        raise AssertionError(f"{view.job.state} after {seconds} s: {view.history}")
+
+    def rows(self, view: JobView) -> list[dict[str, Any]]:
+        """The rows of a finished statement."""
+        assert view.job.state is JobState.FINISHED, view.job.failure
+        assert view.manifest is not None
+        batches = list(self.parts.results.batches(view.manifest))
+        found: list[dict[str, Any]] = pa.Table.from_batches(
+            batches, schema=view.manifest.schema
+        ).to_pylist()
+        return found
+
+    def query(self, sql: str, **changes: Any) -> list[dict[str, Any]]:
+        """The rows of a statement."""
+        return self.rows(self.run(sql, **changes))
+
+    def bill(self, job_id: JobId) -> Bill | None:
+        """What the statement is charged, once it has ended."""
+        with self.parts.database.read() as tx:
+            return find_bill(tx, PROJECT, job_id)
+
+
+@contextmanager
+def start_replica(
+    root: Path,
+    database_url: str,
+    *,
+    name: str = "one",
+    settings: JobSettings = FAST,
+    pool: PoolSettings | None = None,
+    loops: Sequence[str] | None = None,
+) -> Iterator[Replica]:
+    """A replica over a database with its schema; ``loops`` names those that run, all by default."""
+    database, clock = Database(database_url), SystemClock()
+    files = root / "files"
+    files.mkdir(parents=True, exist_ok=True)
+    store = FolderStore(root / "warehouse")
+    catalog = Catalog(clock)
+    locations = Locations(folders=[root], s3=None, buckets=[])
+    tables = Tables(database, catalog, locations, store, clock)
+    launcher = LocalLauncher(root / "runs" / name)
+    engines = (
+        SailEngine(SailSettings()),
+        SparkEngine(SparkSettings(cache=CACHE, quick_compiler=True)),
+    )
+    pool_settings = pool or PoolSettings(owner=name, improve=False)
+    parts = Parts(
+        replica=name,
+        database=database,
+        clock=clock,
+        catalog=catalog,
+        tables=tables,
+        results=Results(database, store, clock),
+        store=store,
+        pool=EnginePool(database, engines, launcher, clock, pool_settings),
+        launcher=launcher,
+        ending=Ending(allowance=PricedAllowance(read_price_book(), clock), sink=UsageLedger()),
+        changes=Changes(database),
+        settings=settings,
+    )
+    relations = Relations(
+        database=database, catalog=catalog, tables=tables, refresh_after=settings.refresh_after
+    )
+    preparers = Preparers(
+        relations=relations, count=1, limit=settings.prepare_limit, memory=settings.prepare_memory
+    )
+    service = JobService(parts, preparers)
+    _furnish(parts, service)
+    made = Replica(parts=parts, service=service, files=files)
+    threads = [
+        threading.Thread(target=loop.run, args=(made.stop,), name=f"{name}-{loop.name}")
+        for loop in service.loops()
+        if loops is None or loop.name in loops
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield made
+    finally:
+        service.drain(timedelta(0))
+        made.stop.set()
+        for loop in service.loops():
+            loop.wake.set()
+        for thread in threads:
+            thread.join()
+        parts.pool.close()
+        launcher.close()
+        database.close()
+
+
+def _furnish(parts: Parts, service: JobService) -> None:
+    with parts.database.transaction() as tx:
+        parts.catalog.apply(tx, PROJECT, CreateDatabase(name="default", if_not_exists=True))
+    if not service.queues(PROJECT):
+        queue: QueueDef = make_queue()
+        service.create_queue(queue)
