@@ -34,7 +34,7 @@ from storage.base.quantities import format_size
 from storage.meta.database import Database
 from storage.objects.folder import FolderStore
 
-_START_SECONDS = 90.0
+_START_SECONDS = 180.0
 _LITTLE_SPACE = 2 * 10**9  # bytes
 _MEMORY = 2 * 2**30  # bytes, for an engine that is only asked for one row
 

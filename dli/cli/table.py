@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Annotated, Any
 
@@ -58,7 +59,7 @@ def register(
     with session.client() as client:
         client.register_table(
             name,
-            location,
+            whole_location(location),
             format=format_,
             options=options or None,
             columns=parse_columns(columns) if columns else None,
@@ -124,6 +125,14 @@ def drop(context: typer.Context, name: Name) -> None:
     with session.client() as client:
         client.drop_table(name)
     session.say(f"table {name.lower()} dropped")
+
+
+def whole_location(location: str) -> str:
+    """A path here from the root, as the service knows nothing of our folder; URIs as they are."""
+    if "://" in location or location.startswith("/"):
+        return location
+    slash = "/" if location.endswith("/") else ""
+    return os.path.abspath(os.path.expanduser(location)) + slash
 
 
 def parse_columns(text: str) -> list[dict[str, str]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -9,7 +10,7 @@ from dli.cli.complaints import excerpt
 from dli.cli.output import band, print_items, print_rows, printable, told
 from dli.cli.parameters import parse_labels, parse_parameters
 from dli.cli.session import UsageError
-from dli.cli.table import parse_columns
+from dli.cli.table import parse_columns, whole_location
 from dli.remote.statement import Field
 
 
@@ -116,3 +117,15 @@ def test_column_types_keep_their_commas() -> None:
         {"name": "price", "type": "decimal(10,2)"},
         {"name": "m", "type": "map<string,int>"},
     ]
+
+
+@pytest.mark.parametrize("location", ["s3://bucket/a/", "/data/*.parquet", "file:///data"])
+def test_whole_locations_are_sent_as_they_are(location: str) -> None:
+    assert whole_location(location) == location
+
+
+def test_relative_location_is_below_our_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert whole_location("data/day=*/") == f"{tmp_path}/data/day=*/"

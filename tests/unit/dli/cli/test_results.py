@@ -54,6 +54,6 @@ def test_broken_file_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_bytes(b"old")
     with pytest.raises(TypeError), whole_file(path) as file:
-        file.write("half")  # type: ignore[arg-type]
+        file.write("half")  # type: ignore[call-overload]
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
