@@ -13,20 +13,21 @@ Every submit carries an idempotency key, so that an answer lost on the way start
 
 from __future__ import annotations
 
+import importlib
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Self, cast
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from dli.remote.access import resolve
-from dli.remote.arrow import read_table
 from dli.remote.problems import Problem, StatementFailedError
 from dli.remote.statement import Statement
 from dli.remote.transport import Answer, Transport
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Json = dict[str, Any]
 #: A JSON scalar, or ``{"type": "date", "value": "2026-01-01"}``; a list for ``?`` markers.
@@ -126,8 +127,10 @@ class Client:
     def query(self, sql: str, **options: object) -> pa.Table:
         """The whole result as an Arrow table, for results that fit into memory."""
         statement = self.run(sql, **cast(dict[str, Any], options))
+        # By name and only now: the command line has no use for pyarrow, which is slow to load.
+        arrow = importlib.import_module("dli.remote.arrow")
         with self.download(statement.id, "arrow") as pieces:
-            return read_table(pieces)
+            return arrow.read_table(pieces)
 
     def estimate(self, sql: str, **options: object) -> Statement:
         """Price, bytes and rows of a statement that is not run and leaves nothing behind."""
