@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from storage.base.errors import InvalidInputError
-from storage.results.texts import joined, json_texts, plain_texts
+from storage.results.texts import characters, joined, json_texts, plain_texts
 from storage.results.types import sql_type
 
 _SLICE_BYTES = 1 << 20  #: of rows that are turned into text at a time
 _GROUP_BYTES = 32 << 20  #: of rows of one Parquet row group
-_MUST_QUOTE = r'^$|[",\r\n]|^\s|\s$'
+_MUST_QUOTE = frozenset(b'",\r\n')
 
 
 class ResultFormatError(InvalidInputError):
@@ -38,13 +38,13 @@ def schema_json(schema: pa.Schema) -> list[dict[str, Any]]:
     ]
 
 
-def json_rows(batch: pa.RecordBatch) -> str:
+def json_rows(batch: pa.RecordBatch) -> bytes:
     """The rows as JSON arrays with commas between; empty for no rows."""
     if not batch.num_rows:
-        return ""
+        return b""
     columns = [json_texts(column) for column in batch.columns]
     rows = joined(columns, ",", "null", batch.num_rows)
-    return "[" + _all(rows, "],\n[") + "]"
+    return b"[" + _all(rows, "],\n[") + b"]"
 
 
 def render_json(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
@@ -53,7 +53,7 @@ def render_json(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterato
     yield f'{{"schema":{columns},"rows":['.encode()
     first = True
     for batch in _slices(batches):
-        yield (("" if first else ",\n") + json_rows(batch)).encode()
+        yield (b"" if first else b",\n") + json_rows(batch)
         first = False
     yield b"]}\n"
 
@@ -64,7 +64,7 @@ def render_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator
     yield (",".join(_csv_quoted(header).to_pylist()) + "\n").encode()
     for batch in _slices(batches):
         columns = [_csv_texts(column) for column in batch.columns]
-        yield (_all(joined(columns, ",", "", batch.num_rows), "\n") + "\n").encode()
+        yield _all(joined(columns, ",", "", batch.num_rows), "\n") + b"\n"
 
 
 def render_arrow_stream(
@@ -149,10 +149,11 @@ def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]
         yield group
 
 
-def _all(rows: pa.Array, separator: str) -> str:
-    """All texts as one."""
+def _all(rows: pa.Array, separator: str) -> bytes:
+    """All texts as one, in UTF-8."""
     offsets = pa.array([0, len(rows)], pa.int32())
-    return str(pc.binary_join(pa.ListArray.from_arrays(offsets, rows), separator)[0].as_py())
+    whole = pc.binary_join(pa.ListArray.from_arrays(offsets, rows), separator)[0]
+    return bytes(whole.as_buffer().to_pybytes())
 
 
 def _csv_texts(column: pa.Array) -> pa.Array:
@@ -164,8 +165,11 @@ def _csv_texts(column: pa.Array) -> pa.Array:
 
 
 def _csv_quoted(texts: pa.Array) -> pa.Array:
-    needed = pc.match_substring_regex(texts, _MUST_QUOTE)
-    if not pc.any(needed).as_py():
+    """Quoted where needed; so is the empty text, to be told from NULL."""
+    needed = pc.equal(pc.binary_length(texts), 0)
+    if _MUST_QUOTE & characters(texts):
+        needed = pc.or_(needed, pc.match_substring_regex(texts, r'[",\r\n]'))
+    elif not pc.any(needed).as_py():
         return texts
     doubled = pc.replace_substring(texts, '"', '""')
     return pc.if_else(needed, pc.binary_join_element_wise('"', doubled, '"', ""), texts)

@@ -189,7 +189,7 @@ class _Preview:
         for start in range(0, batch.num_rows, _PREVIEW_ROWS):
             if self._left <= 0:
                 return
-            text = json_rows(batch.slice(start, _PREVIEW_ROWS)).encode()
+            text = json_rows(batch.slice(start, _PREVIEW_ROWS))
             rows = json.loads(b"[" + text + b"]")
             if len(text) <= self._left:
                 self._left -= len(text) + 1

@@ -45,6 +45,10 @@ def as_csv(batch: pa.RecordBatch) -> str:
     return b"".join(render_csv(batch.schema, [batch])).decode()
 
 
+def rows_of(batch: pa.RecordBatch) -> Any:
+    return json.loads(b"[" + json_rows(batch) + b"]")
+
+
 def wire(values: list[Any], kind: pa.DataType | None = None) -> list[Any]:
     return [row[0] for row in as_json(column(values, kind))["rows"]]
 
@@ -58,7 +62,7 @@ def wire(values: list[Any], kind: pa.DataType | None = None) -> list[Any]:
         ([Decimal("1.10"), Decimal("0")], pa.decimal128(10, 2), ["1.10", "0.00"]),
         ([Decimal("1E-9"), Decimal("-1E-20")], pa.decimal128(30, 20),
          ["0.00000000100000000000", "-0.00000000000000000001"]),
-        ([1.5, -0.0, 1e20, 1e-7], None, [1.5, 0.0, 1e20, 1e-7]),
+        ([1.5, -0.0, 1e20, 1e-7, 2.0], None, [1.5, 0.0, 1e20, 1e-7, 2.0]),
         ([0.1], pa.float32(), [0.1]),
         ([math.nan, math.inf, -math.inf, None], None, ["NaN", "Infinity", "-Infinity", None]),
         (['a"b\\c\n\t\x01é漢😀', ""], None, ['a"b\\c\n\t\x01é漢😀', ""]),
@@ -128,17 +132,17 @@ def test_no_columns_is_a_document_in_every_format() -> None:
 
 def test_slices_of_nested_columns_show_their_own_rows() -> None:
     batch = column([[1], [2, 3], None, [4]])
-    assert json.loads(f"[{json_rows(batch.slice(1, 2))}]") == [[["2", "3"]], [None]]
+    assert rows_of(batch.slice(1, 2)) == [[["2", "3"]], [None]]
     nested = column([{"a": [1]}, {"a": [2]}, None])
-    assert json.loads(f"[{json_rows(nested.slice(1))}]") == [[{"a": ["2"]}], [None]]
+    assert rows_of(nested.slice(1)) == [[{"a": ["2"]}], [None]]
     mapped = column([[("a", 1)], [("b", 2)]], pa.map_(pa.string(), pa.int32()))
-    assert json.loads(f"[{json_rows(mapped.slice(1))}]") == [[{"b": 2}]]
+    assert rows_of(mapped.slice(1)) == [[{"b": 2}]]
 
 
 @given(st.lists(st.none() | TEXT, max_size=5), st.integers(0, 5))
 def test_json_keeps_every_text(values: list[str | None], start: int) -> None:
     assert wire(values, pa.string()) == values
-    rows = json.loads(f"[{json_rows(column([values], pa.list_(pa.string())))}]")
+    rows = rows_of(column([values], pa.list_(pa.string())))
     assert rows == [[values]]
 
 
@@ -175,8 +179,8 @@ def test_csv_tells_null_from_empty() -> None:
 
 
 def test_csv_quotes_what_must_be_quoted() -> None:
-    batch = pa.record_batch({'say "hi"': ["a,b", 'c"d', "e\nf", " g", "plain"]})
-    assert as_csv(batch) == '"say ""hi"""\n"a,b"\n"c""d"\n"e\nf"\n" g"\nplain\n'
+    batch = pa.record_batch({'say "hi"': ["a,b", 'c"d', "e\nf", " g", "plain", "é"]})
+    assert as_csv(batch) == '"say ""hi"""\n"a,b"\n"c""d"\n"e\nf"\n g\nplain\né\n'
 
 
 def test_csv_has_nested_values_as_json() -> None:
