@@ -142,7 +142,7 @@ class _Reader:
         return _truth(fold(node), negated)
 
     def _and_or(self, node: Any, lookup: Lookup, negated: bool, depth: int) -> Condition:
-        parts = list(conjuncts(node)) if isinstance(node, exp.And) else list(_disjuncts(node))
+        parts = list(conjuncts(node)) if isinstance(node, exp.And) else list(disjuncts(node))
         read = (self.read(part, lookup, negated=negated, depth=depth) for part in parts)
         return all_of(read) if isinstance(node, exp.And) != negated else either_of(read)
 
@@ -258,7 +258,8 @@ class _Reader:
         return bool(same.get(meaning.type) == target)
 
 
-def _disjuncts(node: exp.Expr) -> Iterator[exp.Expr]:
+def disjuncts(node: exp.Expr) -> Iterator[exp.Expr]:
+    """The alternatives of a disjunction from left to right."""
     stack = [node]
     while stack:
         part = stack.pop().unnest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -97,20 +97,34 @@ def relation_over(
 ) -> Relation:
     """A table of Parquet files on disk with the types they have; partition columns come last."""
     schema = pq.read_schema(files[0][0])
-    columns = [(field.name, _SPARK.get(str(field.type), str(field.type))) for field in schema]
+    columns = [(field.name, _spark_type(field.type)) for field in schema]
     table = make_table(
-        name,
-        [
-            *(
-                (name, kind.replace("decimal128", "decimal").replace(", ", ","))
-                for name, kind in columns
-            ),
-            *partitions,
-        ],
-        partitioned_by=tuple(name for name, _ in partitions),
+        name, [*columns, *partitions], partitioned_by=tuple(name for name, _ in partitions)
     )
     snapshot = make_snapshot(table, [(path.read_bytes(), values) for path, values in files])
     return Relation(definition=table, snapshot=snapshot)
+
+
+def relation_of(
+    name: str,
+    files: Mapping[tuple[str | None, ...], pa.Table],
+    *,
+    partitions: Sequence[tuple[str, str]] = (),
+    group_rows: int = 1_000_000,
+) -> Relation:
+    """A table of one file for each partition (``()`` without any), from rows in memory."""
+    first = next(iter(files.values()))
+    columns = [(field.name, _spark_type(field.type)) for field in first.schema]
+    table = make_table(
+        name, [*columns, *partitions], partitioned_by=tuple(name for name, _ in partitions)
+    )
+    contents = [(parquet_bytes(rows, group_rows=group_rows), key) for key, rows in files.items()]
+    return Relation(definition=table, snapshot=make_snapshot(table, contents))
+
+
+def _spark_type(kind: pa.DataType) -> str:
+    text = _SPARK.get(str(kind), str(kind))
+    return text.replace("decimal128", "decimal").replace(", ", ",")
 
 
 def _stats(chunks: list[Any], rows: list[int]) -> ColumnStats:
