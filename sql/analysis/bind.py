@@ -16,6 +16,7 @@ from sql.analysis.names import check_found, not_found, qualified, relation_of, r
 from sql.analysis.projections import LABEL, is_generator, leftmost_select, name_projections
 from sql.analysis.queries import query_of
 from sql.analysis.schema import schema_of
+from sql.analysis.shape import balance, check_shape
 from sql.analysis.types import check_conditions
 from sql.analysis.view import CatalogView, Relation
 from sql.errors import StatementTooDeepError
@@ -90,6 +91,8 @@ def bind(parsed: Parsed, *, view: CatalogView, database: str) -> BoundStatement:
 def _bind(parsed: Parsed, view: CatalogView, database: str) -> BoundStatement:
     tree, text = parsed.tree, parsed.text
     assert tree is not None
+    budget = Budget()
+    budget.spend(size_of(tree))
     query = query_of(tree)
     if query is None:
         return BoundStatement(
@@ -97,18 +100,20 @@ def _bind(parsed: Parsed, view: CatalogView, database: str) -> BoundStatement:
             relations={}, reads=(), output=(),
         )  # fmt: skip
     refuse_parts(query)
+    check_shape(query)
     reads = resolve(query, database=database, view=view, text=text)
     check_found(query, view=view, text=text)
     check_functions(query, text)
     views = Views(view=view)
     views.load(reads)
     name_projections(query, parsed.tokens, parsed.text)
-    budget = Budget()
     scan_tree = inline(query.copy(), views.inlined(budget), budget)
+    check_shape(scan_tree)
+    balance(scan_tree)
     _plain_exists(scan_tree)
     _name_base_tables(scan_tree)
     scan_tree = qualify_and_type(scan_tree, schema_of(views.tables.values()), text)
-    budget.spend(size_of(scan_tree))
+    Budget().spend(size_of(scan_tree))  # stars and aliases are written out now
     check_conditions(scan_tree, text)
     return BoundStatement(
         kind=parsed.kind,
@@ -125,12 +130,13 @@ def _bind(parsed: Parsed, view: CatalogView, database: str) -> BoundStatement:
 
 def refuse_parts(query: exp.Query) -> None:
     """Refuse by name what would run other programs or change other things from within a query."""
-    for node in query.find_all(exp.QueryTransform, exp.Into, exp.DML, exp.DDL, exp.Command):
+    for node in query.find_all(*_PARTS, exp.DML, exp.DDL, exp.Command):
         if not isinstance(node, exp.Query):
             refuse(_PARTS.get(type(node), f"{node.key.upper()} within a query"))
 
 
 _PARTS: Final[dict[type[exp.Expr], str]] = {
+    exp.Parameter: "a variable",
     exp.QueryTransform: "TRANSFORM … USING",
     exp.Into: "SELECT … INTO",
 }

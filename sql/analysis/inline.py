@@ -18,7 +18,7 @@ from sql.statement import TableName
 from sql.syntax.kinds import refuse
 
 #: Nodes of a query after all is inlined; the whole plan of one that big takes about a second.
-MAX_NODES: Final = 40_000
+MAX_NODES: Final = 60_000
 
 _MODIFIERS: Final = ("joins", "laterals", "pivots", "sample")
 
@@ -50,13 +50,13 @@ def inline(query: exp.Query, views: Mapping[TableName, exp.Query], budget: Budge
     ``views`` have their bodies inlined already, and their columns named. What remains are base
     tables, marked as before.
     """
-    budget.spend(size_of(query))
     for with_ in reversed(list(query.find_all(exp.With))):  # breadth first, so the deepest is first
         _inline_ctes(with_, budget)
     for table in list(query.find_all(exp.Table)):
         name = relation_of(table)
         if name is not None and name in views:
-            _replace(table, views[name], (), budget)
+            budget.spend(size_of(views[name]))
+            _replace(table, views[name].copy(), ())
     return query
 
 
@@ -72,12 +72,13 @@ def _inline_ctes(with_: exp.With, budget: Budget) -> None:
         if with_.recursive:
             _cut_recursion(body, name, columns)
         cte.pop()
-        size = None
-        for table in list(owner.find_all(exp.Table)):
-            if _refers(table, name):
-                size = size or size_of(body)
-                budget.spend(size)
-                _replace(table, body, columns, None)
+        references = [table for table in owner.find_all(exp.Table) if _refers(table, name)]
+        size = size_of(body) if len(references) != 1 else 0
+        budget.spend(size * (len(references) - 1))  # one that nobody refers to gives its own back
+        for table in references[1:]:
+            _replace(table, body.copy(), columns)
+        for table in references[:1]:
+            _replace(table, body, columns)
     owner.set("with_", None)
 
 
@@ -101,21 +102,17 @@ def _cut_recursion(body: exp.Query, name: str, columns: tuple[exp.Expr, ...]) ->
         refuse("WITH RECURSIVE without names of all columns", f"write {name}(column, …) AS")
     one_row = exp.select(*(exp.alias_(exp.null(), column, quoted=True) for column in names))
     for table in references:
-        _replace(table, one_row, (), None)
+        _replace(table, one_row.copy(), ())
 
 
-def _replace(
-    table: exp.Table, body: exp.Query, columns: tuple[exp.Expr, ...], budget: Budget | None
-) -> None:
-    """Put a copy of ``body`` in the place of ``table``, under the alias that it has there."""
-    if budget is not None:
-        budget.spend(size_of(body))
+def _replace(table: exp.Table, body: exp.Query, columns: tuple[exp.Expr, ...]) -> None:
+    """Put ``body`` in the place of ``table``, under the alias that it has there."""
     written = table.args.get("alias")
     alias = exp.TableAlias(
         this=exp.to_identifier(table.alias_or_name, quoted=True),
         columns=[column.copy() for column in (written.columns if written else ()) or columns],
     )
-    subquery = exp.Subquery(this=body.copy(), alias=alias)
+    subquery = exp.Subquery(this=body, alias=alias)
     for key in _MODIFIERS:
         if table.args.get(key):
             subquery.set(key, table.args[key])

@@ -41,25 +41,31 @@ def name_projections(query: exp.Query, tokens: Sequence[Token], text: str) -> No
     spans = list(_spans(tokens))
     projections = select.expressions
     sources = spans if len(spans) == len(projections) else [None] * len(projections)
-    for projection, span in zip(list(projections), sources, strict=True):
-        bare = projection.unnest()
-        if isinstance(bare, exp.Column) and bare is not projection:
-            projection.replace(bare)  # (a) is a, also for an ORDER BY that names it
-            projection = bare
-        match projection:
-            case exp.Alias():
-                projection.meta[LABEL] = projection.alias
-            case exp.Column() if not projection.is_star:
-                projection.this.meta[LABEL] = projection.name
-            case exp.Star() | exp.Column() | exp.Aliases():
-                pass
-            case _ if is_generator(projection):
-                pass
-            case _:
-                label = _label(projection, text[span[0] : span[1]] if span else None)
-                alias = exp.alias_(projection.copy(), label, quoted=True)
-                alias.meta[LABEL] = label
-                projection.replace(alias)
+    named = [
+        _named(projection, text[span[0] : span[1]] if span else None)
+        for projection, span in zip(projections, sources, strict=True)
+    ]
+    select.set("expressions", named)
+
+
+def _named(projection: exp.Expr, source: str | None) -> exp.Expr:
+    bare = projection.unnest()
+    if isinstance(bare, exp.Column):
+        projection = bare  # (a) is a, also for an ORDER BY that names it
+    match projection:
+        case exp.Alias():
+            projection.meta[LABEL] = projection.alias
+        case exp.Column() if not projection.is_star:
+            projection.this.meta[LABEL] = projection.name
+        case exp.Star() | exp.Column() | exp.Aliases():
+            pass
+        case _ if is_generator(projection):
+            pass
+        case _:
+            label = _label(projection, source)
+            projection = exp.alias_(projection, label, quoted=True, copy=False)
+            projection.meta[LABEL] = label
+    return projection
 
 
 def leftmost_select(query: exp.Expr) -> exp.Select | None:
@@ -82,10 +88,10 @@ def _label(projection: exp.Expr, source: str | None) -> str:
     if isinstance(projection, exp.Dot) and isinstance(projection.expression, exp.Identifier):
         return projection.expression.name
     if isinstance(projection, exp.Literal) and projection.is_string:
-        return projection.name or "''"
+        return projection.name.replace("${", "$ {") or "''"
     if source is None or "?" in source or ":" in source:
         source = render(projection)
-    return re.sub(r"\s+", " ", source).strip()
+    return re.sub(r"\s+", " ", source).strip().replace("${", "$ {")
 
 
 def _spans(tokens: Sequence[Token]) -> Iterator[tuple[int, int]]:

@@ -16,10 +16,29 @@ from sql.analysis.names import relation_of, resolve
 from sql.analysis.projections import name_projections
 from sql.analysis.queries import query_of
 from sql.analysis.view import CatalogView, Relation
+from sql.errors import StatementTooDeepError, UnsupportedStatementError
 from sql.rewrite.calls import engine_tree, is_faithful
 from sql.statement import TableName
+from sql.syntax.dialect import render
 from sql.syntax.parameters import Parameters, bind_parameters
 from sql.syntax.parse import Parsed, parse
+
+
+def engine_sql(query: exp.Query) -> str:
+    """``query`` as text. Raises ``StatementTooDeepError``.
+
+    Spark puts values of its configuration and environment in the place of ``${…}`` before it
+    parses, within strings too, so none may reach it: in strings the brace is escaped, which both
+    engines read as the brace; names that hold one are refused.
+    """
+    for name in query.find_all(exp.Identifier):
+        if "${" in name.name:
+            raise UnsupportedStatementError("a name cannot hold ${")
+    try:
+        text = render(query)
+    except RecursionError as error:
+        raise StatementTooDeepError("the statement nests too deep to be written") from error
+    return text.replace("${", "$\\{")
 
 
 def view_name(table: TableName) -> str:
