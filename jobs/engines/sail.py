@@ -51,6 +51,7 @@ class SailEngine:
             name=self.name.value,
             address=address,
             present=self._present,
+            quoted_views=False,
             partition_folders=False,
             confs={"spark.sql.session.timeZone": "UTC"},
         )

@@ -148,6 +148,7 @@ class SparkEngine:
             name=self.name.value,
             address=address,
             check=self._check,
+            quoted_views=True,
             partition_folders=True,
             warm_up=tuple(text.format(t=sample) for text in _WARM_UP),
         )

@@ -19,8 +19,14 @@ from jobs.engines.connect import failures
 from jobs.engines.connect.dialect import Dialect
 from jobs.engines.connect.protos import base, commands, service
 from jobs.engines.connect.stream import ConnectStream
-from jobs.engines.connect.tables import relation
-from jobs.engines.errors import EngineLostError, InputFileMissingError, StatementInterruptedError
+from jobs.engines.connect.tables import quoted, relation
+from jobs.engines.errors import (
+    EngineLostError,
+    EngineStatementError,
+    InputFileBrokenError,
+    InputFileMissingError,
+    StatementInterruptedError,
+)
 from sql.statement import Binding
 from storage.base.errors import ServiceError
 
@@ -98,10 +104,16 @@ class ConnectSession:
         self._files.extend(file.uri for file in binding.files)
         request = self._request(str(uuid.uuid4()))
         view = request.plan.command.create_dataframe_view
-        view.name = f"`{binding.view}`"
+        view.name = quoted(binding.view) if self._dialect.quoted_views else binding.view
         view.replace = True
         view.input.CopyFrom(relation(binding, self._dialect))
-        self._finish(request)
+        try:
+            self._finish(request)
+        except EngineStatementError as error:
+            if error.code != EngineStatementError.code:
+                raise
+            message = f"the files of {binding.view} cannot be read: {error.message}"
+            raise InputFileBrokenError(message, **error.details) from error  # type: ignore[arg-type]
 
     def execute(self, sql: str, *, operation_id: str) -> ConnectStream:
         request = self._request(operation_id)

@@ -16,6 +16,7 @@ class Dialect:
 
     name: str
     address: Callable[[str], str]
+    quoted_views: bool  #: takes the name of a view as SQL, not as it is
     check: Callable[[str], None] = _anything  #: raises for a URI that it has no way to
     present: Callable[[str], bool] | None = None  #: asked for each file, where it does not itself
     partition_folders: bool  #: takes partition values from folder names, given a ``basePath``

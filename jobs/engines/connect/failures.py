@@ -76,12 +76,13 @@ _BY_TEXT: tuple[tuple[str, type[ServiceError]], ...] = (
     (r"session .* is not running", errors.EngineLostError),
     (r"No FileSystem for scheme|ClassNotFoundException.*s3a", errors.EngineCannotReadError),
     (r"[Dd]ivi(de|sion) by zero", errors.DivisionByZeroError),
-    (r"USER_RAISED_EXCEPTION|raise_error|assert_true", errors.RaisedError),
+    (r"USER_RAISED_EXCEPTION|raise_error|assert_true|is not true!$", errors.RaisedError),
     (r"Cannot (parse|cast) .*(date|timestamp|time)|[Ii]nvalid date|Error parsing timestamp|"
-     r"out of range for (date|timestamp)|CANNOT_PARSE_TIMESTAMP", errors.DatetimeInvalidError),
+     r"out of range for (date|timestamp)|CANNOT_PARSE_TIMESTAMP|"
+     r"datetime field at byte offset", errors.DatetimeInvalidError),
     (r"[Oo]verflow|too large to store|out of range|not fit", errors.NumericOverflowError),
-    (r"Cast error|CAST_INVALID_INPUT|Cannot cast (string|value)|Error while casting|"
-     r"malformed|Could not cast", errors.CastInvalidError),
+    (r"Cast error|Can't cast value|CAST_INVALID_INPUT|Cannot cast (string|value)|"
+     r"Error while casting|malformed|Could not cast", errors.CastInvalidError),
     (r"[Ii]ndex .*out of bounds|INVALID_ARRAY_INDEX|SQL array indices",
      errors.IndexOutOfBoundsError),
     (r"[Ss]calar subquery.*(more than one|multiple) row|more than one row returned by a subquery|"
@@ -94,7 +95,7 @@ _BY_TEXT: tuple[tuple[str, type[ServiceError]], ...] = (
      r"[Ss]chema error: .*type|different types", errors.EngineTypeMismatchError),
     (r"No field named|[Tt]able not found|[Aa]mbiguous|attribute .* is missing|"
      r"cannot resolve attribute", errors.EngineNameError),
-    (r"^found .* expected|syntax error|ParserError", errors.EngineSyntaxError),
+    (r"found .* at \d+:\d+ expected|syntax error|ParserError", errors.EngineSyntaxError),
     (r"not found|No such file", errors.InputFileMissingError),
     (r"Parquet error|not a Parquet file|Corrupt|[Ii]nvalid Parquet|Arrow error: (Csv|Json)|"
      r"Error while reading|[Ss]nappy|Zstd|EOF", errors.InputFileBrokenError),
@@ -105,10 +106,7 @@ _CUT = re.compile(
     re.DOTALL,
 )
 _CLASS = re.compile(r"^(?:[\w.$]*(?:Exception|Error): )?\[([A-Z0-9_.]+)\] ?")
-_ADVICE = re.compile(
-    r"\s*(If necessary set|To (bypass|disable) this|Set|You can set|Use `?SET)[^.]*spark\.[^ ]*"
-    r".*?\.(?=\s|$)",
-)
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _WRAPPERS = re.compile(
     r"^((External error|Execution error|Arrow error|Error during planning|Optimizer rule '[^']*' "
     r"failed|caused by|Internal error|DataFusion error|internal error|invalid argument|"
@@ -120,6 +118,10 @@ _WRAPPERS = re.compile(
 def translate(error: grpc.RpcError, *, engine: str) -> ServiceError:
     """What to raise in place of what gRPC raised."""
     status, text = error.code(), error.details() or ""
+    if status is grpc.StatusCode.CANCELLED and "RST_STREAM" in text:  # a task of Sail panicked
+        return errors.EngineStatementError(
+            f"the {engine} engine failed inside", hint="try the other engine", engine=engine
+        )
     if status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         return errors.EngineLostError(f"the {engine} engine was lost", engine=engine)
     if status is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -132,7 +134,7 @@ def translate(error: grpc.RpcError, *, engine: str) -> ServiceError:
 def clean(text: str) -> str:
     """The sentence for people: no class names, plans, settings nor stack traces."""
     text = _WRAPPERS.sub("", _CUT.sub("", _CLASS.sub("", text.strip())))
-    text = _ADVICE.sub("", text).strip()
+    text = " ".join(each for each in _SENTENCE.split(text) if "spark." not in each).strip()
     text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
     return text or "the engine gives no reason"
 

@@ -30,7 +30,8 @@ def relation(binding: Binding, dialect: Dialect) -> Any:
         return made
     stored = tuple(c for c in binding.columns if c.name not in binding.partitioned_by)
     if not binding.partitioned_by:
-        return _read(binding, binding.columns, binding.files, dialect)
+        found = _read(binding, binding.columns, binding.files, dialect)
+        return found if dialect.partition_folders else _project(found, binding, None)
     base = _common_base(binding) if dialect.partition_folders else None
     if base is not None:
         found = _read(binding, binding.columns, binding.files, dialect)
@@ -72,13 +73,17 @@ def _read(
 
 
 def _project(source: Any, binding: Binding, values: tuple[str | None, ...] | None) -> Any:
-    """The columns in their order; partition columns from ``source`` or, if given, ``values``."""
+    """The columns in their order; partition columns from ``source`` or, if given, ``values``.
+
+    Each gets its name again: Sail shows a column as the file writes it, ``B`` for our ``b``.
+    """
     made = relations.Relation()
     made.project.input.CopyFrom(source)
     for column in binding.columns:
         if values is None or column.name not in binding.partitioned_by:
-            attribute = made.project.expressions.add().unresolved_attribute
-            attribute.unparsed_identifier = quoted(column.name)
+            alias = made.project.expressions.add().alias
+            alias.name.append(column.name)
+            alias.expr.unresolved_attribute.unparsed_identifier = quoted(column.name)
             continue
         value = values[binding.partitioned_by.index(column.name)]
         alias = made.project.expressions.add().alias
