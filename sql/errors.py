@@ -6,7 +6,7 @@ them out. Messages name things, never the text of the statement.
 
 from __future__ import annotations
 
-from storage.base.errors import InvalidInputError, RefusedError, TooLargeError
+from storage.base.errors import ConflictError, InvalidInputError, RefusedError, TooLargeError
 
 
 class SqlError(InvalidInputError):
@@ -97,6 +97,12 @@ class NotATableError(SqlError):
     """A view where a table is needed, or a table where a view is needed."""
 
     code = "not_a_table"
+
+
+class TableAlreadyThereError(ConflictError):
+    """A CREATE TABLE AS names a table that exists."""
+
+    code = "table_already_there"
 
 
 class StatementTooLargeError(TooLargeError):
