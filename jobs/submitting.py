@@ -28,7 +28,7 @@ from jobs.store.idempotency import KeyUse
 from jobs.store.jobs import Step, Summary, add, first_step, next_step
 from jobs.usage import SCAN_BYTES, Quote
 from jobs.views import JobView, PlanView, StatementRequest
-from sql.explain import explain
+from sql.explain import explain_lines
 from sql.guard.api import GuardLimits
 from sql.statement import PreparedStatement, StatementKind
 from storage.base.errors import (
@@ -133,7 +133,7 @@ class Submitting:
             findings=prepared.findings,
             quote=understood.quote if priced else None,
             prepare_ms=understood.prepare_ms,
-            text=tuple(explain(prepared)) if explained else (),
+            text=explain_lines(prepared) if explained else (),
         )
 
     def ask(self, request: StatementRequest) -> Ask:

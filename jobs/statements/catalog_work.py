@@ -9,7 +9,7 @@ from jobs.statements.execution import CancellingError, Execution
 from jobs.statements.outcome import Outcome
 from jobs.statements.parts import Parts
 from jobs.statements.shows import answer_show
-from sql.explain import explain
+from sql.explain import explain_lines
 from sql.statement import StatementKind
 from storage.catalog.commands import Command, CreateTable
 from storage.meta.database import Tx
@@ -34,7 +34,7 @@ def run_in_catalog(parts: Parts, execution: Execution) -> Outcome:
 def _work(parts: Parts, execution: Execution) -> Outcome:
     plan = execution.plan
     if plan.kind is StatementKind.EXPLAIN:
-        rows = pa.table([pa.array(explain(plan), pa.string())], schema=_PLAN)
+        rows = pa.table([pa.array(explain_lines(plan), pa.string())], schema=_PLAN)
         return Outcome(manifest=_result(parts, execution, rows))
     if plan.show is not None:
         with parts.database.read() as tx:

@@ -27,7 +27,6 @@ from jobs.views import Progress
 from storage.results.manifest import Manifest
 from storage.results.writer import ResultWriter
 
-
 Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
 

@@ -6,7 +6,9 @@ import logging
 from dataclasses import dataclass
 
 from jobs.crash import crash_point
+from jobs.engines.errors import EngineOutOfMemoryError
 from jobs.lifecycle.events import Failed, Fault, HandedOver, Published, ResultReady, Stopped
+from jobs.lifecycle.job import Job
 from jobs.lifecycle.states import JobState
 from jobs.statements.catalog_work import run_in_catalog
 from jobs.statements.engine_work import run_on_engine
@@ -25,8 +27,14 @@ class StatementBrokenError(BrokenError):
     code = "statement_broken"
 
 
-def fault_of(error: ServiceError) -> Fault:
-    """What another attempt may mend is the platform's; all else would fail the same way again."""
+def fault_of(error: ServiceError, job: Job) -> Fault:
+    """What another attempt may mend is the platform's; all else would fail the same way again.
+
+    An engine without memory may have been brought down by another statement on it, or by whoever
+    killed it, so the first time it is the platform's.
+    """
+    if isinstance(error, EngineOutOfMemoryError):
+        return Fault.PLATFORM if job.attempt < 2 else Fault.USER
     mends = isinstance(error, UnavailableError | PartialWriteError)
     return Fault.PLATFORM if mends else Fault.USER
 
@@ -106,7 +114,7 @@ class Runner:
             event = Failed(
                 at=at,
                 failure=Failure.of(error),
-                fault=fault_of(error),
+                fault=fault_of(error, job),
                 not_before=parts.backoff.not_before(job, at),
             )
         execution.timings["total"] = round((at - job.created_at).total_seconds() * 1000, 3)

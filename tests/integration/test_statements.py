@@ -63,7 +63,7 @@ def test_the_bill_is_the_quote(replica: Replica) -> None:
     assert view.job.quote.amount > 0
     bill = replica.bill(view.job.id)
     assert bill is not None
-    assert bill.total.nanos == view.job.quote.amount
+    assert bill.amount.nanos == view.job.quote.amount
 
 
 def test_a_failed_statement_costs_nothing(replica: Replica) -> None:
@@ -75,7 +75,7 @@ def test_a_failed_statement_costs_nothing(replica: Replica) -> None:
     assert view.job.attempt == 1, "the user's fault is not tried again"
     assert "scan.bytes" not in view.usage
     bill = replica.bill(view.job.id)
-    assert bill is None or bill.total.nanos == 0
+    assert bill is None or bill.amount.nanos == 0
 
 
 def test_results_are_cut_at_the_limit_and_say_so(replica: Replica) -> None:

@@ -134,7 +134,7 @@ def test_a_queued_statement_is_cancelled_at_once(tmp_path: Path, database_url: s
         view = replica.service.cancel(PROJECT, job_id)
         assert view.job.state is JobState.CANCELLED
         bill = replica.bill(job_id)
-        assert bill is None or bill.total.nanos == 0
+        assert bill is None or bill.amount.nanos == 0
 
 
 def test_a_queued_statement_ends_with_its_time(tmp_path: Path, database_url: str) -> None:
