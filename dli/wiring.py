@@ -128,7 +128,7 @@ def _storage(settings: Settings, clock: Clock) -> _Stored:
         folders=(home, *settings.allow_paths),
         s3=s3,
         buckets=settings.buckets,
-        private=(warehouse.uri("").rstrip("/"), *(path.resolve().as_uri() for path in private)),
+        private=(_root(warehouse), *(f"file://{path.resolve()}" for path in private)),
     )
     catalog = Catalog(clock)
     return _Stored(
@@ -175,6 +175,11 @@ def _warehouse(settings: Settings, s3: S3Settings | None) -> ObjectStore:
             f"warehouse {place!r} is neither an absolute folder nor s3://bucket/prefix"
         )
     return FolderStore(path)
+
+
+def _root(store: ObjectStore) -> str:
+    """The address of everything in a store, without a slash at the end."""
+    return store.uri("x").removesuffix("/x")
 
 
 def _parts(
@@ -255,7 +260,7 @@ def _job_settings(settings: Settings, *, workers: int) -> JobSettings:
 
 def _presence(stored: _Stored) -> Callable[[str], bool]:
     """Whether an object that a statement is to read is there: ours, or somebody's bucket."""
-    own = stored.warehouse.uri("").rstrip("/") + "/"
+    own = _root(stored.warehouse) + "/"
 
     def present(uri: str) -> bool:
         try:

@@ -31,7 +31,7 @@ async def _services(request: Request) -> Services:
 
 async def _caller(
     request: Request,
-    project: Annotated[
+    chosen: Annotated[
         str | None,
         Header(
             alias="DLI-Project",
@@ -42,9 +42,9 @@ async def _caller(
 ) -> Principal:
     secret = bearer(request.headers.get("authorization"))
     identity = services_of(request).identity
-    caller = identity.remembered(secret, project)
+    caller = identity.remembered(secret, chosen)
     if caller is None:
-        caller = await run_in_threadpool(identity.authenticate, secret, project)
+        caller = await run_in_threadpool(identity.authenticate, secret, chosen)
     bind_contextvars(project=caller.project_id, user=caller.user)
     return caller
 

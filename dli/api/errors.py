@@ -13,6 +13,8 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from dli.api.deps import services_of
+from dli.api.middleware import too_large
 from dli.api.wire import (
     InternalError,
     InvalidRequestError,
@@ -56,6 +58,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
         refusal: ServiceError = MethodNotAllowedError(
             f"{request.method} is not served at {path}", hint=f"possible: {allowed}"
         )
+    elif error.status_code == 413:
+        refusal = too_large(services_of(request).settings.max_body)
     elif error.status_code == 404:
         refusal = RouteMissingError(f"there is nothing at {path}", hint="see /docs")
     else:

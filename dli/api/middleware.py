@@ -11,6 +11,7 @@ import secrets
 import time
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dli.api.wire import BodyTooLargeError, problem
@@ -24,8 +25,11 @@ _GIVEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _QUIET = ("/healthz", "/readyz", "/metrics")
 
 
-class _TooLong(Exception):  # noqa: N818  a signal between two closures, not an error
-    pass
+class _TooLong(HTTPException):
+    """Raised where the body is read: FastAPI turns all but this kind into 400."""
+
+    def __init__(self) -> None:
+        super().__init__(413)
 
 
 class RequestMiddleware:
@@ -77,11 +81,7 @@ class RequestMiddleware:
             self._tell(scope, status, time.perf_counter() - started)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        error = BodyTooLargeError(
-            f"the body is larger than {format_size(self._max_body)}",
-            hint="data goes into object storage, not into requests",
-        )
-        response = problem(error, instance=scope["path"])
+        response = problem(too_large(self._max_body), instance=scope["path"])
         response.headers["Connection"] = "close"  # the rest of the body is not read
         await response(scope, receive, send)
 
@@ -100,6 +100,14 @@ class RequestMiddleware:
                     "ms": round(seconds * 1000, 1),
                 },
             )
+
+
+def too_large(most: int) -> BodyTooLargeError:
+    """The refusal of a body of more than ``most`` bytes."""
+    return BodyTooLargeError(
+        f"the body is larger than {format_size(most)}",
+        hint="data goes into object storage, not into requests",
+    )
 
 
 def _length(headers: dict[bytes, bytes]) -> int:

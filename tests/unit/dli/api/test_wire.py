@@ -2,52 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
-from collections.abc import Iterator
 
 import pytest
 
-import dli
-import jobs
-import sql
-import storage
-from dli.api.wire import WIRE, problem, status_of
-from storage.base.errors import BusyError, InvalidInputError, ServiceError, UnauthenticatedError
+from dli.api.wire import problem, status_of
+from dli.reference import error_classes
+from storage.base.errors import (
+    BusyError,
+    InvalidInputError,
+    ServiceError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 
 
-def load_everything() -> None:
-    """Import all modules but those that run something when imported."""
-    for package in (dli, jobs, sql, storage):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.endswith(("__main__", "migrations.env")) and (
-                ".versions." not in module.name
-            ):
-                importlib.import_module(module.name)
-
-
-def errors() -> Iterator[type[ServiceError]]:
-    """All error classes of the service."""
-    found = [ServiceError]
-    while found:
-        kind = found.pop()
-        yield kind
-        found.extend(kind.__subclasses__())
-
-
-def test_every_error_has_a_code_of_its_own_and_a_status() -> None:
-    load_everything()
-    codes: dict[str, type[ServiceError]] = {}
-    for kind in errors():
-        if not kind.__module__.startswith(("dli.", "jobs.", "sql.", "storage.")):
-            continue
-        other = codes.setdefault(kind.code, kind)
-        assert other is kind, f"{kind} and {other} share the code {kind.code}"
-        assert kind.__doc__, kind
-        assert 400 <= status_of(kind) < 600
-        assert kind in WIRE or status_of(kind) != 500 or issubclass(kind, ServiceError)
-    assert len(codes) > 60
+def test_every_error_has_a_status_of_its_category() -> None:
+    for kind in error_classes():
+        assert status_of(kind) in range(400, 600), kind
+        assert (status_of(kind) == 503) == issubclass(kind, UnavailableError), kind
 
 
 def test_a_problem_has_place_hint_and_details() -> None:

@@ -1,0 +1,242 @@
+"""Who may do what at each endpoint: the routes of the application are walked, none is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from dli.api.app import create_app
+from dli.services import Services
+from tests.support.service import Service, in_process
+
+PUBLIC = {("GET", "/healthz"), ("GET", "/readyz")}
+V1 = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What an endpoint needs: the least role, and a body whose form is right."""
+
+    role: str = "reader"
+    body: dict[str, Any] | None = None
+    missing: bool = False  #: names a thing in its path, which another project does not have
+
+
+S, D, Q, P, T = "/statements", "/databases", "/queues", "/projects", "/tokens"
+ONE_S, ONE_T = f"{S}/{{statement_id}}", f"{D}/{{database}}/tables/{{table}}"
+MEMBER = f"{P}/{{project}}/members/{{user}}"
+TABLE = {"name": "t", "columns": [{"name": "id", "type": "bigint"}]}
+RULES: dict[tuple[str, str], Rule] = {
+    ("POST", S): Rule(body={"sql": "SHOW DATABASES"}),
+    ("GET", S): Rule(),
+    ("GET", ONE_S): Rule(missing=True),
+    ("GET", f"{ONE_S}/result"): Rule(missing=True),
+    ("DELETE", f"{ONE_S}/result"): Rule(missing=True),
+    ("GET", f"{ONE_S}/bill"): Rule(missing=True),
+    ("GET", f"{ONE_S}/events"): Rule(missing=True),
+    ("POST", f"{ONE_S}/cancel"): Rule(missing=True),
+    ("GET", D): Rule(),
+    ("POST", D): Rule(role="writer", body={"name": "fresh"}),
+    ("GET", f"{D}/{{database}}"): Rule(missing=True),
+    ("DELETE", f"{D}/{{database}}"): Rule(role="writer", missing=True),
+    ("GET", f"{D}/{{database}}/tables"): Rule(missing=True),
+    ("POST", f"{D}/{{database}}/tables"): Rule(role="writer", body=TABLE, missing=True),
+    ("GET", ONE_T): Rule(missing=True),
+    ("DELETE", ONE_T): Rule(role="writer", missing=True),
+    ("POST", f"{ONE_T}/refresh"): Rule(role="writer", missing=True),
+    ("GET", Q): Rule(),
+    ("POST", Q): Rule(role="admin", body={"name": "fresh"}),
+    ("GET", f"{Q}/{{queue}}"): Rule(missing=True),
+    ("PATCH", f"{Q}/{{queue}}"): Rule(role="admin", body={"max_running": 3}, missing=True),
+    ("DELETE", f"{Q}/{{queue}}"): Rule(role="admin", missing=True),
+    ("GET", P): Rule(),
+    ("POST", P): Rule(role="administrator", body={"name": "fresh"}),
+    ("GET", f"{P}/{{project}}/members"): Rule(role="admin", missing=True),
+    ("PUT", MEMBER): Rule(role="admin", body={"role": "reader"}, missing=True),
+    ("DELETE", MEMBER): Rule(role="admin", missing=True),
+    ("GET", T): Rule(),
+    ("POST", T): Rule(body={"name": "t"}),
+    ("DELETE", f"{T}/{{token_id}}"): Rule(missing=True),
+    ("GET", "/prices"): Rule(),
+    ("GET", "/budget"): Rule(),
+    ("PUT", "/budget"): Rule(role="admin", body={"amount": "5"}),
+    ("GET", "/usage"): Rule(),
+}
+CASES = pytest.mark.parametrize(("method", "path"), RULES, ids=lambda part: part)
+WITH_BODY = [key for key, rule in RULES.items() if rule.body is not None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """A service with things in the project ``default``, and callers."""
+
+    service: Service
+    services: Services
+    tokens: dict[str, str]
+    names: dict[str, str]
+    http: httpx.Client
+
+    def ask(self, who: str | None, method: str, path: str, **how: Any) -> httpx.Response:
+        """One request with the names of real things of ``default`` in its path."""
+        headers = {} if who is None else {"Authorization": f"Bearer {self.tokens[who]}"}
+        url = f"{self.service.url}{V1}{path.format(**self.names)}"
+        return self.http.request(method, url, headers=headers, **how)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    home = tmp_path_factory.mktemp("home")
+    with in_process(home) as service, service.client() as admin, httpx.Client(timeout=60) as http:
+        assert service.services is not None
+        tokens = {"administrator": service.token}
+        assert admin.post("/projects", json={"name": "other"}).status_code == 201
+        for role in ("reader", "writer", "admin"):
+            body = {"name": role, "role": role, "user": f"{role}@here"}
+            tokens[role] = admin.post("/tokens", json=body).json()["token"]
+        made = admin.post(
+            "/tokens",
+            json={"name": "stranger", "role": "admin", "user": "stranger"},
+            headers={"DLI-Project": "other"},
+        )
+        tokens["stranger"] = made.json()["token"]
+        assert admin.post("/databases", json={"name": "sales"}).status_code == 201
+        table = {**TABLE, "name": "orders"}
+        assert admin.post("/databases/sales/tables", json=table).status_code == 201
+        assert admin.post("/queues", json={"name": "mine"}).status_code == 201
+        statement = admin.post("/statements", json={"sql": "SHOW DATABASES"}).json()
+        names = {
+            "statement_id": statement["id"],
+            "database": "sales",
+            "table": "orders",
+            "queue": "mine",
+            "project": "default",
+            "user": "reader@here",
+            "token_id": admin.get("/tokens").json()["items"][0]["id"],
+        }
+        yield World(
+            service=service, services=service.services, tokens=tokens, names=names, http=http
+        )
+
+
+def routes(services: Services) -> set[tuple[str, str]]:
+    """Method and path of every route that is described, and of none twice."""
+    found: list[tuple[str, str]] = []
+    for route in iter_route_contexts(create_app(services).routes):
+        if route.include_in_schema and route.path is not None:
+            found += [(method, route.path) for method in route.methods or ()]
+    assert len(found) == len(set(found))
+    return set(found)
+
+
+def test_every_route_has_its_rule(world: World) -> None:
+    ruled = {(method, V1 + path) for method, path in RULES}
+    assert routes(world.services) == ruled | PUBLIC | {("GET", "/metrics")}
+
+
+def test_every_route_is_described(world: World) -> None:
+    described = httpx.get(f"{world.service.url}/openapi.json").json()
+    for method, path in routes(world.services):
+        operation = described["paths"][path][method.lower()]
+        assert operation["description"], (method, path)
+        assert operation["responses"], (method, path)
+
+
+@CASES
+def test_anonymous_is_refused(world: World, method: str, path: str) -> None:
+    answer = world.ask(None, method, path, json=RULES[method, path].body)
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_missing")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@CASES
+@pytest.mark.parametrize("header", ["Bearer dli_wrong", "Basic YTpi", "Bearer", "dli_x"])
+def test_a_wrong_token_is_refused(world: World, method: str, path: str, header: str) -> None:
+    url = f"{world.service.url}{V1}{path.format(**world.names)}"
+    body = RULES[method, path].body
+    answer = world.http.request(method, url, headers={"Authorization": header}, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+
+
+@pytest.mark.parametrize(("method", "path"), [key for key, rule in RULES.items() if rule.missing])
+def test_another_project_sees_nothing(world: World, method: str, path: str) -> None:
+    answer = world.ask("stranger", method, path, json=RULES[method, path].body)
+    assert answer.status_code == 404, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", [S, D, T, P])
+def test_another_projects_lists_have_nothing_of_ours(world: World, path: str) -> None:
+    theirs = world.ask("stranger", "GET", path).text
+    for name in (world.names["statement_id"], '"sales"', "reader@here"):
+        assert name not in theirs
+
+
+@CASES
+def test_a_lesser_role_is_refused(world: World, method: str, path: str) -> None:
+    order = ["reader", "writer", "admin", "administrator"]
+    rule = RULES[method, path]
+    for role in order[: order.index(rule.role)]:
+        answer = world.ask(role, method, path, json=rule.body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "role_missing")
+
+
+@pytest.mark.parametrize(("method", "path"), WITH_BODY)
+def test_an_unknown_field_is_refused_by_name(world: World, method: str, path: str) -> None:
+    body = {**(RULES[method, path].body or {}), "surprise": 1}
+    answer = world.ask("administrator", method, path, json=body)
+    told = answer.json()
+    assert (answer.status_code, told["code"]) == (400, "invalid_request")
+    assert told["detail"] == "surprise: is not a known field"
+
+
+@pytest.mark.parametrize(("method", "path"), WITH_BODY)
+@pytest.mark.parametrize("content", [b"{", b"[]", b'"x"', b"\xff", b""])
+def test_a_body_that_is_none_is_refused(
+    world: World, method: str, path: str, content: bytes
+) -> None:
+    answer = world.http.request(
+        method,
+        f"{world.service.url}{V1}{path.format(**world.names)}",
+        content=content,
+        headers={
+            "Authorization": f"Bearer {world.service.token}",
+            "Content-Type": "application/json",
+        },
+    )
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+
+
+def test_metrics_need_an_administrator(world: World) -> None:
+    url = f"{world.service.url}/metrics"
+    assert httpx.get(url).status_code == 401
+    for who, status in (("admin", 403), ("administrator", 200)):
+        token = world.tokens[who]
+        answer = world.http.get(url, headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == status
+    assert 'route="/databases/{database}"' in answer.text
+    assert "dli_request_seconds_bucket" in answer.text
+    assert "default" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json", "/docs"])
+def test_what_is_public_needs_no_token(world: World, path: str) -> None:
+    answer = httpx.get(world.service.url + path)
+    assert answer.status_code == 200
+    assert "http://" not in answer.text.replace(world.service.url, "")
+
+
+def test_a_project_header_opens_only_what_one_may(world: World) -> None:
+    url = f"{world.service.url}{V1}/queues"
+    for who, project, status in (
+        ("administrator", "other", 200),
+        ("stranger", "default", 404),
+        ("reader", "absent", 404),
+        ("administrator", "absent", 404),
+    ):
+        headers = {"Authorization": f"Bearer {world.tokens[who]}", "DLI-Project": project}
+        assert httpx.get(url, headers=headers).status_code == status
