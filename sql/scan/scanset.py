@@ -39,7 +39,7 @@ from sql.scan.filters import BaseColumn, Derived, Filter, Lookup, Meaning, Steps
 from sql.statement import TableName
 
 #: Steps of reading filters; a long TPC-DS statement takes about 2,000.
-STEPS: Final = 100_000
+STEPS: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
