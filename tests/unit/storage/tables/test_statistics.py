@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
 from pathlib import Path
@@ -268,16 +269,46 @@ def test_values_read_as_another_type_have_no_bounds() -> None:
     assert not stats_of(data, [Column(name="x", type="string")]).columns["x"].bounded.any()
 
 
-def test_bounds_of_an_undeclared_order_are_not_used_for_texts() -> None:
-    data = pa.table({"s": ["a", "é"], "n": [1, 2], "u": pa.array([1, 2**32 - 1], pa.uint32())})
+def test_bounds_of_an_undeclared_order_are_used_for_signed_numbers_only() -> None:
+    data = pa.table(
+        {
+            "s": ["a", "é"],
+            "u": pa.array([1, 2**32 - 1], pa.uint32()),
+            "d": pa.array([Decimal(1), Decimal(-1)], pa.decimal128(20, 0)),
+            "n": [1, 2],
+        }
+    )
     buffer = io.BytesIO()
     pq.write_table(data, buffer)
-    raw = without_column_orders(buffer.getvalue())
-    footer = footer_of(raw)
-    assert not footer.ordered
-    columns = stats_of_bytes(raw).columns
-    assert not columns["s"].bounded.any()
-    assert not columns["u"].bounded.any()
+    footer = replace(footer_of(buffer.getvalue()), ordered=False)
+    columns = [Column(name=one.name, type=str(one.type)) for one in footer.columns]
+    stats = row_groups(group_table(columns, [footer])).columns
+    assert [name for name in stats if stats[name].bounded.any()] == ["n"]
+
+
+def test_a_file_of_an_old_writer_declares_no_order() -> None:
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"s": ["a"], "n": [1]}), buffer)
+    raw = buffer.getvalue()
+    assert footer_of(raw).ordered
+    assert not footer_of(without_column_orders(raw)).ordered
+
+
+@pytest.mark.parametrize("physical", [True, False])
+def test_bounds_of_another_scale_are_not_used(physical: bool) -> None:
+    data = pa.table({"d": pa.array([Decimal("1.25")], pa.decimal128(9, 2))})
+    columns = [Column(name="d", type="decimal(9,3)")]
+    stats = stats_of(data, columns, store_decimal_as_integer=physical).columns["d"]
+    assert not stats.bounded.any()
+
+
+@pytest.mark.parametrize("physical", [True, False])
+def test_decimals_have_bounds_in_any_physical_form(physical: bool) -> None:
+    data = pa.table({"d": pa.array([Decimal("-1.25"), Decimal("3")], pa.decimal128(9, 2))})
+    stats = stats_of(data, store_decimal_as_integer=physical).columns["d"]
+    assert stats.lower is not None
+    assert stats.upper is not None
+    assert (stats.lower[0], stats.upper[0]) == (-125, 300)
 
 
 def without_column_orders(raw: bytes) -> bytes:
