@@ -3,14 +3,13 @@
 sqlglot reads many calls into classes of its own and prints them as what another dialect would say:
 ``to_char(x, '999')`` comes out as ``CAST(x AS STRING)``, ``percentile_cont`` as an approximation,
 ``max_by(a, b, 3)`` without the 3. For understanding a statement that does; for running it, it does
-not. So the tree for the engine is parsed once more, with such names marked so that the parser does
-not know them. ``tests/unit/sql/rewrite/test_calls.py`` finds those names with the sqlglot that is
-installed.
+not. So the tree for the engine is parsed once more (which costs less than a copy of the first),
+with such names marked so that the parser does not know them. ``test_calls.py`` looks for those
+names with the sqlglot that is installed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -47,14 +46,6 @@ def engine_tree(parsed: Parsed) -> exp.Expr:
         if isinstance(node, exp.Anonymous | exp.Identifier) and isinstance(node.this, str):
             node.set("this", node.this.removesuffix(_MARK))
     return tree
-
-
-def is_faithful(tokens: Sequence[Token]) -> bool:
-    """Whether no call in ``tokens`` is one that sqlglot would print as something else."""
-    return not any(
-        behind.token_type is TokenType.L_PAREN and token.text.lower() in FAITHLESS
-        for token, behind in pairwise(tokens)
-    )
 
 
 def _marked(token: Token, behind: Token) -> Token:

@@ -17,7 +17,7 @@ from sql.analysis.projections import name_projections
 from sql.analysis.queries import query_of
 from sql.analysis.view import CatalogView, Relation
 from sql.errors import StatementTooDeepError, UnsupportedStatementError
-from sql.rewrite.calls import engine_tree, is_faithful
+from sql.rewrite.calls import engine_tree
 from sql.statement import TableName
 from sql.syntax.dialect import render
 from sql.syntax.parameters import Parameters, bind_parameters
@@ -25,7 +25,7 @@ from sql.syntax.parse import Parsed, parse
 
 
 def engine_sql(query: exp.Query) -> str:
-    """``query`` as text. Raises ``StatementTooDeepError``.
+    """``query``, which may be changed, as text. Raises ``StatementTooDeepError``.
 
     Spark puts values of its configuration and environment in the place of ``${…}`` before it
     parses, within strings too, so none may reach it: in strings the brace is escaped, which both
@@ -35,7 +35,7 @@ def engine_sql(query: exp.Query) -> str:
         if "${" in name.name:
             raise UnsupportedStatementError("a name cannot hold ${")
     try:
-        text = render(query)
+        text = render(query, copy=False)
     except RecursionError as error:
         raise StatementTooDeepError("the statement nests too deep to be written") from error
     return text.replace("${", "$\\{")
@@ -55,45 +55,29 @@ def engine_query(
     parameters: Parameters,
 ) -> exp.Query:
     """The query of ``bound`` as a new tree over temp views."""
-    query = _written(parsed, bound, view=view, database=database, parameters=parameters)
+    tree = engine_tree(parsed)
+    bind_parameters(tree, parameters)
+    query = _marked(tree, database=database, view=view, text=parsed.text)
+    name_projections(query, parsed.tokens, parsed.text)
     views: dict[TableName, exp.Query] = {}
     for name in bound.views:  # each after those that it names
-        body = _view_body(view.relations[name], bound.views[name], view)
-        views[name] = _over_temp_views(body, views)
+        views[name] = _over_temp_views(_view_body(view.relations[name], view), views)
     return _over_temp_views(query, views)
 
 
-def _written(
-    parsed: Parsed,
-    bound: BoundStatement,
-    *,
-    view: CatalogView,
-    database: str,
-    parameters: Parameters,
-) -> exp.Query:
-    assert bound.query is not None
-    if is_faithful(parsed.tokens):
-        return bound.query.copy()
-    tree = engine_tree(parsed)
-    bind_parameters(tree, parameters)
-    query = query_of(tree)
-    assert query is not None
-    resolve(query, database=database, view=view, text=parsed.text)
-    name_projections(query, parsed.tokens, parsed.text)
-    return query
-
-
-def _view_body(relation: Relation, understood: exp.Query, view: CatalogView) -> exp.Query:
+def _view_body(relation: Relation, view: CatalogView) -> exp.Query:
     definition = relation.definition
     text = definition.view_sql or ""
-    parsed = parse(text)
-    if is_faithful(parsed.tokens):
-        return understood.copy()
-    body = query_of(engine_tree(parsed))
-    assert body is not None
     database = definition.view_database or definition.database
-    resolve(body, database=database, view=view, text=text)
+    body = _marked(engine_tree(parse(text)), database=database, view=view, text=text)
     return name_columns(body, relation)
+
+
+def _marked(tree: exp.Expr, *, database: str, view: CatalogView, text: str) -> exp.Query:
+    query = query_of(tree)
+    assert query is not None
+    resolve(query, database=database, view=view, text=text)
+    return query
 
 
 def _over_temp_views(query: exp.Query, views: Mapping[TableName, exp.Query]) -> exp.Query:

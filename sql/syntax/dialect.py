@@ -24,6 +24,9 @@ FOREIGN_ERRORS: Final = (
 )
 
 
-def render(tree: exp.Expr) -> str:
-    """``tree`` as SQL, without comments; quotes in strings come out as backslash escapes."""
-    return tree.sql(dialect=DIALECT_NAME, comments=False)
+def render(tree: exp.Expr, *, copy: bool = True) -> str:
+    """``tree`` as SQL, without comments; quotes in strings come out as backslash escapes.
+
+    Printing changes the tree, unless it is copied before.
+    """
+    return tree.sql(dialect=DIALECT_NAME, copy=copy, comments=False)
