@@ -28,7 +28,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime | $(BIN)/uv
 setup: $(VENV)/.dev ## Install everything, for users and developers, into .venv
 
 demo: $(VENV)/.runtime ## The main job on TPC-H: price, run, result, bill (SF=1 for more)
-	@$(BIN)/python benchmarks/demo.py --scale $(SF)
+	@$(BIN)/python -m benchmarks.demo --scale $(SF)
 
 up: $(VENV)/.runtime ## Start the service on this machine
 	$(BIN)/dli up
