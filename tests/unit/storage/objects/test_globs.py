@@ -31,6 +31,8 @@ PATHS = st.lists(st.text("ab1.", min_size=1, max_size=3), min_size=1, max_size=3
         ("[]]", "]", True),
         ("{a,b*}.csv", "bcd.csv", True),
         ("{a,b*}.csv", "c.csv", False),
+        ("{a/b,c}/x", "a/b/x", True),
+        ("[a/]b", "ab", True),
         ("a,b}", "a,b}", True),
         ("a.b", "axb", False),
     ],
@@ -43,6 +45,14 @@ def test_pattern_matches(pattern: str, path: str, expected: bool) -> None:
 def test_unclosed_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(GlobError):
         compile_glob(pattern)
+
+
+def test_folders_without_a_match_are_skipped() -> None:
+    glob = compile_glob("2026/*.csv")
+    assert not glob.may_hold("2025")
+    assert not glob.may_hold("2026/old")
+    assert glob.may_hold("2026/x.csv")
+    assert compile_glob("{a/b,c}/x").may_hold("a")
 
 
 def test_split_keeps_whole_parts() -> None:

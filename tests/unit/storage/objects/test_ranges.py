@@ -50,6 +50,15 @@ def test_large_reads_jump_and_stay_whole() -> None:
         assert file.read(size) == (data[start:] if size < 0 else data[start : start + size])
 
 
+def test_the_end_brings_what_is_before_it() -> None:
+    counted = Counted(bytes(1_000_000))
+    file = counted.file()
+    for back in (8, 1000, 60_000):
+        file.seek(-back, io.SEEK_END)
+        assert len(file.read()) == back
+    assert len(counted.asked) == 1
+
+
 def test_a_footer_takes_one_request() -> None:
     sink = io.BytesIO()
     pq.write_table(pa.table({"a": list(range(500_000))}), sink)
