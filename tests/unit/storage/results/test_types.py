@@ -133,6 +133,12 @@ def test_list_items_are_called_element() -> None:
     assert schema.field(0).type.value_field == pa.field("element", pa.int32())
 
 
+def test_columns_follow_their_schema_to_the_names_in_lists() -> None:
+    batch = pa.record_batch([pa.array([[1]], pa.list_(pa.field("item", pa.int32())))], names=["c"])
+    done = normalise(batch, normal_schema(batch.schema))
+    assert done.column(0).type.value_field.name == "element"
+
+
 def test_metadata_of_engines_is_dropped() -> None:
     schema = pa.schema([pa.field("a", pa.int32(), metadata={"x": "y"})], metadata={"z": "z"})
     assert normal_schema(schema).equals(pa.schema({"a": pa.int32()}), check_metadata=True)
