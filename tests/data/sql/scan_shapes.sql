@@ -24,7 +24,7 @@ SELECT d.p, d.n FROM (SELECT a.k AS p, count(*) AS n FROM a GROUP BY a.k) d WHER
 SELECT d.p, d.q, d.n FROM (SELECT k AS p, x AS q, sum(x) AS n FROM a GROUP BY k, x) d WHERE {d.p d.q}
 SELECT a.k, max(a.x) AS m FROM a WHERE {a.x} GROUP BY a.k HAVING max(a.x) > 1 OR {a.k}
 SELECT a.k, count(*) AS m FROM a GROUP BY ROLLUP (a.k) HAVING {a.k}
-SELECT d.k FROM (SELECT a.k, count(*) AS m FROM a GROUP BY ROLLUP (a.k)) d WHERE {d.k d.m}
+SELECT d.k, d.m FROM (SELECT a.k, count(*) AS m FROM a GROUP BY ROLLUP (a.k)) d WHERE {d.k d.m}
 SELECT d.m FROM (SELECT max(a.x) AS m, 1 AS one FROM a WHERE {a.k}) d WHERE {d.m d.one}
 SELECT count(*) AS n, min(a.x) AS m FROM a JOIN b ON a.k = b.k WHERE {a.x b.y}
 SELECT d.x, d.r FROM (SELECT x, sum(x) OVER (PARTITION BY k) AS r, k FROM a) d WHERE {d.k d.x}
@@ -44,3 +44,9 @@ SELECT e.p FROM (SELECT d.p FROM (SELECT k AS p, x FROM a) d WHERE {d.p d.x}) e 
 SELECT d.f FROM (SELECT a.k > 1 AS f, a.x FROM a) d WHERE d.f AND {d.x}
 SELECT d.f FROM (SELECT coalesce(b.y, 0) AS f, a.x FROM a LEFT JOIN b ON a.k = b.k) d WHERE {d.f d.x}
 SELECT d.m FROM (SELECT max(x) AS m FROM a WHERE 1 = 0) d FULL JOIN b ON d.m = b.y WHERE {b.y d.m}
+SELECT d.m, b.y FROM (SELECT x AS m FROM a WHERE 1 = 0) d FULL JOIN b ON d.m = b.y WHERE {b.y d.m}
+SELECT d.m, b.y FROM (SELECT x AS m FROM a WHERE 1 = 0) d RIGHT JOIN b ON d.m = b.y WHERE {b.y}
+SELECT a.x FROM a LEFT ANTI JOIN (SELECT k FROM b WHERE 1 = 0) d ON a.k = d.k WHERE {a.x}
+SELECT a.x FROM a LEFT JOIN b ON a.k = b.k AND 1 = 0 WHERE {a.x} AND {b.y}
+SELECT d.n, d.k FROM (SELECT count(*) AS n, 1 AS k FROM a WHERE 1 = 0) d JOIN b ON b.k = d.k WHERE {b.y d.n}
+SELECT d.k, d.m FROM (SELECT k, max(x) AS m FROM a GROUP BY k HAVING {k}) d WHERE {d.m} OR {d.k}

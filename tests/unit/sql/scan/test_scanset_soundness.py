@@ -94,7 +94,7 @@ def lake(seed: int) -> tuple[dict[str, pa.Table], CatalogView]:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), seed=st.integers(0, 5))
 def test_the_kept_row_groups_give_the_same_rows(shape: str, data: st.DataObject, seed: int) -> None:
     tables, view = lake(seed)
