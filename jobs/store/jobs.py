@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, and_, bindparam, case, insert, select, update
 
 from jobs.lifecycle.events import (
     KINDS,
@@ -302,10 +302,15 @@ def _detail(after: Job, event: Event) -> dict[str, Any]:
 
 
 def _where_seen(names: Sequence[str]) -> Any:
+    values: dict[str, Any] = {name: bindparam(name) for name in names}
+    # A lease is renewed in the row only; the job in memory has the one of its claim.
+    lease = bindparam("lease_until", type_=jobs.c.lease_until.type)
+    renewed = and_(lease.is_not(None), jobs.c.lease_until > lease)
+    values["lease_until"] = case((renewed, jobs.c.lease_until), else_=lease)
     return (
         update(jobs)
         .where(jobs.c.id == bindparam("job"), jobs.c.version == bindparam("seen"))
-        .values({name: bindparam(name) for name in names})
+        .values(values)
         .returning(jobs.c.id)
     )
 

@@ -159,3 +159,13 @@ def test_a_second_cancel_is_no_step(database: Database) -> None:
         job = apply(tx, job, CancelRequested(at=NOW))
         assert apply(tx, job, CancelRequested(at=NOW)) is job
     assert _stored(database).state is JobState.CANCELLING
+
+
+def test_a_step_keeps_the_lease_that_was_renewed_meanwhile(database: Database) -> None:
+    job = _added(database)
+    later = NOW + timedelta(minutes=2)
+    with database.transaction() as tx:
+        claimed = apply(tx, job, CLAIM)
+        renew(tx, "a", [claimed.id], later)
+        apply(tx, claimed, READY)
+    assert _stored(database).lease_until == later
