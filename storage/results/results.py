@@ -6,6 +6,7 @@ says so and removed after, so a crash leaves at worst objects without a row, whi
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -170,38 +171,30 @@ class Results:
         is asked before the rows are read, so that a job that ends in between keeps its result.
         """
         removed = 0
-        for job_id, attempts in self._attempts():
+        for job_id, keys in self._listed():
             if live(job_id):
                 continue
-            published = self._published(job_id)
-            for attempt in attempts - {published}:
-                removed += self.discard(job_id, attempt)
+            for key in keys - self._published(job_id):
+                self._store.delete(key)
+                removed += 1
         if removed:
             log.info("orphaned objects removed", extra={"count": removed})
         return removed
 
-    def _attempts(self) -> Iterator[tuple[JobId, set[int]]]:
-        """The attempts that objects are there of, job by job as they are listed."""
-        current, attempts = "", set[int]()
-        for info in self._store.list("results/"):
-            _, job_id, attempt, *_ = (*info.key.split("/"), "", "")
-            if job_id != current:
-                if attempts:
-                    yield JobId(current), attempts
-                current, attempts = job_id, set()
-            if attempt.isdigit():
-                attempts.add(int(attempt))
-        if attempts:
-            yield JobId(current), attempts
+    def _listed(self) -> Iterator[tuple[JobId, set[str]]]:
+        """The keys of all attempts, job by job as they are listed."""
+        of_jobs = (info.key for info in self._store.list("results/") if info.key.count("/") > 2)
+        for job_id, keys in itertools.groupby(of_jobs, lambda key: key.split("/")[1]):
+            yield JobId(job_id), set(keys)
 
-    def _published(self, job_id: JobId) -> int | None:
-        """The attempt whose objects must stay."""
-        kept = select(results.c.attempt).where(
+    def _published(self, job_id: JobId) -> set[str]:
+        """The keys that must stay: what an engine left beside the chunks is not among them."""
+        kept = select(results.c.chunks).where(
             results.c.job_id == job_id, results.c.removed_at.is_(None)
         )
         with self._database.read() as tx:
-            attempt: int | None = tx.execute(kept).scalar()
-        return attempt
+            chunks = tx.execute(kept).scalar() or []
+        return {key for _, _, _, key in chunks if key is not None}
 
     def _remove(self, tx: Tx, job_id: str, *, by: str) -> bool:
         """False if there is nothing to remove (any more)."""

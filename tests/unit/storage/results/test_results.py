@@ -252,10 +252,11 @@ def test_discard_takes_one_attempt_only(world: World) -> None:
 def test_sweep_keeps_what_is_published_or_may_be(world: World) -> None:
     world.write("stm_1", attempt=1, rows=2)
     world.publish("stm_1", attempt=2, rows=1)
+    world.store.put("results/stm_1/2/spill/part-0.parquet", b"")  # left by the engine
     world.write("stm_2", attempt=1, rows=1)  # still running
     world.write("stm_3", attempt=1, rows=1)  # of a job that is lost
     live: Callable[[JobId], bool] = lambda job: job == "stm_2"  # noqa: E731
-    assert world.results.sweep(live=live) == 3
+    assert world.results.sweep(live=live) == 4
     assert world.keys() == ["stm_1/2/00000.arrow", "stm_2/1/00000.arrow"]
     assert world.results.sweep(live=live) == 0
 
