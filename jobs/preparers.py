@@ -140,7 +140,11 @@ class Preparers:
             if self._closed:
                 self._free.release()
                 raise PreparersBusyError("the service is stopping")
-            return self._idle.pop()
+            child = self._idle.pop()
+        if child.alive:
+            return child
+        child.close()  # it died while it did nothing: no statement is to blame
+        return self._spawn()
 
     def _give(self, child: Child) -> None:
         if not child.alive:

@@ -74,7 +74,6 @@ class JobService:
 
     def __init__(self, parts: Parts, preparers: Preparers) -> None:
         self._parts = parts
-        self._preparers = preparers
         self._workers = Workers(
             seats=parts.settings.workers,
             run=Runner(parts=parts).run,
@@ -227,11 +226,12 @@ class JobService:
     def drain(self, timeout: timedelta) -> bool:
         """Take no more work, wait for what runs here, then hand the rest over to other replicas.
 
-        True when everything had ended by itself. The service does not start anything afterwards.
+        True when everything had ended by itself. The service does not start anything afterwards;
+        what is submitted still is kept for others.
         """
         self._workers.close()
         if self._workers.wait_idle(timeout, self._parts.clock):
-            self._close()
+            self._workers.shut()
             return True
         for execution in self._workers.active():
             log.info("statement handed over", extra={"job": execution.job.id})
@@ -239,12 +239,8 @@ class JobService:
             self._workers.stop(execution)
         grace = self._parts.settings.interrupt_grace * 2 + timedelta(seconds=2)
         self._workers.wait_idle(grace, self._parts.clock)
-        self._close()
-        return False
-
-    def _close(self) -> None:
         self._workers.shut()
-        self._preparers.close()
+        return False
 
     def _known(self, request: StatementRequest) -> JobView | None:
         """The job that this request's key stands for, if there is one already."""

@@ -54,7 +54,7 @@ def run_on_engine(parts: Parts, execution: Execution) -> Outcome:
             with execution.timed("execute"):
                 work = _Work(parts=parts, execution=execution, session=session)
                 if execution.plan.target is not None:
-                    return prepare_write(parts, execution, work.write)
+                    return prepare_write(parts, execution, work)
                 return Outcome(manifest=work.collect())
         finally:
             execution.interrupt = None
@@ -138,6 +138,10 @@ class _Work:
         self.session.write(sql, operation_id=operation_id, uri=uri)
         self._check_stop()
         crash_point("after_execute")
+
+    def schema(self, sql: str) -> pa.Schema:
+        """The columns that ``sql`` gives, found by running it."""
+        return self.session.execute(sql, operation_id=self._begin()).schema
 
     def _goes_by_files(self) -> bool:
         """Spark gathers rows in its driver, which many rows kill; so what is likely big is written

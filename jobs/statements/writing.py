@@ -7,7 +7,8 @@ files that only a sweep can see.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -15,18 +16,29 @@ from jobs.statements.execution import Execution
 from jobs.statements.outcome import Outcome
 from jobs.statements.parts import Parts
 from jobs.views import Progress
+from sql.statement import WriteMode
+from storage.catalog.datatypes import type_text
+from storage.catalog.definitions import Column
 from storage.meta.database import Tx
 from storage.results.manifest import Manifest
 from storage.results.writer import ResultWriter
 from storage.tables.writes import Commit, CommitMode
 
-#: Run a query into files below a URI.
-Write = Callable[[str, str], None]
+
+class Writer(Protocol):
+    """An engine's session, as a write needs it."""
+
+    def write(self, sql: str, uri: str) -> None:
+        """Run ``sql`` into files below ``uri``."""
+
+    def schema(self, sql: str) -> pa.Schema:
+        """The columns that ``sql`` gives, found by running it."""
+
 
 _SCHEMA = pa.schema([pa.field("num_affected_rows", pa.int64(), nullable=False)])
 
 
-def prepare_write(parts: Parts, execution: Execution, write: Write) -> Outcome:
+def prepare_write(parts: Parts, execution: Execution, engine: Writer) -> Outcome:
     """Have the files written and looked at; the outcome's commit makes them the table's."""
     job, plan = execution.job, execution.plan
     target = plan.target
@@ -34,8 +46,15 @@ def prepare_write(parts: Parts, execution: Execution, write: Write) -> Outcome:
     assert plan.engine_sql is not None
     with parts.database.transaction() as tx:
         stage = parts.tables.stage(tx, table_id=target.table_id, job_id=job.id, attempt=job.attempt)
-    write(plan.engine_sql, stage.uri)
+    engine.write(plan.engine_sql, stage.uri)
     written = parts.tables.inspect(stage)
+    columns = target.columns
+    if (
+        target.mode is WriteMode.CREATE
+        and not written.files
+        and not all(column.type for column in columns)
+    ):
+        columns = _typed(columns, engine.schema(plan.engine_sql))
     execution.progress = Progress(rows=written.rows, bytes=written.size)
     change = Commit(
         project_id=job.project_id,
@@ -46,7 +65,7 @@ def prepare_write(parts: Parts, execution: Execution, write: Write) -> Outcome:
         name=target.table.name,
         table_id=target.table_id,
         base=target.base_snapshot,
-        columns=target.columns,
+        columns=columns,
         if_not_exists=target.if_not_exists,
         or_replace=target.or_replace,
         comment=target.comment,
@@ -63,3 +82,23 @@ def count_result(parts: Parts, execution: Execution, rows: int) -> Manifest:
     writer = ResultWriter(parts.store, job_id=execution.job.id, attempt=execution.job.attempt)
     writer.write(pa.record_batch([pa.array([rows], pa.int64())], schema=_SCHEMA))
     return writer.close()
+
+
+def _typed(columns: tuple[Column, ...], schema: pa.Schema) -> tuple[Column, ...]:
+    """``columns`` with the types that the engine gives them: no file was written to tell.
+
+    A column of nothing but NULL is a string, as it is where files tell.
+    """
+    found = [
+        Column(
+            name=field.name,
+            type="string" if pa.types.is_null(field.type) else type_text(field.type),
+        )
+        for field in schema
+    ]
+    if not columns:
+        return tuple(found)
+    return tuple(
+        column if column.type else replace(column, type=told.type)
+        for column, told in zip(columns, found, strict=True)
+    )

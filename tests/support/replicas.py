@@ -189,6 +189,7 @@ def start_replica(
             loop.wake.set()
         for thread in threads:
             thread.join()
+        preparers.close()
         parts.pool.close()
         launcher.close()
         database.close()
