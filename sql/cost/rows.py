@@ -43,22 +43,23 @@ def _query(node: exp.Expr, table_rows: TableRows) -> _Rows:
 
 
 def _set_operation(node: exp.SetOperation, table_rows: TableRows) -> _Rows:
+    if not isinstance(node, exp.Union):
+        _, likely, high = _query(node.this, table_rows)
+        return 0, likely, high
     branches: list[exp.Expr] = []
+    distinct = False
     head: exp.Expr = node
-    while isinstance(head, exp.SetOperation) and (head is node or not _limit_of(head)):
+    while isinstance(head, exp.Union) and (head is node or not _limit_of(head)):
+        distinct = distinct or bool(head.args.get("distinct"))
         branches.append(head.expression)
         head = head.this
     found = [_query(branch, table_rows) for branch in (head, *branches)]
-    first = found[0]
-    if isinstance(node, (exp.Intersect, exp.Except)):
-        return 0, first[1], first[2]
-    highs = [high for _, _, high in found]
-    known = [high for high in highs if high is not None]
-    distinct = bool(node.args.get("distinct"))
+    low = sum(low for low, _, _ in found)
+    known = [high for _, _, high in found if high is not None]
     return (
-        max(low for low, _, _ in found) and 1 if distinct else sum(low for low, _, _ in found),
+        min(low, 1) if distinct else low,
         sum(likely for _, likely, _ in found),
-        sum(known) if len(known) == len(highs) else None,
+        sum(known) if len(known) == len(found) else None,
     )
 
 
