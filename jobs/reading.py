@@ -13,6 +13,7 @@ from jobs.queues.admission import wait_of
 from jobs.queues.definitions import QueueMissingError
 from jobs.queues.store import get as get_queue
 from jobs.statements.parts import Parts
+from jobs.statements.recent import Recent
 from jobs.statements.workers import Workers
 from jobs.store.jobs import find, history
 from jobs.store.listing import page, view_of
@@ -30,9 +31,13 @@ class Reading:
 
     parts: Parts
     workers: Workers
+    recent: Recent
 
     def view(self, project_id: ProjectId, job_id: JobId) -> JobView:
         """The whole job as of one moment; only the progress may be newer than what is written."""
+        recent = self.recent.get(job_id)
+        if recent is not None and recent.job.project_id == project_id:
+            return recent
         with self.parts.database.read() as tx:
             row = self.row(tx, project_id, job_id)
             view = replace(view_of(row), history=history(tx, job_id))

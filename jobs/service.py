@@ -34,6 +34,7 @@ from jobs.queues.definitions import (
 from jobs.reading import Reading
 from jobs.statements.execution import AttemptLostError, CancellingError, Execution
 from jobs.statements.parts import Parts
+from jobs.statements.recent import Recent
 from jobs.statements.runner import Runner
 from jobs.statements.stopping import Stopping
 from jobs.statements.watch import Watch
@@ -74,15 +75,17 @@ class JobService:
 
     def __init__(self, parts: Parts, preparers: Preparers) -> None:
         self._parts = parts
+        self._recent = Recent(parts.clock)
         self._workers = Workers(
             seats=parts.settings.workers,
-            run=Runner(parts=parts).run,
+            run=Runner(parts=parts, recent=self._recent).run,
             stop_work=Stopping(parts=parts).stop_work,
             ended=self._ended,
         )
-        self._reading = Reading(parts=parts, workers=self._workers)
+        self._reading = Reading(parts=parts, workers=self._workers, recent=self._recent)
         self._submitting = Submitting(parts=parts, preparers=preparers, workers=self._workers)
         self._watch = Watch(parts=parts, workers=self._workers)
+        self._starter = Starter(parts=parts, workers=self._workers)
         self._loops = self._make_loops()
 
     @property
@@ -101,7 +104,10 @@ class JobService:
         if known is not None:
             return known
         try:
-            return self._submitting.submit(request)
+            view = self._submitting.submit(request)
+            if view.job.state is JobState.QUEUED:
+                self._starter.others_wait = True
+            return view
         except KeyTakenError:
             known = self._known(request)
             if known is None:
@@ -163,6 +169,7 @@ class JobService:
         with self._parts.database.transaction() as tx:
             self._reading.row(tx, project_id, job_id)
             self._parts.results.delete(tx, job_id)
+        self._recent.forget(job_id)
 
     def queues(self, project_id: ProjectId) -> tuple[QueueDef, ...]:
         """All queues of the project, by name."""
@@ -282,17 +289,18 @@ class JobService:
                 self._parts.ending.close(tx, after, used={}, at=now)
 
     def _ended(self, execution: Execution) -> None:
+        """There is room now. Without anybody known to wait, the starter's own pace will do."""
         self._parts.changes.notify(execution.job.id)
-        self._wake_starter()
+        if self._starter.others_wait:
+            self._wake_starter()
 
     def _wake_starter(self) -> None:
         self._loops["starter"].wake.set()
 
     def _make_loops(self) -> dict[str, Loop]:
         parts, settings = self._parts, self._parts.settings
-        starter = Starter(parts=parts, workers=self._workers)
         ticks = (
-            ("starter", starter.tick, timedelta(milliseconds=250)),
+            ("starter", self._starter.tick, timedelta(milliseconds=250)),
             ("watch", self._watch.tick, timedelta(milliseconds=50)),
             ("leases", self._watch.renew, settings.renew_every),
             ("reaper", Reaper(parts=parts).tick, timedelta(seconds=1)),

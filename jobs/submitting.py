@@ -245,7 +245,13 @@ class Submitting:
                 3,
             )
             self.workers.start(
-                Execution(steps[1].job, understood.prepared, clock=parts.clock, timings=timings)
+                Execution(
+                    steps[1].job,
+                    understood.prepared,
+                    clock=parts.clock,
+                    timings=timings,
+                    story=steps,
+                )
             )
         else:
             self.workers.leave_seats(seat)

@@ -29,12 +29,15 @@ class Starter:
 
     parts: Parts
     workers: Workers
+    others_wait: bool = field(default=False)  #: somebody waited when last looked, here at least
     _turn: int = field(default=0)
 
     def tick(self) -> int:
         """Claim and start what may start; how many. Queues take turns in being first."""
+        self.others_wait = False  # before the look: a submit may set it meanwhile
         with self.parts.database.read() as tx:
             waiting = places(tx)
+        self.others_wait = self.others_wait or bool(waiting)
         self._turn += 1
         started = 0
         for index in range(len(waiting)):

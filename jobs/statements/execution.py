@@ -9,7 +9,7 @@ compares the version, and finds out there if somebody else (a cancel, a reaper) 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from jobs.lifecycle.events import Event
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.states import JobState
 from jobs.store.jobs import JobChangedError, Measures, Step, load, next_step, write, write_progress
-from jobs.views import Progress
+from jobs.views import JobEvent, Progress
 from sql.statement import PreparedStatement
 from storage.base.clock import Clock
 from storage.base.errors import ConflictError
@@ -47,6 +47,7 @@ class Execution:
         clock: Clock,
         timings: Mapping[str, float],
         used_before: Mapping[str, int] | None = None,
+        story: Sequence[Step] | None = None,
     ) -> None:
         self.plan = plan
         self.stop = threading.Event()  #: set: the work must end
@@ -62,6 +63,7 @@ class Execution:
         self._clock = clock
         self._used_before = dict(used_before or {})
         self._job = job
+        self._story = None if story is None else list(story)
         self._seen = job.version
         self._steps: list[Step] = []
         self._writing = threading.RLock()
@@ -84,6 +86,11 @@ class Execution:
             meter: self._used_before.get(meter, 0) + self.used.get(meter, 0)
             for meter in sorted(meters)
         }
+
+    @property
+    def story(self) -> tuple[JobEvent, ...] | None:
+        """The whole history as it is written; None where others wrote some of it."""
+        return None if self._story is None else tuple(step.event for step in self._story)
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -146,6 +153,8 @@ class Execution:
             except BaseException:
                 self._job, self._steps = job, steps
                 raise
+            if self._story is not None:
+                self._story += self._steps
             self._seen = self._job.version
             self._steps = []
             self.touched = self._clock.monotonic()
@@ -178,6 +187,7 @@ class Execution:
         )
         self._seen = stored.version
         self._steps = []
+        self._story = None
         return True
 
     def _check(self) -> None:

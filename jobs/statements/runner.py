@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobs.crash import crash_point
 from jobs.engines.errors import EngineOutOfMemoryError
@@ -15,6 +15,8 @@ from jobs.statements.engine_work import run_on_engine
 from jobs.statements.execution import AttemptLostError, CancellingError, Execution
 from jobs.statements.outcome import Outcome
 from jobs.statements.parts import Parts
+from jobs.statements.recent import Recent
+from jobs.views import JobView
 from storage.base.errors import BrokenError, Failure, ServiceError, UnavailableError
 from storage.tables.errors import PartialWriteError
 
@@ -44,6 +46,7 @@ class Runner:
     """Brings an execution to an end that is written down, or leaves it to the reaper."""
 
     parts: Parts
+    recent: Recent
 
     def run(self, execution: Execution) -> None:
         """Never raises. What cannot be written is left to the reaper, when the lease is over."""
@@ -98,6 +101,27 @@ class Runner:
                 crash_point("in_write_before_commit")
             parts.ending.close(tx, execution.job, used=execution.used, at=at)
             crash_point("in_publish_before_commit")
+        self._remember(execution, outcome)
+
+    def _remember(self, execution: Execution, outcome: Outcome) -> None:
+        """Who waits for the end asks for the job at once: spare the rows."""
+        story, job = execution.story, execution.job
+        if story is None or job.ended_at is None:
+            return
+        expires_at = job.ended_at + job.spec.result_ttl
+        self.recent.put(
+            JobView(
+                job=job,
+                history=story,
+                cost=execution.plan.cost,
+                findings=execution.plan.findings,
+                timings=dict(execution.timings),
+                progress=execution.progress,
+                manifest=replace(outcome.manifest, expires_at=expires_at),
+                result_expires_at=expires_at,
+                usage=execution.usage,
+            )
+        )
 
     def _end(self, execution: Execution, error: ServiceError) -> None:
         """End the attempt without a result: cancelled, handed over, failed or to be tried again."""
