@@ -1,29 +1,28 @@
-"""Snapshots made straight from pyarrow tables and Parquet footers, without a catalog."""
+"""Snapshots made straight from pyarrow tables and Parquet files, without a catalog."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sql.analysis.view import Relation
 from storage.base.ids import ProjectId, SnapshotId, TableId
 from storage.catalog.definitions import Column, TableDef, TableFormat, TableKind
-from storage.tables.snapshots import ColumnStats, RowGroups, TableFile, TableSnapshot
+from storage.objects.api import ObjectInfo
+from storage.tables.formats.parquet import Footer, read_footer
+from storage.tables.snapshots import TableFile, TableSnapshot
+from storage.tables.statistics import group_table, row_groups
 
 _SPARK = {
     "int32": "int", "int64": "bigint", "date32[day]": "date", "large_string": "string",
     "string_view": "string", "timestamp[us]": "timestamp_ntz", "bool": "boolean",
 }  # fmt: skip
-_EPOCH = date(1970, 1, 1)
-_START = datetime(1970, 1, 1)  # noqa: DTZ001  files hold naive moments, and they are UTC
 
 
 def make_table(
@@ -51,10 +50,14 @@ def make_table(
     )
 
 
-def parquet_bytes(table: pa.Table, *, group_rows: int) -> bytes:
+def parquet_bytes(
+    table: pa.Table, *, group_rows: int, statistics: bool | list[str] = True
+) -> bytes:
     """``table`` as a Parquet file of row groups of ``group_rows`` rows."""
     sink = io.BytesIO()
-    pq.write_table(table, sink, row_group_size=group_rows, compression="snappy")
+    pq.write_table(
+        table, sink, row_group_size=group_rows, compression="snappy", write_statistics=statistics
+    )
     return sink.getvalue()
 
 
@@ -62,31 +65,36 @@ def make_snapshot(
     table: TableDef, files: Sequence[tuple[bytes, tuple[str | None, ...]]]
 ) -> TableSnapshot:
     """The snapshot of Parquet files, each given by its bytes and its partition values."""
-    items, file_of, rows, chunks = [], [], [], []
+    items, footers = [], []
     for place, (data, partition) in enumerate(files):
-        footer = pq.read_metadata(io.BytesIO(data))
         uri = f"file:///data/{table.name}/{place}.parquet"
+        info = ObjectInfo(key=uri, size=len(data), etag=str(place))
+        footers.append(_footer(data, info))
         items.append(
-            TableFile(uri=uri, size=len(data), rows=footer.num_rows, etag="0", partition=partition)
-        )
-        for number in range(footer.num_row_groups):
-            group = footer.row_group(number)
-            file_of.append(place)
-            rows.append(group.num_rows)
-            chunks.append(
-                {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+            TableFile(
+                uri=uri,
+                size=info.size,
+                rows=footers[-1].rows,
+                etag=info.etag,
+                partition=partition,
             )
-    names = [column.name for column in table.columns if column.name not in table.partitioned_by]
-    groups = RowGroups(
-        file=np.array(file_of, dtype=np.int32),
-        rows=np.array(rows, dtype=np.int64),
-        columns={name: _stats([chunk.get(name) for chunk in chunks], rows) for name in names},
-    )
+        )
+    own = [column for column in table.columns if column.name not in table.partitioned_by]
     snapshot_id = table.snapshot_id
     assert snapshot_id is not None
     return TableSnapshot(
-        table_id=table.id, snapshot_id=snapshot_id, files=tuple(items), groups=groups
+        table_id=table.id,
+        snapshot_id=snapshot_id,
+        files=tuple(items),
+        groups=row_groups(group_table(own, footers)),
     )
+
+
+def _footer(data: bytes, info: ObjectInfo) -> Footer:
+    def open_file(key: str, size: int) -> BinaryIO:
+        return io.BytesIO(data)
+
+    return read_footer(open_file, info)
 
 
 def relation_over(
@@ -125,60 +133,3 @@ def relation_of(
 def _spark_type(kind: pa.DataType) -> str:
     text = _SPARK.get(str(kind), str(kind))
     return text.replace("decimal128", "decimal").replace(", ", ",")
-
-
-def _stats(chunks: list[Any], rows: list[int]) -> ColumnStats:
-    bounds = [_bounds(chunk) for chunk in chunks]
-    sample = next((low for low, _ in filter(None, bounds)), None)
-    kind = {int: np.int64, float: np.float64}.get(type(sample), object)
-    decimal = any(
-        chunk is not None and chunk.statistics is not None
-        and chunk.statistics.logical_type.type == "DECIMAL" for chunk in chunks
-    )  # fmt: skip
-    lower = np.zeros(len(chunks), dtype=object if decimal else kind)
-    upper = lower.copy()
-    for place, bound in enumerate(bounds):
-        if bound is not None:
-            lower[place], upper[place] = bound
-    nulls = [
-        count if chunk is None else _nulls(chunk) for chunk, count in zip(chunks, rows, strict=True)
-    ]
-    sizes = [0 if chunk is None else chunk.total_compressed_size for chunk in chunks]
-    return ColumnStats(
-        compressed=np.array(sizes, dtype=np.int64),
-        nulls=np.array(nulls, dtype=np.int64),
-        bounded=np.array([bound is not None for bound in bounds], dtype=np.bool_),
-        lower=lower,
-        upper=upper,
-    )
-
-
-def _nulls(chunk: Any) -> int:
-    known = chunk.statistics is not None and chunk.statistics.has_null_count
-    return int(chunk.statistics.null_count) if known else -1
-
-
-def _bounds(chunk: Any) -> tuple[Any, Any] | None:
-    if chunk is None or chunk.statistics is None or not chunk.statistics.has_min_max:
-        return None
-    low, high = _place(chunk.statistics.min), _place(chunk.statistics.max)
-    return None if low is None or low != low or high != high else (low, high)
-
-
-def _place(value: Any) -> Any:
-    """The value in its order space, as ``ColumnStats`` describes it."""
-    match value:
-        case bool():
-            return int(value)
-        case datetime():
-            span = value.replace(tzinfo=None) - _START
-            return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
-        case date():
-            return (value - _EPOCH).days
-        case Decimal():
-            exponent = value.as_tuple().exponent
-            assert isinstance(exponent, int)
-            return int(value.scaleb(-exponent))
-        case int() | float() | str():
-            return value
-    return None

@@ -150,12 +150,17 @@ def kept_groups(text: str, table: TableDef, data: bytes) -> np.ndarray[Any, np.d
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(ROWS, st.integers(1, 5), st.lists(FILTERS, min_size=1, max_size=5))
+@given(
+    ROWS,
+    st.integers(1, 5),
+    st.lists(FILTERS, min_size=1, max_size=5),
+    st.one_of(st.just(True), st.sets(st.sampled_from(sorted(TYPES))).map(sorted)),
+)
 def test_no_kept_row_is_in_a_pruned_group(
-    rows: list[dict[str, Any]], group_rows: int, texts: list[str]
+    rows: list[dict[str, Any]], group_rows: int, texts: list[str], statistics: bool | list[str]
 ) -> None:
     table = arrow(rows)
-    data = parquet_bytes(table, group_rows=group_rows)
+    data = parquet_bytes(table, group_rows=group_rows, statistics=statistics)
     for text in texts:
         mask = kept_groups(text, TABLE, data)
         wanted = {place // group_rows for place in kept_rows(table, text)}
