@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, assert_never
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from storage.base.clock import Clock
@@ -35,6 +35,7 @@ from storage.catalog.errors import (
     TableMissingError,
     WrongTableKindError,
 )
+from storage.catalog.memo import Memo
 from storage.catalog.names import did_you_mean, object_name, similar
 from storage.catalog.rows import DATABASES, TABLES
 from storage.catalog.validation import checked_columns, checked_partitions, partitions_last
@@ -42,22 +43,36 @@ from storage.meta.database import Tx
 
 _LIVE = TABLES.c.dropped_at.is_(None)
 
+# Built once: each statement that is submitted looks names up, and building costs more than running.
+_DATABASE = select(DATABASES).where(
+    DATABASES.c.project_id == bindparam("project"), DATABASES.c.name == bindparam("name")
+)
+_DATABASES = (
+    select(DATABASES)
+    .where(DATABASES.c.project_id == bindparam("project"))
+    .order_by(DATABASES.c.name)
+)
+_TABLE_KEY = select(TABLES.c.id, TABLES.c.version, TABLES.c.snapshot_id).where(
+    TABLES.c.project_id == bindparam("project"),
+    TABLES.c.database_name == bindparam("database"),
+    TABLES.c.name == bindparam("name"),
+    _LIVE,
+)
+_TABLE = select(TABLES).where(TABLES.c.id == bindparam("table_id"), _LIVE)
+
 
 class Catalog:
     """The one writer of the catalog's rows."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._memo = Memo()
 
     # Looking up. Names are taken in any case.
 
     def database(self, tx: Tx, project_id: ProjectId, name: str) -> DatabaseDef | None:
         """The database, None if there is none of that name."""
-        row = tx.execute(
-            select(DATABASES).where(
-                DATABASES.c.project_id == project_id, DATABASES.c.name == name.lower()
-            )
-        ).first()
+        row = tx.execute(_DATABASE, {"project": project_id, "name": name.lower()}).first()
         return None if row is None else _database(row)
 
     def require_database(self, tx: Tx, project_id: ProjectId, name: str) -> DatabaseDef:
@@ -69,22 +84,20 @@ class Catalog:
 
     def databases(self, tx: Tx, project_id: ProjectId) -> tuple[DatabaseDef, ...]:
         """All databases of the project, by name."""
-        rows = tx.execute(
-            select(DATABASES).where(DATABASES.c.project_id == project_id).order_by(DATABASES.c.name)
-        )
+        rows = tx.execute(_DATABASES, {"project": project_id})
         return tuple(_database(row) for row in rows)
 
     def table(self, tx: Tx, project_id: ProjectId, database: str, name: str) -> TableDef | None:
         """The table or view, None if there is none of that name."""
-        row = tx.execute(
-            select(TABLES).where(
-                TABLES.c.project_id == project_id,
-                TABLES.c.database_name == database.lower(),
-                TABLES.c.name == name.lower(),
-                _LIVE,
-            )
+        key = tx.execute(
+            _TABLE_KEY,
+            {"project": project_id, "database": database.lower(), "name": name.lower()},
         ).first()
-        return None if row is None else table_of(row)
+        if key is None:
+            return None
+        return self._memo.get((key.id, key.version, key.snapshot_id)) or self.table_by_id(
+            tx, key.id
+        )
 
     def require_table(self, tx: Tx, project_id: ProjectId, database: str, name: str) -> TableDef:
         """The table or view; raises ``DatabaseMissingError`` or ``TableMissingError``."""
@@ -96,8 +109,12 @@ class Catalog:
 
     def table_by_id(self, tx: Tx, table_id: TableId) -> TableDef | None:
         """The table or view, None once it is dropped."""
-        row = tx.execute(select(TABLES).where(TABLES.c.id == table_id, _LIVE)).first()
-        return None if row is None else table_of(row)
+        row = tx.execute(_TABLE, {"table_id": table_id}).first()
+        if row is None:
+            return None
+        found = table_of(row)
+        self._memo.put(found)
+        return found
 
     def lock_table(self, tx: Tx, table_id: TableId) -> TableDef | None:
         """As ``table_by_id``, and nobody else changes the table until ``tx`` ends."""

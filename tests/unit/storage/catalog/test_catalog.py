@@ -287,3 +287,30 @@ def test_moments_are_those_that_rows_keep(
     assert isinstance(made, TableDef)
     assert made.created_at.microsecond == 123_000
     assert find(database, catalog) == made
+
+
+def test_a_change_rolled_back_is_not_remembered(database: Database, catalog: Catalog) -> None:
+    made = apply(database, catalog, managed())
+    assert isinstance(made, TableDef)
+    with pytest.raises(KeyError), database.transaction() as tx:  # noqa: PT012
+        catalog.set_snapshot(tx, made, SnapshotId("snp_2"))
+        assert catalog.require_table(tx, MINE, "sales", "orders").snapshot_id == "snp_2"
+        raise KeyError
+    assert find(database, catalog) == made
+    with database.transaction() as tx:
+        after = catalog.set_snapshot(tx, made, SnapshotId("snp_3"))
+    assert find(database, catalog) == after
+
+
+def test_another_process_sees_changes_of_what_it_has_read(
+    database: Database, catalog: Catalog, clock: ManualClock
+) -> None:
+    made = apply(database, catalog, managed())
+    assert isinstance(made, TableDef)
+    other = Catalog(clock)
+    assert find(database, other) == made
+    with database.transaction() as tx:
+        after = catalog.set_snapshot(tx, made, SnapshotId("snp_2"))
+    assert find(database, other) == after
+    apply(database, catalog, DropTable(database="sales", name="orders"))
+    assert find(database, other) is None
