@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +45,10 @@ def test_the_named_place_kills_the_process() -> None:
 def test_a_place_can_be_passed_before() -> None:
     done = _run("after_claim:2")
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, "after_claim\nafter_bind\n")
+
+
+def test_every_place_is_in_the_code_and_listed() -> None:
+    jobs = Path(__file__).parents[3] / "jobs"
+    text = "\n".join(path.read_text() for path in jobs.rglob("*.py"))
+    passed = set(re.findall(r'crash_point\("(\w+)"\)', text))
+    assert passed == set(POINTS)
