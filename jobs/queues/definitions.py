@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from jobs.lifecycle.job import EngineName
+from sql.guard.runner import RULES
 from storage.base.errors import BusyError, ConflictError, InvalidInputError, NotFoundError
 from storage.base.ids import ProjectId
 
@@ -89,7 +91,15 @@ def validated(queue: QueueDef) -> QueueDef:
         raise QueueInvalidError("max_cu is 0: nothing could ever run", field="max_cu")
     if not timedelta(seconds=1) <= queue.timeout <= timedelta(days=7):
         raise QueueInvalidError("timeout must be from 1s to 7d", field="timeout")
+    rules = [rule.code for rule in RULES]
     for rule, level in queue.guard_levels.items():
+        if rule not in rules:
+            near = difflib.get_close_matches(rule, rules, n=1)
+            raise QueueInvalidError(
+                f"there is no guard rule {rule!r}",
+                hint=f"did you mean {near[0]}?" if near else f"there are: {', '.join(rules)}",
+                field="guard_levels",
+            )
         if level not in GUARD_LEVELS:
             raise QueueInvalidError(
                 f"guard level of {rule} is {level!r}",

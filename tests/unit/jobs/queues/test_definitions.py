@@ -24,6 +24,7 @@ from tests.support.jobs import make_queue
         ("timeout", timedelta(0)),
         ("timeout", timedelta(days=8)),
         ("guard_levels", {"cross_join": "loud"}),
+        ("guard_levels", {"crossjoin": "warn"}),
     ],
 )
 def test_a_wrong_value_is_told_by_its_field(field: str, value: object) -> None:
