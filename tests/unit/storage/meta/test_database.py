@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from storage.meta.database import (
     Database,
     DatabaseBrokenError,
+    DatabaseFullError,
     DatabaseUnavailableError,
     InvalidDatabaseUrlError,
     Tx,
@@ -232,3 +234,24 @@ def test_the_url_given_in_any_spelling_reaches_psycopg() -> None:
         database = Database(f"{spelling}://h/d")
         assert database.dialect == "postgresql"
         assert make_url(str(database.url)).drivername == "postgresql+psycopg"
+
+
+def test_a_full_disk_is_told_and_leaves_the_rows_as_they_were(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'm.db'}")
+    with database.transaction() as tx:
+        COUNTERS.create(tx)
+        tx.exec_driver_sql("PRAGMA max_page_count = 20")
+    many = [{"id": number, "value": number} for number in range(50_000)]
+    with pytest.raises(DatabaseFullError, match="full"), database.transaction() as tx:
+        tx.execute(COUNTERS.insert(), many)
+    with database.transaction() as tx:
+        assert tx.execute(select(func.count()).select_from(COUNTERS)).scalar_one() == 0
+        tx.execute(COUNTERS.insert().values(id=1, value=0))
+    database.close()
+
+
+def test_a_mistake_in_a_statement_is_no_failure_of_the_database(counters: Database) -> None:
+    with pytest.raises(DBAPIError), counters.read() as tx:
+        tx.execute(text("SELECT nothing FROM nowhere"))
+    with counters.read() as tx:
+        assert value(tx) == 0
