@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -50,8 +49,7 @@ def tables(layout: str, tmp_path_factory: pytest.TempPathFactory) -> Layout:
     found = [
         relation_over(f"tpch.{table}", [(path, ()) for path in files[table]]) for table in TABLES
     ]
-    paths = {relation.name: files[relation.name.name] for relation in found}
-    return {relation.name: with_uris(relation, paths[relation.name]) for relation in found}
+    return {relation.name: relation for relation in found}
 
 
 def split(path: Path, column: str, folder: Path) -> list[Path]:
@@ -69,15 +67,6 @@ def split(path: Path, column: str, folder: Path) -> list[Path]:
         part = rows.filter(pc.equal(quarter, value))
         pq.write_table(part, found[-1], row_group_size=4_000)
     return found
-
-
-def with_uris(relation: Relation, paths: list[Path]) -> Relation:
-    assert relation.snapshot is not None
-    files = [
-        replace(file, uri=str(path))
-        for file, path in zip(relation.snapshot.files, paths, strict=True)
-    ]
-    return replace(relation, snapshot=replace(relation.snapshot, files=tuple(files)))
 
 
 def quote(query: TpcQuery, tables: Layout) -> Estimate:

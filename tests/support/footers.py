@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -110,7 +111,10 @@ def relation_over(
         name, [*columns, *partitions], partitioned_by=tuple(name for name, _ in partitions)
     )
     snapshot = make_snapshot(table, [(path.read_bytes(), values) for path, values in files])
-    return Relation(definition=table, snapshot=snapshot)
+    placed = tuple(
+        replace(file, uri=str(path)) for file, (path, _) in zip(snapshot.files, files, strict=True)
+    )
+    return Relation(definition=table, snapshot=replace(snapshot, files=placed))
 
 
 def relation_of(
