@@ -7,12 +7,12 @@ bound is met before the memory is), and of the object stores it reaches none wit
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import logging
 import os
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -143,7 +143,8 @@ class SparkEngine:
 
     @cached_property
     def _dialect(self) -> Dialect:
-        sample = f"parquet.`{address(f'file://{self._sample()}')}`"
+        path = self._kept("warm-up.parquet", lambda path: pq.write_table(_sample_rows(), path))
+        sample = f"parquet.`{address(f'file://{path}')}`"
         return Dialect(
             name=self.name.value,
             address=address,
@@ -159,6 +160,8 @@ class SparkEngine:
         port = free_port()
         heap = max(need.memory_bytes - _OUTSIDE_HEAP, _LEAST_HEAP)
         confs = {**_CONFS, **_sized(need, heap), "spark.connect.grpc.binding.port": str(port)}
+        pools = self._kept("pools.xml", lambda path: path.write_text(_POOLS))
+        confs["spark.scheduler.allocation.file"] = f"file://{pools}"
         command = (
             *priority,
             str(self._java.program),
@@ -182,6 +185,7 @@ class SparkEngine:
             environment={
                 "PATH": os.defpath,
                 "HOME": directory,
+                "LC_ALL": "C.UTF-8",  # or Java cannot name a file outside ASCII
                 "SPARK_LOCAL_IP": "127.0.0.1",
                 "SPARK_CONF_DIR": directory,
                 "SPARK_ENV_LOADED": "1",
@@ -205,15 +209,14 @@ class SparkEngine:
             engine=self.name.value,
         )
 
-    def _sample(self) -> Path:
-        """A small file for the warm-up, written once."""
-        path = self._settings.cache / "warm-up.parquet"
+    def _kept(self, name: str, write: Callable[[Path], object]) -> Path:
+        """A small file in the cache, written once."""
+        path = self._settings.cache / name
         if not path.exists():
             self._settings.cache.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(f".{os.getpid()}")
-            pq.write_table(_sample_rows(), draft)
-            with contextlib.suppress(FileNotFoundError):  # another thread was first
-                draft.replace(path)
+            draft = path.with_name(f"{name}.{os.getpid()}.{threading.get_ident()}")
+            write(draft)
+            draft.replace(path)
         return path
 
 
@@ -224,6 +227,12 @@ def address(uri: str) -> str:
     return f"{'s3a' if scheme == 's3' else scheme}://{escaped}"
 
 
+#: Statements take turns; by default the tasks of the first would all run before the second's.
+_POOLS = """<?xml version="1.0"?>
+<allocations>
+  <pool name="default"><schedulingMode>FAIR</schedulingMode></pool>
+</allocations>
+"""
 _CONFS = {
     "spark.connect.grpc.binding.address": "127.0.0.1",
     "spark.connect.progress.reportInterval": "-1",
@@ -231,6 +240,7 @@ _CONFS = {
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",  # no .crc files
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     "spark.hadoop.parquet.hadoop.vectored.io.enabled": "false",  # counts bytes wrongly
+    "spark.scheduler.mode": "FAIR",
     "spark.sql.catalogImplementation": "in-memory",
     "spark.sql.connect.enrichError.enabled": "false",
     "spark.sql.connect.serverStacktrace.enabled": "false",

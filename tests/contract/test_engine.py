@@ -331,7 +331,7 @@ def in_thread(work: Callable[[], object]) -> tuple[threading.Thread, list[BaseEx
 
 
 def eventually(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while not holds():
         assert time.monotonic() < end, "never came about"
         threading.Event().wait(0.02)
@@ -347,12 +347,12 @@ def test_interrupt_ends_the_stream_and_the_work(engine: RunningEngine) -> None:
     operation = str(uuid.uuid4())
     with engine.session() as session:
         thread, raised = in_thread(lambda: list(session.execute(BURNING, operation_id=operation)))
-        eventually(lambda: cores(engine, 0.2) > 0.15)
+        eventually(lambda: cores(engine, 0.5) > 0.05)
         assert session.interrupt(operation)
         thread.join(10)
         assert not thread.is_alive()
     assert [type(error) for error in raised] == [errors.StatementInterruptedError]
-    eventually(lambda: cores(engine, 0.5) < 0.1)
+    eventually(lambda: cores(engine, 0.5) < 0.04)
     assert engine.rows("SELECT 1 AS a") == [{"a": 1}]
 
 

@@ -50,6 +50,7 @@ class ConnectClient:
         self._dialect = dialect
         self._channel = grpc.insecure_channel(address, options=_OPTIONS)
         self._stub = service.SparkConnectServiceStub(self._channel)
+        self._releases: set[Any] = set()
         self._probe = str(uuid.uuid4())  # one session for all probes: servers keep them for long
 
     def alive(self, timeout: float) -> bool:
@@ -76,7 +77,7 @@ class ConnectClient:
             session.release()
 
     def open_session(self) -> ConnectSession:
-        return ConnectSession(self._stub, self._dialect)
+        return ConnectSession(self._stub, self._dialect, self._releases)
 
     def close(self) -> None:
         self._channel.close()
@@ -85,8 +86,9 @@ class ConnectClient:
 class ConnectSession:
     """A session under an id that nobody can guess: on Sail the id is all that protects it."""
 
-    def __init__(self, stub: Any, dialect: Dialect) -> None:
+    def __init__(self, stub: Any, dialect: Dialect, releases: set[Any]) -> None:
         self._stub = stub
+        self._releases = releases  # calls under way, of all sessions of the client
         self._dialect = dialect
         self._id = str(uuid.uuid4())
         self._server_id = ""  # of the server's own session, to notice that it was restarted
@@ -161,9 +163,12 @@ class ConnectSession:
         request = base.ReleaseSessionRequest(session_id=self._id, client_type=_USER)
         request.user_context.user_id = _USER
         try:
-            self._stub.ReleaseSession.future(request, timeout=_SHORT)
+            call = self._stub.ReleaseSession.future(request, timeout=_SHORT)
         except ValueError:  # the channel is closed: so is the session
             log.debug("released after the channel")
+            return
+        self._releases.add(call)  # or it would be cancelled as soon as nobody holds it
+        call.add_done_callback(self._releases.discard)
 
     def _configure(self) -> None:
         request = base.ConfigRequest(session_id=self._id, client_type=_USER)
