@@ -47,10 +47,9 @@ def error_classes() -> list[type[ServiceError]]:
         found.add(kind)
         fresh.extend(kind.__subclasses__())
     names = tuple(f"{package.__name__}." for package in _PACKAGES)
-    return sorted(
-        (kind for kind in found if kind.__module__.startswith(names)),
-        key=lambda kind: kind.code,
-    )
+    ours = [kind for kind in found if kind.__module__.startswith(names)]
+    lowest_first = sorted(ours, key=lambda kind: (kind.__module__, kind.__name__), reverse=True)
+    return sorted(lowest_first, key=lambda kind: kind.code)
 
 
 def _settings() -> Iterator[str]:
