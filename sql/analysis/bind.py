@@ -16,7 +16,7 @@ from sql.analysis.names import check_found, not_found, qualified, relation_of, r
 from sql.analysis.projections import LABEL, is_generator, leftmost_select, name_projections
 from sql.analysis.queries import query_of
 from sql.analysis.schema import schema_of
-from sql.analysis.shape import balance, check_shape
+from sql.analysis.shape import MAX_INLINED_DEPTH, balance, check_shape
 from sql.analysis.types import check_conditions
 from sql.analysis.view import CatalogView, Relation
 from sql.errors import StatementTooDeepError
@@ -103,12 +103,12 @@ def _bind(parsed: Parsed, view: CatalogView, database: str) -> BoundStatement:
     check_shape(query)
     reads = resolve(query, database=database, view=view, text=text)
     check_found(query, view=view, text=text)
-    check_functions(query, text)
+    check_functions(query, parsed)
     views = Views(view=view)
     views.load(reads)
     name_projections(query, parsed.tokens, parsed.text)
     scan_tree = inline(query.copy(), views.inlined(budget), budget)
-    check_shape(scan_tree)
+    check_shape(scan_tree, depth_limit=MAX_INLINED_DEPTH)
     balance(scan_tree)
     _plain_exists(scan_tree)
     _name_base_tables(scan_tree)

@@ -15,13 +15,14 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.schema import MappingSchema
 
-from sql.analysis.names import where
+from sql.analysis.names import VIEW, where
 from sql.errors import (
     AmbiguousColumnError,
     ColumnCountError,
     ColumnNotFoundError,
     SqlError,
     StatementTooDeepError,
+    ViewBrokenError,
 )
 from sql.syntax.dialect import DIALECT_NAME, FOREIGN_ERRORS
 
@@ -96,7 +97,7 @@ def _check_scope(scope: Scope, schema: MappingSchema, text: str) -> None:
         if any(names is None for names in known.values()):
             continue
         holders = [name for name, names in known.items() if names and column.name in names]
-        raise _column_error(column, holders, known, text)
+        raise _in_view(column, _column_error(column, holders, known, text))
 
 
 def _unresolved(scope: Scope) -> Iterator[exp.Column]:
@@ -129,7 +130,7 @@ def _column_error(
         near = get_close_matches(column.table, [source for source in known if source], n=1)
         return ColumnNotFoundError(
             f"{column.table}.{name}: there is no relation {column.table} here",
-            hint=f"did you mean {near[0]}.{name}?" if near else None,
+            hint=f"did you mean {near[0]}.{name}?" if near else _list(sorted(known)),
             **place,
         )
     if len(holders) > 1:
@@ -180,7 +181,15 @@ def _translate(
         if first is None or not first.table or table.alias_or_name == first.table
         for each in _columns_of(table, schema) or ()
     }
-    return _not_found(name, candidates, place)
+    return _in_view(first, _not_found(name, candidates, place))
+
+
+def _in_view(column: exp.Column | None, error: SqlError) -> SqlError:
+    """``error``, told as one of the view that ``column`` was written in."""
+    view = column.this.meta_get(VIEW) if column is not None else None
+    if view is None:
+        return error
+    return ViewBrokenError(f"view {view} is broken: {error.message}", hint=error.hint, view=view)
 
 
 def _check_set_operations(query: exp.Query) -> None:

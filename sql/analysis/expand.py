@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from sql.analysis.inline import Budget, inline
-from sql.analysis.names import check_found, resolve
+from sql.analysis.names import VIEW, check_found, resolve
 from sql.analysis.queries import query_of
 from sql.analysis.view import CatalogView, Relation
 from sql.errors import ViewBrokenError
@@ -73,14 +73,22 @@ def read_view(relation: Relation, view: CatalogView) -> tuple[exp.Query, list[Ta
         if node.meta:
             for key in _PLACE:  # places in another text would mislead
                 node.meta.pop(key, None)
+        if isinstance(node, exp.Identifier):
+            node.meta[VIEW] = str(relation.name)
     return name_columns(tree, relation), names
 
 
 def name_columns(tree: exp.Query, relation: Relation) -> exp.Query:
     """The view's own names on the columns of its query, which is taken into the new tree."""
     names = [column.name for column in relation.columns]
-    if not names or names == list(tree.named_selects):
+    given = list(tree.named_selects)
+    if not names or names == given:
         return tree
+    if len(names) != len(given) and "*" not in given:
+        raise ViewBrokenError(
+            f"view {relation.name} has {len(names)} columns, its query gives {len(given)}",
+            view=str(relation.name),
+        )
     alias = exp.TableAlias(
         this=exp.to_identifier("_view", quoted=True),
         columns=[exp.to_identifier(name, quoted=True) for name in names],

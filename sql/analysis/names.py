@@ -24,6 +24,9 @@ from sql.syntax.places import place
 #: Key of the ``TableName`` in ``exp.Table.meta``.
 RELATION: Final = "relation"
 
+#: Key in ``exp.Identifier.meta`` of the view whose text an identifier comes from.
+VIEW: Final = "view"
+
 #: Functions that may stand in FROM. All others could read files or reach other systems.
 TABLE_FUNCTIONS: Final = frozenset(
     {

@@ -22,6 +22,7 @@ def query_of(tree: exp.Expr) -> exp.Query | None:
     if isinstance(inner, exp.Query):
         query = inner
     elif isinstance(inner, exp.Values | exp.Table):
+        _defaults_to_null(inner)
         query = _select_from(inner)
     else:
         return None
@@ -31,6 +32,13 @@ def query_of(tree: exp.Expr) -> exp.Query | None:
     tree.set("source", None)
     tree.set("expression", query)
     return query
+
+
+def _defaults_to_null(values: exp.Expr) -> None:
+    """A column has no other default than NULL."""
+    for word in list(values.find_all(exp.Var)):
+        if isinstance(word.parent, exp.Tuple | exp.Paren) and word.name.upper() == "DEFAULT":
+            word.replace(exp.null())
 
 
 def _select_from(source: exp.Expr) -> exp.Select:

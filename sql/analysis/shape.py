@@ -13,12 +13,13 @@ from sqlglot import exp
 from sql.errors import SqlSyntaxError, StatementTooDeepError, StatementTooLargeError
 
 MAX_TREE_DEPTH: Final = 300
+MAX_INLINED_DEPTH: Final = 600  #: WITH written out: each of a chain is a few levels
 MAX_SELECTS: Final = 1_000
 MAX_STARS: Final = 200
 _LONG: Final = 16  #: operands of a chain that is worth balancing
 
 
-def check_shape(tree: exp.Expr) -> None:
+def check_shape(tree: exp.Expr, *, depth_limit: int = MAX_TREE_DEPTH) -> None:
     """Raise ``StatementTooDeepError`` or ``StatementTooLargeError`` for a tree out of bounds.
 
     Chains of AND, of OR and of set operations count as one level: they are not followed by
@@ -28,9 +29,9 @@ def check_shape(tree: exp.Expr) -> None:
     todo = [(tree, 0)]
     while todo:
         node, depth = todo.pop()
-        if depth > MAX_TREE_DEPTH:
+        if depth > depth_limit:
             raise StatementTooDeepError(
-                f"the statement nests deeper than {MAX_TREE_DEPTH} levels",
+                f"the statement nests deeper than {depth_limit} levels",
                 hint="split it by WITH, or by a view",
             )
         if isinstance(node, exp.Select):

@@ -7,6 +7,7 @@ from sqlglot.tokenizer_core import TokenType
 
 from sql.analysis.bind import BoundStatement
 from sql.analysis.names import relation_of, resolve
+from sql.analysis.projections import leftmost_select
 from sql.analysis.queries import query_of
 from sql.analysis.schema import ddl_type
 from sql.analysis.view import CatalogView
@@ -34,7 +35,7 @@ def create_view(
         database=name.database,
         name=name.name,
         columns=columns,
-        sql=_query_text(parsed, database, view, name),
+        sql=_fixed(bound, _query_text(parsed, database, view, name)),
         if_not_exists=bool(create.args.get("exists")),
         or_replace=bool(create.args.get("replace")),
         comment=comment_of(create),
@@ -66,6 +67,16 @@ def _columns(create: exp.Create, bound: BoundStatement, name: TableName) -> tupl
             f"two columns of view {name} have the same name", hint="give each its own: AS"
         )
     return tuple(found)
+
+
+def _fixed(bound: BoundStatement, text: str) -> str:
+    """``text`` with the columns that its star means now: views do not grow with their tables."""
+    select = leftmost_select(bound.query) if bound.query is not None else None
+    names = [column.name for column in bound.output]
+    if select is None or not select.is_star or len({name.lower() for name in names}) < len(names):
+        return text
+    columns = (exp.column(name, quoted=True) for name in names)
+    return f"{render(exp.select(*columns))} FROM ({text}) AS _star"
 
 
 def _query_text(parsed: Parsed, database: str, view: CatalogView, name: TableName) -> str:

@@ -59,7 +59,7 @@ def insert_select(bound: BoundStatement, query: exp.Query, text: str) -> exp.Que
     output = _known_output(bound)
     named = _written_columns(insert, columns, text)
     if insert.args.get("by_name"):
-        named = [_column(columns, column.name, {}) for column in output]
+        named = _checked([_column(columns, column.name, {}) for column in output], columns)
     _check_counts(named, output)
     values = _values(bound)
     for index, column in enumerate(named):
@@ -133,6 +133,11 @@ def _written_columns(insert: exp.Insert, columns: Sequence[Column], text: str) -
         _column(columns, identifier.name, where(identifier, text))
         for identifier in insert.this.expressions
     ]
+    return _checked(names, columns)
+
+
+def _checked(names: list[Column], columns: Sequence[Column]) -> list[Column]:
+    """``names``, if each is there once and none that must be is left out."""
     _check_unique([column.name for column in names])
     for column in columns:
         if not column.nullable and column not in names:

@@ -29,4 +29,6 @@ def render(tree: exp.Expr, *, copy: bool = True) -> str:
 
     Printing changes the tree, unless it is copied before.
     """
-    return tree.sql(dialect=DIALECT_NAME, copy=copy, comments=False)
+    # Not Generator.generate: for Spark it moves every WITH to the top, where names may collide.
+    generator = DIALECT.generator(comments=False)
+    return generator.sql(tree.copy() if copy else tree).strip()

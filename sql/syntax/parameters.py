@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 from typing import Final, TypeAlias
 
 from sqlglot import exp
@@ -115,7 +115,7 @@ def _is_name(node: exp.Placeholder) -> bool:
 
 
 def _number(shown: str, value: Decimal) -> exp.Expr:
-    digits = f"{abs(value):f}"
+    digits = f"{value.copy_abs():f}"  # abs() would round to the context's 28 digits
     if len(digits.replace(".", "")) > 38:
         raise ParameterError(f"parameter {shown} has more than 38 digits")
     number = exp.Literal.number(digits)
@@ -184,7 +184,9 @@ def _decimal(shown: str, text: str, precision: int, scale: int) -> exp.Expr:
         raise ValueError(text) from error
     if not value.is_finite() or not 1 <= precision <= 38 or scale > precision:
         raise ValueError(text)
-    if value != round(value, scale) or abs(value) >= Decimal(10) ** (precision - scale):
+    with localcontext(prec=100):
+        fits = value == round(value, scale) and abs(value) < Decimal(10) ** (precision - scale)
+    if not fits:
         raise ParameterError(f"parameter {shown} does not fit into decimal({precision},{scale})")
     return exp.cast(_number(shown, value), f"decimal({precision},{scale})", dialect=DIALECT_NAME)
 
