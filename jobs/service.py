@@ -16,6 +16,7 @@ from jobs.errors import (
     WriteForbiddenError,
 )
 from jobs.lifecycle.events import CancelRequested
+from jobs.lifecycle.machine import IllegalTransitionError
 from jobs.lifecycle.states import OWNED, TERMINAL, JobState
 from jobs.loops.reaper import Reaper
 from jobs.loops.runner import Loop
@@ -272,10 +273,11 @@ class JobService:
     def _cancel_running(self, running: Execution) -> None:
         event = CancelRequested(at=self._parts.clock.now())
         try:
-            if not running.job.state.terminal:
-                running.write(self._parts.database, event)
+            running.write(self._parts.database, event)
+        except IllegalTransitionError:
+            return  # it ended meanwhile
         except (CancellingError, AttemptLostError):
-            log.info("cancelled by another", extra={"job": running.job.id})
+            log.info("another was first", extra={"job": running.job.id})
         self._workers.stop(running)
 
     def _cancel_row(self, project_id: ProjectId, job_id: JobId) -> None:
@@ -299,19 +301,20 @@ class JobService:
 
     def _make_loops(self) -> dict[str, Loop]:
         parts, settings = self._parts, self._parts.settings
+        #: name, tick, pause when idle, longest pause after failures: short where leases hang on it
         ticks = (
-            ("starter", self._starter.tick, timedelta(milliseconds=250)),
-            ("watch", self._watch.tick, timedelta(milliseconds=50)),
-            ("leases", self._watch.renew, settings.renew_every),
-            ("reaper", Reaper(parts=parts).tick, timedelta(seconds=1)),
-            ("changes", parts.changes.poll, timedelta(milliseconds=250)),
-            ("engines", parts.pool.tick, timedelta(seconds=1)),
-            ("expiry", parts.results.expire, timedelta(seconds=10)),
-            ("sweep", self._sweep, _SWEEP),
+            ("starter", self._starter.tick, timedelta(milliseconds=250), timedelta(seconds=5)),
+            ("watch", self._watch.tick, timedelta(milliseconds=50), timedelta(seconds=1)),
+            ("leases", self._watch.renew, settings.renew_every, settings.renew_every),
+            ("reaper", Reaper(parts=parts).tick, timedelta(seconds=1), timedelta(seconds=5)),
+            ("changes", parts.changes.poll, timedelta(milliseconds=250), timedelta(seconds=2)),
+            ("engines", parts.pool.tick, timedelta(seconds=1), timedelta(seconds=10)),
+            ("expiry", parts.results.expire, timedelta(seconds=10), timedelta(minutes=1)),
+            ("sweep", self._sweep, _SWEEP, _SWEEP),
         )
         return {
-            name: Loop(name=name, tick=tick, clock=parts.clock, idle=idle)
-            for name, tick, idle in ticks
+            name: Loop(name=name, tick=tick, clock=parts.clock, idle=idle, worst=worst)
+            for name, tick, idle, worst in ticks
         }
 
     def _sweep(self) -> int:

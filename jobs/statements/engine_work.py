@@ -51,14 +51,22 @@ def run_on_engine(parts: Parts, execution: Execution) -> Outcome:
             )
             parts.changes.notify(execution.job.id)
             crash_point("after_bind")
-            with execution.timed("execute"):
-                work = _Work(parts=parts, execution=execution, session=session)
-                if execution.plan.target is not None:
-                    return prepare_write(parts, execution, work)
-                return Outcome(manifest=work.collect())
+            return _executed(execution, _Work(parts=parts, execution=execution, session=session))
         finally:
             execution.interrupt = None
             session.release()
+
+
+def _executed(execution: Execution, work: _Work) -> Outcome:
+    """The outcome; what is done with rows or files after the engine gave them is ``publish``."""
+    with execution.timed("execute"):
+        if execution.plan.target is not None:
+            outcome = prepare_write(work.parts, execution, work)
+        else:
+            outcome = Outcome(manifest=work.collect())
+    timings = execution.timings
+    timings["execute"] = round(max(timings["execute"] - timings["publish"], 0.0), 3)
+    return outcome
 
 
 @contextmanager
@@ -189,7 +197,8 @@ class _Work:
                 break
         self._check_stop()
         crash_point("after_execute")
-        manifest = writer.close()
+        with self.execution.timed("publish"):
+            manifest = writer.close()
         self._writer = None
         self.execution.progress = Progress(rows=manifest.rows, bytes=manifest.bytes)
         return manifest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -9,6 +10,7 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from jobs.lifecycle.events import DeadlinePassed
+from jobs.lifecycle.machine import IllegalTransitionError
 from jobs.lifecycle.states import JobState
 from jobs.statements.execution import AttemptLostError, CancellingError, Execution
 from jobs.statements.parts import Parts
@@ -73,12 +75,8 @@ class Watch:
         if job.state is JobState.CANCELLING:
             self.workers.stop(execution)
         elif job.deadline is not None and now >= job.deadline and job.state.owned:
-            try:
-                execution.write(self.parts.database, DeadlinePassed(at=now))
-            except AttemptLostError:
-                pass
-            except CancellingError:
-                pass
+            with contextlib.suppress(AttemptLostError, CancellingError, IllegalTransitionError):
+                execution.write(self.parts.database, DeadlinePassed(at=now))  # unless it just ended
             self.workers.stop(execution)
             self.parts.changes.notify(job.id)
 

@@ -47,7 +47,8 @@ def prepare_write(parts: Parts, execution: Execution, engine: Writer) -> Outcome
     with parts.database.transaction() as tx:
         stage = parts.tables.stage(tx, table_id=target.table_id, job_id=job.id, attempt=job.attempt)
     engine.write(plan.engine_sql, stage.uri)
-    written = parts.tables.inspect(stage)
+    with execution.timed("publish"):
+        written = parts.tables.inspect(stage)
     columns = target.columns
     if (
         target.mode is WriteMode.CREATE

@@ -48,7 +48,7 @@ def test_a_query_is_told_whole(replica: Replica) -> None:
     assert view.job.engine_version == "0.7.2"
     assert view.job.spec.engine_reason == "queue default"
     assert set(view.timings) == {
-        "prepare", "queue", "engine", "bind", "execute", "total",
+        "prepare", "queue", "engine", "bind", "execute", "publish", "total",
     }  # fmt: skip
     assert view.cost is not None
     assert view.cost.bytes_processed > 0
