@@ -73,7 +73,7 @@ def rewritten(page: str, played: Sequence[Step]) -> str:
 
     def block(match: re.Match[str]) -> str:
         found = [next(steps) for _ in _steps(match[0])]
-        return "".join(f"$ {step.command}\n{step.output}" for step in found)
+        return "\n".join(f"$ {step.command}\n{step.output}" for step in found)
 
     return _TOUR.sub(lambda tour: _BLOCK.sub(block, tour[0]), page)
 
@@ -85,7 +85,10 @@ def _steps(block: str) -> Iterator[Step]:
         count = 1
         while lines[count - 1].rstrip().endswith("\\") or "".join(lines[:count]).count('"') % 2:
             count += 1
-        yield Step(command="".join(lines[:count]).rstrip("\n"), output="".join(lines[count:]))
+        output = "".join(lines[count:]).rstrip("\n")
+        yield Step(
+            command="".join(lines[:count]).rstrip("\n"), output=f"{output}\n" if output else ""
+        )
 
 
 def main() -> None:

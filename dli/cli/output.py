@@ -91,6 +91,11 @@ def band(bounds: Mapping[str, Any], *, digits: int = 0) -> str:
     return f"{low or 0:,.{digits}f} to {top}, likely {likely:,.{digits}f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 row``, ``2,000 rows``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def size(value: object) -> str:
     """``58.4 MB`` for a number of bytes, as number or text."""
     return format_size(int(str(value or 0)))

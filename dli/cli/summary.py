@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from dli.cli.output import band, print_items, printable, size
+from dli.cli.output import band, counted, print_items, printable, size
 from dli.cli.session import Session
 from dli.remote.statement import Estimate, Statement
 
@@ -48,9 +48,8 @@ def last_line(statement: Statement) -> str:
     """``4 rows · 58.4 MB processed · USD 0.000265 · sail 0.7.2 · 0.04 s · stm_…``."""
     parts = []
     if statement.result and statement.result.schema:
-        rows = statement.result.rows
         cut = " (cut)" if statement.result.truncated else ""
-        parts.append(f"{rows:,} row{'' if rows == 1 else 's'}{cut}")
+        parts.append(counted(statement.result.rows, "row") + cut)
     else:
         parts.append("done")
     if statement.estimate:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dli.cli.output import print_facts, print_items, print_json, size, told
+from dli.cli.output import counted, print_facts, print_items, print_json, size, told
 from dli.cli.parameters import parse_labels
 from dli.cli.session import JsonFlag, UsageError, session_of
 
@@ -155,8 +155,8 @@ def _counts(table: dict[str, Any]) -> str:
     statistics = table.get("statistics") or {}
     rows = statistics.get("rows")
     parts = [
-        f"{int(statistics['files']):,} files" if statistics.get("files") is not None else "",
+        counted(int(statistics["files"]), "file") if statistics.get("files") is not None else "",
         size(statistics["bytes"]) if statistics.get("bytes") is not None else "",
-        f"{int(rows):,} rows" if rows is not None else "",
+        counted(int(rows), "row") if rows is not None else "",
     ]
     return told([part for part in parts if part])
