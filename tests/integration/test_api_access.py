@@ -36,10 +36,10 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", S): Rule(),
     ("GET", ONE_S): Rule(missing=True),
     ("GET", f"{ONE_S}/result"): Rule(missing=True),
-    ("DELETE", f"{ONE_S}/result"): Rule(missing=True),
+    ("DELETE", f"{ONE_S}/result"): Rule(role="writer", missing=True),  # the administrator's
     ("GET", f"{ONE_S}/bill"): Rule(missing=True),
     ("GET", f"{ONE_S}/events"): Rule(missing=True),
-    ("POST", f"{ONE_S}/cancel"): Rule(missing=True),
+    ("POST", f"{ONE_S}/cancel"): Rule(role="writer", missing=True),  # the administrator's
     ("GET", D): Rule(),
     ("POST", D): Rule(role="writer", body={"name": "fresh"}),
     ("GET", f"{D}/{{database}}"): Rule(missing=True),

@@ -224,6 +224,12 @@ def test_a_reader_may_not_write(service: Service, admin: httpx.Client) -> None:
         assert run(reader, "SELECT count(*) AS n FROM orders")["state"] == "finished"
         answer = reader.post("/statements", json={"sql": "CREATE DATABASE mine"})
         assert (answer.status_code, answer.json()["code"]) == (403, "write_forbidden")
+        mine, foreign = run(reader, "SELECT 1 AS x")["id"], run(admin, "SELECT 1 AS x")["id"]
+        for statement_id, status in ((mine, 204), (foreign, 403)):
+            path = f"/statements/{statement_id}"
+            assert reader.get(path).status_code == 200
+            assert reader.delete(f"{path}/result").status_code == status
+            assert reader.post(f"{path}/cancel").status_code == (200 if status == 204 else 403)
 
 
 def test_a_running_statement_is_cancelled(admin: httpx.Client) -> None:

@@ -30,7 +30,7 @@ from dli.api.schemas.statements import (
 )
 from dli.api.wire import InvalidRequestError, dumps, json_response, page_json
 from dli.billing.bills import find_bill
-from dli.identity.principals import Principal
+from dli.identity.principals import Principal, Role
 from dli.services import Services
 from jobs.lifecycle.job import EngineName
 from jobs.lifecycle.states import JobState
@@ -131,7 +131,11 @@ async def get_statement(
 def cancel_statement(
     services: AllServices, caller: Caller, statement_id: str, key: IdempotencyKey
 ) -> Response:
-    """Ask for the end. It is `cancelled` when its work has stopped, `cancelling` until then."""
+    """Ask for the end. It is `cancelled` when its work has stopped, `cancelling` until then.
+
+    Readers may cancel their own.
+    """
+    _check_own(services, caller, statement_id)
 
     def cancel() -> tuple[int, dict[str, Any]]:
         view = services.jobs.cancel(caller.project_id, JobId(statement_id))
@@ -161,7 +165,8 @@ def get_result(
 
 @router.delete("/{statement_id}/result", status_code=204)
 def delete_result(services: AllServices, caller: Caller, statement_id: str) -> Response:
-    """Drop the rows before they expire; the statement and its bill stay."""
+    """Drop the rows before they expire; the statement and its bill stay. Readers: their own."""
+    _check_own(services, caller, statement_id)
     services.jobs.delete_result(caller.project_id, JobId(statement_id))
     return Response(status_code=204)
 
@@ -214,6 +219,13 @@ def _request(caller: Principal, body: StatementBody, key: str | None) -> Stateme
         idempotency_key=key,
         body_hash=hashed,
     )
+
+
+def _check_own(services: Services, caller: Principal, statement_id: str) -> None:
+    """Who may only read ends and drops nothing of somebody else's."""
+    view = services.jobs.get(caller.project_id, JobId(statement_id))
+    if view.job.user_id != caller.user_id:
+        caller.require(Role.WRITER)
 
 
 def _plan(services: Services, asked: StatementRequest, mode: Mode) -> Response:
