@@ -8,6 +8,7 @@ next start, so that a second signal may cut the waiting short.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -24,9 +25,9 @@ from starlette.types import ASGIApp
 from dli.api.app import create_app
 from dli.home import ADDRESS, TOKEN, administrator_secret, locked_home, write_private
 from dli.identity.identity import ensure_administrator
-from dli.migrations.migrate import upgrade
+from dli.migrations.current import ensure_schema
 from dli.observability.logs import configure_logs
-from dli.observability.tracing import traced, tracing_wanted
+from dli.observability.wanted import tracing_wanted
 from dli.projects import furnish
 from dli.server import HttpServer, listening_socket
 from dli.services import Services
@@ -116,7 +117,7 @@ def replica(settings: Settings, *, role: Role = Role.ALL) -> Iterator[Replica]:
                 contextlib.closing(listening_socket(settings.host, settings.port))
             )
         services = stack.enter_context(build(settings, works=role is not Role.API))
-        upgrade(services.database)
+        ensure_schema(services.database)
         given = settings.admin_token
         secret = given.get_secret_value() if given else administrator_secret(home)
         ensure_administrator(services.database, secret=secret, at=services.clock.now())
@@ -128,7 +129,8 @@ def replica(settings: Settings, *, role: Role = Role.ALL) -> Iterator[Replica]:
         if bound is not None:
             app: ASGIApp = create_app(services)
             if tracing_wanted():
-                app, end_tracing = traced(app)
+                tracing = importlib.import_module("dli.observability.tracing")
+                app, end_tracing = tracing.traced(app)
                 stack.callback(end_tracing)
             server = HttpServer(app, bound)
             server.start()

@@ -119,7 +119,7 @@ class StorageSettings(BaseModel):
     )
     allow_paths: Paths = Field(
         (),
-        description="Folders whose files may be registered as tables, besides `data` in the home; "
+        description="Folders whose files may be registered as tables, besides the home; "
         "separated by `:`.",
     )
     buckets: Words = Field(

@@ -1,9 +1,8 @@
-"""OpenTelemetry, only where an OTLP endpoint is configured by its standard variables."""
+"""OpenTelemetry: a span for each request. Loaded only where tracing is ``wanted``."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.propagate import extract
@@ -12,13 +11,6 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-_VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-
-
-def tracing_wanted(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether an endpoint is configured."""
-    return any(environment.get(name) for name in _VARIABLES)
 
 
 def traced(app: ASGIApp) -> tuple[ASGIApp, Callable[[], None]]:
