@@ -12,6 +12,7 @@ from jobs.lifecycle.states import JobState
 from jobs.queues.admission import wait_of
 from jobs.queues.definitions import QueueMissingError
 from jobs.queues.store import get as get_queue
+from jobs.statements.execution import Execution
 from jobs.statements.parts import Parts
 from jobs.statements.recent import Recent
 from jobs.statements.workers import Workers
@@ -34,10 +35,14 @@ class Reading:
     recent: Recent
 
     def view(self, project_id: ProjectId, job_id: JobId) -> JobView:
-        """The whole job as of one moment; only the progress may be newer than what is written."""
-        recent = self.recent.get(job_id)
-        if recent is not None and recent.job.project_id == project_id:
-            return recent
+        """The whole job as of one moment; only the progress may be newer than what is written.
+
+        What runs here, or ended here just now, is told from memory: whoever waits asks often.
+        """
+        running = self.workers.find(job_id)
+        known = self._remembered(job_id, running)
+        if known is not None and known.job.project_id == project_id:
+            return known
         with self.parts.database.read() as tx:
             row = self.row(tx, project_id, job_id)
             view = replace(view_of(row), history=history(tx, job_id))
@@ -47,7 +52,6 @@ class Reading:
                 manifest = self._manifest(tx, job_id)
                 expires_at = None if manifest is None else manifest.expires_at
                 view = replace(view, manifest=manifest, result_expires_at=expires_at)
-        running = self.workers.find(job_id)
         if running is not None and view.job.state.owned:
             view = replace(view, progress=running.progress)
         return view
@@ -77,6 +81,11 @@ class Reading:
         if row is None:
             raise JobMissingError(f"there is no statement {job_id}", statement=job_id)
         return row
+
+    def _remembered(self, job_id: JobId, running: Execution | None) -> JobView | None:
+        """An end is told only with its result, which is remembered a moment after the commit."""
+        view = None if running is None else running.view()
+        return self.recent.get(job_id) if view is None or view.job.state.terminal else view
 
     def _manifest(self, tx: Tx, job_id: JobId) -> Manifest | None:
         try:

@@ -49,7 +49,6 @@ def run_on_engine(parts: Parts, execution: Execution) -> Outcome:
                     engine_version=handle.version,
                 )
             )
-            parts.changes.notify(execution.job.id)
             crash_point("after_bind")
             return _executed(execution, _Work(parts=parts, execution=execution, session=session))
         finally:

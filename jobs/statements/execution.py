@@ -17,7 +17,7 @@ from jobs.lifecycle.events import Event
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.states import JobState
 from jobs.store.jobs import JobChangedError, Measures, Step, load, next_step, write, write_progress
-from jobs.views import JobEvent, Progress
+from jobs.views import JobView, Progress
 from sql.statement import PreparedStatement
 from storage.base.clock import Clock
 from storage.base.errors import ConflictError
@@ -87,10 +87,23 @@ class Execution:
             for meter in sorted(meters)
         }
 
-    @property
-    def story(self) -> tuple[JobEvent, ...] | None:
-        """The whole history as it is written; None where others wrote some of it."""
-        return None if self._story is None else tuple(step.event for step in self._story)
+    def view(self) -> JobView | None:
+        """The job as this replica has written it, the same as its rows say.
+
+        None where others wrote some of it. A cancel by another replica is seen a moment later.
+        """
+        if self._story is None:
+            return None
+        steps = tuple(self._story)
+        return JobView(
+            job=steps[-1].job,
+            history=tuple(step.event for step in steps),
+            cost=self.plan.cost,
+            findings=self.plan.findings,
+            timings=dict(self.timings),
+            progress=self.progress,
+            usage=self.usage,
+        )
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -159,6 +172,10 @@ class Execution:
             self._steps = []
             self.touched = self._clock.monotonic()
 
+    def lose(self) -> None:
+        """The attempt is over for this replica: nothing of it is to be told from memory."""
+        self._story = None
+
     def adopt(self, stored: Job) -> None:
         """Take over what another replica wrote, if it is a cancel of this attempt."""
         with self._writing:
@@ -169,6 +186,7 @@ class Execution:
         with database.read() as tx:
             stored = load(tx, self._job.id)
         if stored is None or not self._take(stored):
+            self.lose()
             self.stop.set()
             raise AttemptLostError(
                 f"statement {self._job.id} was taken over", job_id=self._job.id

@@ -16,7 +16,6 @@ from jobs.statements.execution import AttemptLostError, CancellingError, Executi
 from jobs.statements.outcome import Outcome
 from jobs.statements.parts import Parts
 from jobs.statements.recent import Recent
-from jobs.views import JobView
 from storage.base.errors import BrokenError, Failure, ServiceError, UnavailableError
 from storage.tables.errors import PartialWriteError
 
@@ -105,23 +104,12 @@ class Runner:
 
     def _remember(self, execution: Execution, outcome: Outcome) -> None:
         """Who waits for the end asks for the job at once: spare the rows."""
-        story, job = execution.story, execution.job
-        if story is None or job.ended_at is None:
+        view = execution.view()
+        if view is None or view.job.ended_at is None:
             return
-        expires_at = job.ended_at + job.spec.result_ttl
-        self.recent.put(
-            JobView(
-                job=job,
-                history=story,
-                cost=execution.plan.cost,
-                findings=execution.plan.findings,
-                timings=dict(execution.timings),
-                progress=execution.progress,
-                manifest=replace(outcome.manifest, expires_at=expires_at),
-                result_expires_at=expires_at,
-                usage=execution.usage,
-            )
-        )
+        expires_at = view.job.ended_at + view.job.spec.result_ttl
+        manifest = replace(outcome.manifest, expires_at=expires_at)
+        self.recent.put(replace(view, manifest=manifest, result_expires_at=expires_at))
 
     def _end(self, execution: Execution, error: ServiceError) -> None:
         """End the attempt without a result: cancelled, handed over, failed or to be tried again."""

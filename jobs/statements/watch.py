@@ -104,4 +104,5 @@ class Watch:
                 owner = (row.owner, row.attempt)
                 mine = owner == (self.parts.replica, execution.job.attempt)
                 if not mine and not execution.ended.is_set():
+                    execution.lose()
                     self.workers.stop(execution)
