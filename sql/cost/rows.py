@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from sql.scan.blocks import Block, From, Joined, JoinKind, Source, block_of, sources
+from sql.scan.blocks import Block, From, JoinKind, Source, block_of
 from sql.statement import Bounds, TableName
 
 #: Rows of a base table after pruning, None where its format does not tell.
@@ -64,7 +64,10 @@ def _set_operation(node: exp.SetOperation, table_rows: TableRows) -> _Rows:
 
 
 def _block(block: Block, table_rows: TableRows) -> _Rows:
-    low, likely, high = _source_rows(block, table_rows)
+    rows: _Rows = (1, 1, 1)
+    if block.source is not None:
+        rows = _from(block.source, table_rows, filtered=bool(block.where))
+    low, likely, high = rows
     if block.one_row:
         return (0 if block.having else 1), 1, _unless(bool(block.generators), 1)
     if block.where or block.having:
@@ -76,24 +79,16 @@ def _block(block: Block, table_rows: TableRows) -> _Rows:
     return (0 if bool(block.generators) else low), likely, _unless(bool(block.generators), high)
 
 
-def _source_rows(block: Block, table_rows: TableRows) -> _Rows:
-    """Rows of FROM; where anything joins or filters, no more are likely than its largest source."""
-    if block.source is None:
-        return 1, 1, 1
-    low, likely, high = _from(block.source, table_rows)
-    if block.where:
-        likely = min(likely, max(_source(item, table_rows)[1] for item in sources(block.source)))
-    return low, likely, high
-
-
 def _unless(generates: bool, high: int | None) -> int | None:
     return None if generates else high
 
 
-def _from(tree: From, table_rows: TableRows) -> _Rows:
+def _from(tree: From, table_rows: TableRows, *, filtered: bool) -> _Rows:
+    """Each source is asked once. Under WHERE, every two sources are taken to be related."""
     if isinstance(tree, Source):
         return _source(tree, table_rows)
-    left, right = _from(tree.left, table_rows), _from(tree.right, table_rows)
+    left = _from(tree.left, table_rows, filtered=filtered)
+    right = _from(tree.right, table_rows, filtered=filtered)
     match tree.kind:
         case JoinKind.SEMI | JoinKind.ANTI:
             return 0, left[1], left[2]
@@ -102,13 +97,13 @@ def _from(tree: From, table_rows: TableRows) -> _Rows:
         case JoinKind.LEFT:
             return left[0], max(left[1], right[1]), _times(left[2], right[2], at_least=1)
         case JoinKind.INNER:
-            return _inner(tree, left, right)
+            return _inner(left, right, related=filtered or bool(tree.on))
     return 0, max(left[1], right[1]), None
 
 
-def _inner(tree: Joined, left: _Rows, right: _Rows) -> _Rows:
-    likely = max(left[1], right[1]) if tree.on else left[1] * right[1]
-    low = 0 if tree.on else left[0] * right[0]
+def _inner(left: _Rows, right: _Rows, *, related: bool) -> _Rows:
+    likely = max(left[1], right[1]) if related else left[1] * right[1]
+    low = 0 if related else left[0] * right[0]
     return low, likely, _times(left[2], right[2])
 
 

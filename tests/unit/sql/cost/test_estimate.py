@@ -173,3 +173,11 @@ def test_rows_have_a_bound_only_where_it_is_certain(sql: str, low: int, high: in
     assert (rows.low, rows.high) == (low, high)
     assert rows.low <= rows.likely
     assert rows.high is None or rows.likely <= rows.high
+
+
+def test_each_level_of_derived_tables_is_walked_once() -> None:
+    """Two visits a level would be 2^30 here."""
+    inner = "SELECT k, x FROM a"
+    for level in range(30):
+        inner = f"SELECT k, x FROM ({inner}) d WHERE k > {level - 25}"
+    assert cost_of(inner).cost.rows.high == 4
