@@ -23,6 +23,7 @@ from jobs.loops.runner import Loop
 from jobs.loops.starter import Starter
 from jobs.preparers import Preparers
 from jobs.queues import store as queue_store
+from jobs.queues.admission import Place, take_turn
 from jobs.queues.definitions import (
     QueueChangedError,
     QueueDef,
@@ -32,6 +33,7 @@ from jobs.queues.definitions import (
     QueueInvalidError,
     QueueMissingError,
 )
+from jobs.queues.known import KnownQueues
 from jobs.reading import Reading
 from jobs.statements.execution import AttemptLostError, CancellingError, Execution
 from jobs.statements.parts import Parts
@@ -84,7 +86,10 @@ class JobService:
             ended=self._ended,
         )
         self._reading = Reading(parts=parts, workers=self._workers, recent=self._recent)
-        self._submitting = Submitting(parts=parts, preparers=preparers, workers=self._workers)
+        self._queues = KnownQueues(parts.database, parts.clock)
+        self._submitting = Submitting(
+            parts=parts, preparers=preparers, workers=self._workers, queues=self._queues
+        )
         self._watch = Watch(parts=parts, workers=self._workers)
         self._starter = Starter(parts=parts, workers=self._workers)
         self._loops = self._make_loops()
@@ -185,7 +190,9 @@ class JobService:
     def create_queue(self, queue: QueueDef) -> QueueDef:
         """Raises ``QueueInvalidError`` and ``QueueExistsError``."""
         with self._parts.database.transaction() as tx:
-            return queue_store.create(tx, queue)
+            made = queue_store.create(tx, queue)
+        self._queues.forget()
+        return made
 
     def update_queue(self, queue: QueueDef) -> QueueDef:
         """Replace the definition at ``queue.version``; raises ``QueueChangedError`` if it is past.
@@ -194,13 +201,16 @@ class JobService:
         """
         with self._parts.database.transaction() as tx:
             changed = queue_store.change(tx, queue)
+        self._queues.forget()
         self._wake_starter()
         return changed
 
     def delete_queue(self, project_id: ProjectId, name: str) -> None:
         """Raises ``QueueMissingError``, and ``QueueInUseError`` while jobs are in it."""
         with self._parts.database.transaction() as tx:
+            take_turn(self._parts.database, tx, Place(project_id=project_id, queue=name))
             queue_store.remove(tx, project_id, name)
+        self._queues.forget()
 
     def loops(self) -> tuple[Loop, ...]:
         """The background work of this replica; the caller gives each a thread."""

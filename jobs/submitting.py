@@ -16,10 +16,10 @@ from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import EngineName, Job, JobKind, StatementSpec
 from jobs.lifecycle.states import JobState
 from jobs.preparers import Preparers, Question
-from jobs.queues.admission import starts_now
+from jobs.queues.admission import Place, starts_now
 from jobs.queues.definitions import DEFAULT_QUEUE, QueueDef
+from jobs.queues.known import KnownQueues
 from jobs.queues.policy import Waiting
-from jobs.queues.store import get as get_queue
 from jobs.statements.execution import Execution
 from jobs.statements.parts import Parts
 from jobs.statements.workers import Workers
@@ -91,6 +91,7 @@ class Submitting:
     parts: Parts
     preparers: Preparers
     workers: Workers
+    queues: KnownQueues
 
     def submit(self, request: StatementRequest) -> JobView:
         """See ``JobService.submit``."""
@@ -139,8 +140,7 @@ class Submitting:
     def ask(self, request: StatementRequest) -> Ask:
         """The request with its defaults. Raises for what is wrong beside the SQL."""
         settings = self.parts.settings
-        with self.parts.database.read() as tx:
-            queue = get_queue(tx, request.project_id, request.queue or DEFAULT_QUEUE)
+        queue = self.queues.get(request.project_id, request.queue or DEFAULT_QUEUE)
         if len(request.labels) > _MOST_LABELS:
             raise _invalid("labels", f"there are more than {_MOST_LABELS} labels")
         if any(len(name) > 64 or len(value) > 256 for name, value in request.labels.items()):
@@ -205,7 +205,7 @@ class Submitting:
                 starts = starts_now(
                     parts.database,
                     tx,
-                    ask.queue,
+                    Place(project_id=job.project_id, queue=job.queue),
                     Waiting(id=job.id, engine=job.spec.engine),
                     room=bool(seat),
                     engine_cu=parts.settings.engine_cu,

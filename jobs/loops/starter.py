@@ -10,7 +10,6 @@ from sqlalchemy import select
 from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import Job
 from jobs.queues.admission import Place, places, start_waiting
-from jobs.queues.store import get
 from jobs.statements.execution import Execution
 from jobs.statements.parts import Parts
 from jobs.statements.workers import Workers
@@ -63,11 +62,10 @@ class Starter:
         now = parts.clock.now()
         claim = Claimed(at=now, owner=parts.replica, lease_until=now + parts.settings.lease)
         with parts.database.transaction() as tx:
-            queue = get(tx, place.project_id, place.queue)
             claimed = start_waiting(
                 parts.database,
                 tx,
-                queue,
+                place,
                 room=seats,
                 engine_cu=parts.settings.engine_cu,
                 claim=claim,

@@ -17,6 +17,7 @@ from jobs.lifecycle.job import EngineName, Job
 from jobs.lifecycle.states import OWNED, JobState
 from jobs.queues.definitions import QueueDef, QueueFullError
 from jobs.queues.policy import BEHIND, WORKERS, Choice, Load, Waiting, choose
+from jobs.queues.store import get
 from jobs.store.jobs import apply, load
 from jobs.store.rows import jobs
 from jobs.views import Wait
@@ -34,10 +35,15 @@ class Place:
     queue: str
 
 
+def take_turn(database: Database, tx: Tx, place: Place) -> None:
+    """Wait until nobody else lets jobs in or out of the queue, or deletes it."""
+    database.lock(tx, f"queue:{place.project_id}:{place.queue}")
+
+
 def starts_now(
     database: Database,
     tx: Tx,
-    queue: QueueDef,
+    place: Place,
     job: Waiting,
     *,
     room: bool,
@@ -47,9 +53,11 @@ def starts_now(
     """Let a job that is submitted now into the queue: to start at once (true), or to wait.
 
     It waits when others do, or when the replica that asks has no ``room`` to run it. Raises
-    ``QueueFullError`` when it would have to wait and as many wait as the queue allows.
+    ``QueueFullError`` when it would have to wait and as many wait as the queue allows, and
+    ``QueueMissingError`` when the queue was deleted meanwhile.
     """
-    database.lock(tx, f"queue:{queue.project_id}:{queue.name}")
+    take_turn(database, tx, place)
+    queue = get(tx, place.project_id, place.queue)
     load_now = load_of(tx, queue)
     if room and (job.engine is None or not load_now.waiting):
         choice = choose((job,), load=load_now, queue=queue, engine_cu=engine_cu, now=now)
@@ -82,14 +90,15 @@ def load_of(tx: Tx, queue: QueueDef) -> Load:
 def start_waiting(
     database: Database,
     tx: Tx,
-    queue: QueueDef,
+    place: Place,
     *,
     room: int,
     engine_cu: Mapping[EngineName, int],
     claim: Claimed,
 ) -> tuple[Job, ...]:
     """Claim at most ``room`` of those that may start now; the caller runs them after the commit."""
-    database.lock(tx, f"queue:{queue.project_id}:{queue.name}")
+    take_turn(database, tx, place)
+    queue = get(tx, place.project_id, place.queue)
     choice = _choice(tx, queue, engine_cu=engine_cu, now=claim.at)
     claimed = []
     for job_id in choice.start[:room]:

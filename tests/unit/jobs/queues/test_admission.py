@@ -6,14 +6,17 @@ import threading
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import delete
 
 from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import EngineName, Job
 from jobs.lifecycle.states import JobState
 from jobs.queues.admission import Place, load_of, places, start_waiting, starts_now, wait_of
-from jobs.queues.definitions import QueueDef, QueueFullError
+from jobs.queues.definitions import QueueDef, QueueFullError, QueueMissingError
 from jobs.queues.policy import Waiting
+from jobs.queues.store import create
 from jobs.store.jobs import Summary, add, first_step, load
+from jobs.store.rows import queues
 from storage.base.ids import JobId
 from storage.meta.database import Database, Tx
 from tests.support.jobs import NOW, PROJECT, make_job, make_queue, make_spec
@@ -29,11 +32,19 @@ def _add(tx: Tx, *ids: str, **changes: object) -> list[Job]:
     return made
 
 
+def _kept(tx: Tx, queue: QueueDef) -> Place:
+    """The place of a queue that is as ``queue`` says."""
+    place = Place(project_id=queue.project_id, queue=queue.name)
+    tx.execute(delete(queues).where(queues.c.name == queue.name))
+    create(tx, queue)
+    return place
+
+
 def _starts(database: Database, tx: Tx, queue: QueueDef, *, room: bool = True) -> bool:
     return starts_now(
         database,
         tx,
-        queue,
+        _kept(tx, queue),
         Waiting(id=JobId("stm_new"), engine=EngineName.SAIL),
         room=room,
         engine_cu=CU,
@@ -42,7 +53,8 @@ def _starts(database: Database, tx: Tx, queue: QueueDef, *, room: bool = True) -
 
 
 def _claim(database: Database, tx: Tx, queue: QueueDef, room: int = 9) -> list[str]:
-    jobs = start_waiting(database, tx, queue, room=room, engine_cu=CU, claim=CLAIM)
+    place = _kept(tx, queue)
+    jobs = start_waiting(database, tx, place, room=room, engine_cu=CU, claim=CLAIM)
     return [job.id for job in jobs]
 
 
@@ -119,9 +131,9 @@ def test_queues_with_somebody_waiting_are_found(database: Database) -> None:
 
 def test_two_replicas_never_pass_a_limit_together(database_url: str) -> None:
     replicas = [Database(database_url) for _ in range(2)]
-    queue = make_queue(max_running=5)
     with replicas[0].transaction() as tx:
         _add(tx, *(f"stm_{number:02}" for number in range(20)))
+        place = _kept(tx, make_queue(max_running=5))
     claimed: list[str] = []
     start = threading.Barrier(2)
 
@@ -129,7 +141,8 @@ def test_two_replicas_never_pass_a_limit_together(database_url: str) -> None:
         start.wait()
         for _ in range(5):
             with database.transaction() as tx:
-                claimed.extend(_claim(database, tx, queue, room=2))
+                found = start_waiting(database, tx, place, room=2, engine_cu=CU, claim=CLAIM)
+                claimed.extend(job.id for job in found)
 
     threads = [threading.Thread(target=claim, args=(each,)) for each in replicas]
     for thread in threads:
@@ -139,3 +152,16 @@ def test_two_replicas_never_pass_a_limit_together(database_url: str) -> None:
     for replica in replicas:
         replica.close()
     assert sorted(claimed) == [f"stm_{number:02}" for number in range(5)]
+
+
+def test_a_queue_that_was_deleted_lets_nobody_in(database: Database) -> None:
+    with database.transaction() as tx, pytest.raises(QueueMissingError):
+        starts_now(
+            database,
+            tx,
+            Place(project_id=PROJECT, queue="gone"),
+            Waiting(id=JobId("stm_1"), engine=None),
+            room=True,
+            engine_cu=CU,
+            now=NOW,
+        )
