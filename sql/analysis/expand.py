@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from sql.analysis.inline import Budget, inline
 from sql.analysis.names import VIEW, check_found, resolve
+from sql.analysis.projections import name_inner
 from sql.analysis.queries import query_of
 from sql.analysis.view import CatalogView, Relation
 from sql.errors import ViewBrokenError
@@ -69,6 +70,7 @@ def read_view(relation: Relation, view: CatalogView) -> tuple[exp.Query, list[Ta
         raise
     except ServiceError as error:
         raise _broken(relation.name, error) from error
+    name_inner(tree)
     for node in tree.walk():
         if node.meta:
             for key in _PLACE:  # places in another text would mislead

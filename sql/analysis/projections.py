@@ -35,6 +35,7 @@ _GENERATOR_NAMES = frozenset({"stack", "json_tuple", "inline_outer", "inline"})
 
 def name_projections(query: exp.Query, tokens: Sequence[Token], text: str) -> None:
     """Alias the unnamed columns of the select that names the query's result; labels all of them."""
+    name_inner(query)
     select = leftmost_select(query)
     if select is None:
         return
@@ -62,10 +63,46 @@ def _named(projection: exp.Expr, source: str | None) -> exp.Expr:
         case _ if is_generator(projection):
             pass
         case _:
-            label = _label(projection, source)
-            projection = exp.alias_(projection, label, quoted=True, copy=False)
-            projection.meta[LABEL] = label
+            projection = _aliased(projection, source)
+            projection.meta[LABEL] = projection.alias
     return projection
+
+
+def name_inner(query: exp.Query) -> None:
+    """Alias the unnamed columns of derived tables and of WITH, which a query around may name."""
+    for select in query.find_all(exp.Select):
+        if _is_table(select):
+            named = [
+                projection if _names_itself(projection) else _aliased(projection, None)
+                for projection in select.expressions
+            ]
+            select.set("expressions", named)
+
+
+def _is_table(select: exp.Select) -> bool:
+    """Whether ``select`` names the columns of a relation that gives no names to them."""
+    node: exp.Expr = select
+    while isinstance(node.parent, exp.SetOperation) and node.arg_key == "this":
+        node = node.parent
+    parent = node.parent
+    if isinstance(parent, exp.CTE):
+        return not parent.args["alias"].columns
+    return (
+        isinstance(parent, exp.Subquery)
+        and isinstance(parent.parent, exp.From | exp.Join | exp.Lateral)
+        and not parent.alias_column_names
+    )
+
+
+def _names_itself(projection: exp.Expr) -> bool:
+    return is_generator(projection) or isinstance(
+        projection.unnest(), exp.Alias | exp.Aliases | exp.Column | exp.Star
+    )
+
+
+def _aliased(projection: exp.Expr, source: str | None) -> exp.Expr:
+    label = _label(projection, source)
+    return exp.alias_(projection, label, quoted=True, copy=False)
 
 
 def leftmost_select(query: exp.Expr) -> exp.Select | None:
@@ -90,7 +127,7 @@ def _label(projection: exp.Expr, source: str | None) -> str:
     if isinstance(projection, exp.Literal) and projection.is_string:
         return projection.name.replace("${", "$ {") or "''"
     if source is None or "?" in source or ":" in source:
-        source = render(projection)
+        source = render(projection, functions="lower")
     return re.sub(r"\s+", " ", source).strip().replace("${", "$ {")
 
 

@@ -13,7 +13,7 @@ from sqlglot import exp
 from sql.analysis.bind import BoundStatement
 from sql.analysis.expand import name_columns
 from sql.analysis.names import relation_of, resolve
-from sql.analysis.projections import name_projections
+from sql.analysis.projections import name_inner, name_projections
 from sql.analysis.queries import query_of
 from sql.analysis.view import CatalogView, Relation
 from sql.errors import StatementTooDeepError, UnsupportedStatementError
@@ -70,6 +70,7 @@ def _view_body(relation: Relation, view: CatalogView) -> exp.Query:
     text = definition.view_sql or ""
     database = definition.view_database or definition.database
     body = _marked(engine_tree(parse(text)), database=database, view=view, text=text)
+    name_inner(body)
     return name_columns(body, relation)
 
 

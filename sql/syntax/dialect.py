@@ -24,11 +24,12 @@ FOREIGN_ERRORS: Final = (
 )
 
 
-def render(tree: exp.Expr, *, copy: bool = True) -> str:
+def render(tree: exp.Expr, *, copy: bool = True, functions: str = "upper") -> str:
     """``tree`` as SQL, without comments; quotes in strings come out as backslash escapes.
 
-    Printing changes the tree, unless it is copied before.
+    Printing changes the tree, unless it is copied before. Names of functions are written in
+    ``functions`` case.
     """
     # Not Generator.generate: for Spark it moves every WITH to the top, where names may collide.
-    generator = DIALECT.generator(comments=False)
+    generator = DIALECT.generator(comments=False, normalize_functions=functions)
     return generator.sql(tree.copy() if copy else tree).strip()

@@ -38,10 +38,10 @@ SELECT 1 UNION ALL SELECT 2
 =>
 SELECT 1 AS `1` UNION ALL SELECT 2
 
--- columns of a CTE and of a subquery stay
+-- columns of a CTE are named, too
 WITH a AS (SELECT count(1) FROM orders) SELECT * FROM a
 =>
-WITH a AS (SELECT COUNT(1) FROM `sales.orders` AS `orders`) SELECT * FROM a
+WITH a AS (SELECT COUNT(1) AS `count(1)` FROM `sales.orders` AS `orders`) SELECT * FROM a
 
 -- CTE hides a table of the same name
 WITH orders AS (SELECT 1 AS id) SELECT id FROM orders
@@ -79,9 +79,9 @@ SELECT '${env:HOME}' AS a
 SELECT '$\{env:HOME}' AS a
 
 -- calls as they were written
-SELECT to_char(id, '999') AS a, percentile_cont(0.5) WITHIN GROUP (ORDER BY total) AS b, max_by(id, total, 3) AS c FROM orders
+SELECT to_char(max(id), '999') AS a, percentile_cont(0.5) WITHIN GROUP (ORDER BY total) AS b, max_by(id, total, 3) AS c FROM orders
 =>
-SELECT TO_CHAR(id, '999') AS a, PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY total) AS b, MAX_BY(id, total, 3) AS c FROM `sales.orders` AS `orders`
+SELECT TO_CHAR(MAX(id), '999') AS a, PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY total) AS b, MAX_BY(id, total, 3) AS c FROM `sales.orders` AS `orders`
 
 -- generator names its own columns
 SELECT explode(tags) FROM orders
@@ -137,3 +137,8 @@ SELECT id FROM `sales.orders` AS `orders`
 WITH b AS (SELECT 1 AS key) SELECT * FROM bigger JOIN b USING (key)
 =>
 WITH b AS (SELECT 1 AS key) SELECT * FROM (SELECT * FROM (WITH b AS (SELECT * FROM (SELECT id, total FROM `sales.orders` AS `orders` WHERE total > 100) AS `big`) SELECT id AS key, COUNT(1) FROM b GROUP BY id) AS `_view`(`key`, `n`)) AS `bigger` JOIN b USING (key)
+
+-- column of a subquery by the name that Spark gives it
+SELECT `count(1)`, s.`upper(x)` FROM (SELECT count(1), upper('x') AS `upper(x)` FROM orders UNION SELECT 1, 'y') s
+=>
+SELECT `count(1)`, s.`upper(x)` FROM (SELECT COUNT(1) AS `count(1)`, UPPER('x') AS `upper(x)` FROM `sales.orders` AS `orders` UNION SELECT 1, 'y') AS s
