@@ -11,25 +11,19 @@ from starlette.responses import Response
 from dli.api import streams
 from dli.api.wire import NotAcceptableError
 from dli.services import Services
-from storage.base.errors import NotFoundError
 from storage.base.ids import JobId, ProjectId
-from storage.results.render import render_arrow_stream, render_csv, render_json, render_parquet
+from storage.results.render import render_csv, render_json, render_parquet
 
 Render = Callable[[pa.Schema, Iterator[pa.RecordBatch]], Iterator[bytes]]
 
-#: Media type → how a result is written in it. The first is for those who take anything.
-FORMS: Mapping[str, tuple[Render, str]] = {
+#: Media type → how a result is written in it; the first is for those who take anything. Chunks are
+#: kept as Arrow, so those pass as they are (None), and their bytes are what the checksums are of.
+FORMS: Mapping[str, tuple[Render | None, str]] = {
     "application/json": (render_json, "json"),
-    "application/vnd.apache.arrow.stream": (render_arrow_stream, "arrow"),
+    "application/vnd.apache.arrow.stream": (None, "arrow"),
     "application/vnd.apache.parquet": (render_parquet, "parquet"),
     "text/csv": (render_csv, "csv"),
 }
-
-
-class ChunkMissingError(NotFoundError):
-    """The result has no chunk of that number."""
-
-    code = "chunk_not_found"
 
 
 def result_response(
@@ -44,19 +38,17 @@ def result_response(
     media_type = choose_form(accept)
     render, suffix = FORMS[media_type]
     manifest = services.jobs.manifest(project_id, job_id)
-    if chunk is not None and not 0 <= chunk < len(manifest.chunks):
-        raise ChunkMissingError(
-            f"the result has {len(manifest.chunks)} chunks, counted from 0; {chunk} is none",
-            chunk=chunk,
-        )
-    batches = services.results.batches(manifest, chunk)
+    if render is None:
+        pieces = services.results.stream(manifest, chunk)
+    else:
+        pieces = render(manifest.schema, services.results.batches(manifest, chunk))
     name = f"{job_id}{'' if chunk is None else f'-{chunk}'}.{suffix}"
     headers = {
         "Content-Disposition": f'attachment; filename="{name}"',
         "Vary": "Accept",
         "X-Total-Rows": str(manifest.rows),
     }
-    return streams.streamed(render(manifest.schema, batches), media_type, headers)
+    return streams.streamed(pieces, media_type, headers)
 
 
 def choose_form(accept: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import threading
@@ -134,7 +135,10 @@ def test_every_form_has_the_same_rows(admin: httpx.Client) -> None:
     assert "999" in json.dumps(rows)
     chunk = admin.get(path, params={"chunk": 0}, headers={"Accept": "text/csv"})
     assert chunk.text == fetch("text/csv").text
-    assert admin.get(path, params={"chunk": 7}).json()["code"] == "chunk_not_found"
+    arrow_form = {"Accept": "application/vnd.apache.arrow.stream"}
+    kept = admin.get(path, params={"chunk": 0}, headers=arrow_form).content
+    assert hashlib.sha256(kept).hexdigest() == told["result"]["chunks"][0]["sha256"]
+    assert admin.get(path, params={"chunk": 7}).json()["code"] == "result_chunk_missing"
     assert admin.get(path, headers={"Accept": "image/png"}).status_code == 406
 
 
