@@ -28,6 +28,7 @@ from jobs.engines.connect.dialect import Dialect
 from jobs.engines.errors import EngineCannotReadError
 from jobs.engines.java import FLAGS, Java, find_java, spark_jars
 from jobs.engines.ports import free_port
+from jobs.engines.spark_jobs import kill_leftovers
 from jobs.launchers.api import Launcher, RunSpec
 from jobs.lifecycle.job import EngineName
 from sql.statement import Binding
@@ -151,6 +152,7 @@ class SparkEngine:
             check=self._check,
             quoted_views=True,
             partition_folders=True,
+            kill_leftovers=kill_leftovers,
             warm_up=tuple(text.format(t=sample) for text in _WARM_UP),
         )
 
@@ -160,7 +162,8 @@ class SparkEngine:
         port = free_port()
         heap = max(need.memory_bytes - _OUTSIDE_HEAP, _LEAST_HEAP)
         confs = {**_CONFS, **_sized(need, heap), "spark.connect.grpc.binding.port": str(port)}
-        pools = self._kept("pools.xml", lambda path: path.write_text(_POOLS))
+        pools = self._kept("fair-pools.xml", lambda path: path.write_text(_POOLS))
+        confs["spark.ui.port"] = str(free_port())
         confs["spark.scheduler.allocation.file"] = f"file://{pools}"
         command = (
             *priority,
@@ -230,7 +233,9 @@ def address(uri: str) -> str:
 #: Statements take turns; by default the tasks of the first would all run before the second's.
 _POOLS = """<?xml version="1.0"?>
 <allocations>
-  <pool name="default"><schedulingMode>FAIR</schedulingMode></pool>
+  <pool name="default">
+    <schedulingMode>FAIR</schedulingMode><weight>1</weight><minShare>0</minShare>
+  </pool>
 </allocations>
 """
 _CONFS = {
@@ -249,7 +254,12 @@ _CONFS = {
     "spark.sql.pyspark.jvmStacktrace.enabled": "false",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
-    "spark.ui.enabled": "false",
+    "spark.sql.ui.retainedExecutions": "50",
+    "spark.ui.enabled": "true",  # for ``spark_jobs``
+    "spark.ui.retainedJobs": "200",
+    "spark.ui.retainedStages": "200",
+    "spark.ui.retainedTasks": "2000",
+    "spark.ui.showConsoleProgress": "false",
 }
 
 

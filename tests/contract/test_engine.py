@@ -375,6 +375,7 @@ def test_interrupt_right_after_the_start_is_not_lost(engine: RunningEngine) -> N
             thread.join(10)
             assert not thread.is_alive()
         assert [type(error) for error in raised] == [errors.StatementInterruptedError]
+    eventually(lambda: cores(engine, 0.5) < 0.04)
 
 
 def test_interrupt_stops_a_write(engine: RunningEngine, tmp_path: Path) -> None:

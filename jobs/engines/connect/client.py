@@ -71,6 +71,7 @@ class ConnectClient:
             for text in self._dialect.warm_up:
                 for _ in session.execute(text, operation_id=str(uuid.uuid4())):
                     pass
+            session.sweep(str(uuid.uuid4()))
         except ServiceError as error:
             log.info("warm-up ended early", extra={"reason": error.message})
         finally:
@@ -96,6 +97,7 @@ class ConnectSession:
         self._lock = threading.Lock()  # guards _active and _interrupted
         self._active: set[str] = set()
         self._interrupted: set[str] = set()
+        self._swept: set[str] = set()
         if dialect.confs:
             self._configure()
 
@@ -155,6 +157,7 @@ class ConnectSession:
             with self._lock:
                 waiting = operation_id in self._active
             if operation_id in stopped or not waiting:
+                self._sweep_beside(operation_id)
                 return True
             pause.wait(0.05)  # it was sent, but the server has not registered it yet
         return False
@@ -169,6 +172,34 @@ class ConnectSession:
             return
         self._releases.add(call)  # or it would be cancelled as soon as nobody holds it
         call.add_done_callback(self._releases.discard)
+
+    def sweep(self, operation_id: str) -> None:
+        """End what the operation left running, where an interrupt alone does not."""
+        kill = self._dialect.kill_leftovers
+        if kill is not None:
+            kill(self._status_port(), operation_id)
+
+    def _sweep_beside(self, operation_id: str) -> None:
+        """``sweep`` on a thread of its own, once: the statement need not wait for it."""
+        if self._dialect.kill_leftovers is None or operation_id in self._swept:
+            return
+        self._swept.add(operation_id)
+        name = f"sweep-{operation_id}"
+        threading.Thread(target=self._sweep, args=(operation_id,), name=name, daemon=True).start()
+
+    def _sweep(self, operation_id: str) -> None:
+        try:
+            self.sweep(operation_id)
+        except ServiceError as error:
+            log.info("sweep ended early", extra={"reason": error.message})
+
+    def _status_port(self) -> int:
+        request = base.ConfigRequest(session_id=str(uuid.uuid4()), client_type=_USER)
+        request.user_context.user_id = _USER
+        request.operation.get_option.keys.append("spark.ui.port")
+        with self._translated():
+            [pair] = self._stub.Config(request, timeout=_SHORT).pairs
+        return int(pair.value)
 
     def _configure(self) -> None:
         request = base.ConfigRequest(session_id=self._id, client_type=_USER)

@@ -21,4 +21,6 @@ class Dialect:
     present: Callable[[str], bool] | None = None  #: asked for each file, where it does not itself
     partition_folders: bool  #: takes partition values from folder names, given a ``basePath``
     confs: Mapping[str, str] = field(default_factory=dict)  #: set in each session
+    #: ends what an interrupted operation leaves running, given the port of ``spark.ui.port``
+    kill_leftovers: Callable[[int, str], int] | None = None
     warm_up: tuple[str, ...] = ()  #: statements; they need no table and must not fail

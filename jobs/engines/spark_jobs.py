@@ -1,0 +1,73 @@
+"""Ending Spark jobs that outlived their statement, through the server's own status pages.
+
+An interrupt that comes while a statement is planned can lose a race inside Spark 4.2: the statement
+ends as cancelled, its first job is submitted a moment later, runs on for ever, and neither another
+interrupt nor the release of the session ends it. Each job carries its operation's id as a tag.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import re
+import threading
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+_LOOKS = (0.05, 0.15, 0.3, 0.5, 1.0, 2.0, 3.0, 3.0)  # seconds before each
+_TOKEN = re.compile(rb'name="csrfToken" value="(\w+)"')  # of the server's forms, always the same
+_TIMEOUT = 30.0  # the first answer of a server takes seconds
+
+
+def kill_leftovers(port: int, operation_id: str) -> int:
+    """Look for jobs of an interrupted operation for ten seconds, and kill them; how many."""
+    killed: set[int] = set()
+    pause = threading.Event()
+    for seconds in _LOOKS:
+        pause.wait(seconds)
+        try:
+            for job in _running(port, operation_id) - killed:
+                _kill(port, job)
+                killed.add(job)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            log.info("status pages do not answer", extra={"reason": str(error)})
+    if killed:
+        log.info("leftover jobs killed", extra={"operation": operation_id, "count": len(killed)})
+    return len(killed)
+
+
+def _running(port: int, operation_id: str) -> set[int]:
+    [application] = json.loads(_ask(port, "GET", "/api/v1/applications"))
+    path = f"/api/v1/applications/{application['id']}/jobs?status=running"
+    jobs: list[dict[str, Any]] = json.loads(_ask(port, "GET", path))
+    tag = f"_Operation_{operation_id}"
+    return {
+        int(job["jobId"])
+        for job in jobs
+        if any(each.endswith(tag) for each in job.get("jobTags", ()))
+    }
+
+
+def _kill(port: int, job: int) -> None:
+    """Press the button of the page: a form with a token against forged requests."""
+    token = _TOKEN.search(_ask(port, "GET", "/jobs/"))
+    if token is None:  # no job runs any more
+        return
+    _ask(port, "POST", "/jobs/job/kill/", f"id={job}&csrfToken={token[1].decode()}")
+
+
+def _ask(port: int, method: str, path: str, form: str | None = None) -> bytes:
+    """The answer's body; raises ``ValueError`` for a refusal. Redirects are not followed."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
+    try:
+        connection.request(method, path, form, headers)
+        answer = connection.getresponse()
+        body = answer.read()
+    finally:
+        connection.close()
+    if answer.status >= 400:
+        raise ValueError(f"{method} {path}: {answer.status} {answer.reason}")
+    return body
