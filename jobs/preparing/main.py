@@ -7,6 +7,7 @@ is gone or stopped.
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import signal
 import sys
@@ -115,16 +116,14 @@ def serve(pipe: Connection, *, limit: float, memory: int) -> None:
     """Answer questions until the parent closes the pipe; ``limit`` is in seconds."""
     _bound_memory(memory)
     cache = RelationCache()
-    pipe.send(Ready())
-    while True:
-        try:
+    with contextlib.suppress(EOFError, ConnectionError):  # the parent closed the pipe, or died
+        pipe.send(Ready())
+        while True:
             ask = pipe.recv()
-        except EOFError:
-            return
-        signal.setitimer(signal.ITIMER_REAL, limit * 2 + 1)
-        reply = answer(ask, cache)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        pipe.send(reply)
+            signal.setitimer(signal.ITIMER_REAL, limit * 2 + 1)
+            reply = answer(ask, cache)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            pipe.send(reply)
 
 
 def main() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -175,3 +177,27 @@ def test_threads_share_the_children(relations: Relations) -> None:
     assert failures == []
     assert len(children) == 2
     assert not any(psutil.pid_exists(pid) for pid in children)
+
+
+PARENT = """
+import os, signal
+from datetime import timedelta
+from jobs.preparing.child import Child
+child = Child(limit=timedelta(seconds=1), memory=1 << 30)
+print(child.pid, flush=True)
+child._wait_until_ready()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_children_do_not_outlive_a_killed_parent() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PARENT], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == -signal.SIGKILL
+    child = int(done.stdout)
+    until = time.monotonic() + 10
+    while psutil.pid_exists(child) and time.monotonic() < until:
+        threading.Event().wait(0.05)
+    assert not psutil.pid_exists(child)
+    assert "Traceback" not in done.stderr
