@@ -75,19 +75,30 @@ class Preparers:
 
         Raises what ``sql.prepare`` raises, and ``EstimateTimeoutError`` when it takes too long.
         """
-        memory_key = _memory_key(question)
-        memory = self._recall(memory_key)
+        key = _memory_key(question)
+        memory = self._recall(key)
         names = set(memory.names) if memory else set()
-        child: Child | None = None
+        if memory is not None and memory.prepared is not None:
+            found = self._relations.find(question.project_id, names)
+            if _same(memory, found):
+                return memory.prepared
+        try:
+            return self._converse(question, key, names)
+        except ChildLostError as error:
+            if error.details.get("reason") != "died":
+                raise self._explained(error) from error
+        # It may have been killed while it did nothing. A statement that kills a second is to blame.
+        try:
+            return self._converse(question, key, names)
+        except ChildLostError as error:
+            raise self._explained(error) from error
+
+    def _converse(self, question: Question, key: str, names: set[TableName]) -> PreparedStatement:
+        """Look names up until the child misses none; raises ``ChildLostError``."""
+        child = self._take()
         try:
             for _ in range(_ROUNDS):
                 found = self._relations.find(question.project_id, names)
-                if memory is not None and memory.prepared is not None:
-                    if _same(memory, found):
-                        return memory.prepared
-                    memory = None
-                if child is None:
-                    child = self._take()
                 reply = _ask(child, question, found)
                 if isinstance(reply, Needed):
                     names.update(reply.names)
@@ -95,16 +106,14 @@ class Preparers:
                 if isinstance(reply, Wrong):
                     raise reply.error
                 assert isinstance(reply, Done)
-                self._remember(memory_key, found, reply.prepared)
+                self._remember(key, found, reply.prepared)
                 return reply.prepared
             raise StatementTooDeepError("views refer to views too many times")
-        except ChildLostError as error:
-            assert child is not None
+        except ChildLostError:
             child.close()
-            raise self._explained(error) from error
+            raise
         finally:
-            if child is not None:
-                self._give(child)
+            self._give(child)
 
     def pids(self) -> tuple[int, ...]:
         """The processes that are idle now."""
@@ -140,11 +149,7 @@ class Preparers:
             if self._closed:
                 self._free.release()
                 raise PreparersBusyError("the service is stopping")
-            child = self._idle.pop()
-        if child.alive:
-            return child
-        child.close()  # it died while it did nothing: no statement is to blame
-        return self._spawn()
+            return self._idle.pop()
 
     def _give(self, child: Child) -> None:
         if not child.alive:
