@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
 import psutil
 import pyarrow as pa
 import pyarrow.csv as pc
@@ -446,9 +447,16 @@ def test_big_result_streams_in_constant_memory(own_engine: RunningEngine) -> Non
     assert most < 500 << 20
 
 
-def test_result_that_spark_cannot_hold_fails_cleanly(own_engine: RunningEngine) -> None:
+def test_result_that_spark_cannot_hold_fails_cleanly(
+    own_engine: RunningEngine, tmp_path: Path
+) -> None:
     if own_engine.name == "sail":
         pytest.skip("Sail streams")
-    with own_engine.session() as session, pytest.raises(errors.ResultTooLargeError):
-        run(session, BIG.format(rows=30_000_000))
+    noise = np.random.default_rng(0)
+    columns = {name: noise.integers(0, 1 << 62, 14_000_000) for name in ("a", "b")}
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table(columns), path, row_group_size=500_000, use_dictionary=False)
+    table = binding("t", [("a", "bigint"), ("b", "bigint")], [path])
+    with own_engine.session(table) as session, pytest.raises(errors.ResultTooLargeError):
+        run(session, "SELECT a, b FROM t")
     assert own_engine.rows("SELECT 1 AS a") == [{"a": 1}]
