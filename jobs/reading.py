@@ -39,10 +39,10 @@ class Reading:
 
         What runs here, or ended here just now, is told from memory: whoever waits asks often.
         """
-        running = self.workers.find(job_id)
-        known = self._remembered(job_id, running)
-        if known is not None and known.job.project_id == project_id:
+        known = self.remembered(project_id, job_id)
+        if known is not None:
             return known
+        running = self.workers.find(job_id)
         with self.parts.database.read() as tx:
             row = self.row(tx, project_id, job_id)
             view = replace(view_of(row), history=history(tx, job_id))
@@ -55,6 +55,11 @@ class Reading:
         if running is not None and view.job.state.owned:
             view = replace(view, progress=running.progress)
         return view
+
+    def remembered(self, project_id: ProjectId, job_id: JobId) -> JobView | None:
+        """As ``view``, if this replica knows it without a look at the rows."""
+        known = self._remembered(job_id, self.workers.find(job_id))
+        return known if known is not None and known.job.project_id == project_id else None
 
     def list(
         self, project_id: ProjectId, wanted: JobFilter, *, cursor: str | None, limit: int

@@ -136,6 +136,10 @@ class JobService:
         """The whole job. Raises ``JobMissingError``, also for another project's."""
         return self._reading.view(project_id, job_id)
 
+    def remembered(self, project_id: ProjectId, job_id: JobId) -> JobView | None:
+        """As ``get``, without any I/O; None where this replica has to look at the rows."""
+        return self._reading.remembered(project_id, job_id)
+
     def list(
         self, project_id: ProjectId, wanted: JobFilter, *, cursor: str | None, limit: int
     ) -> Page[JobView]:

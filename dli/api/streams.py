@@ -39,7 +39,9 @@ async def wait_until(
     deadline = asyncio.get_running_loop().time() + wait.total_seconds()
     with _Changed(services, job_id) as changed:
         while True:
-            view = await run_in_threadpool(services.jobs.get, project_id, job_id)
+            view = services.jobs.remembered(project_id, job_id)
+            if view is None:
+                view = await run_in_threadpool(services.jobs.get, project_id, job_id)
             left = deadline - asyncio.get_running_loop().time()
             if wanted(view) or left <= 0 or services.closing.is_set() or await gone():
                 return view

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from dli.billing import budgets
 from dli.billing.bills import ChargeState, encode_lines
@@ -18,6 +18,20 @@ from storage.base.clock import Clock
 from storage.base.errors import BrokenError
 from storage.base.ids import JobId, ProjectId
 from storage.meta.database import Tx
+
+#: Built once: these run for every statement.
+_RESERVED = select(charges.c.job_id).where(charges.c.job_id == bindparam("job"))
+_RESERVE = insert(charges)
+_SETTLE = (
+    update(charges)
+    .where(
+        charges.c.job_id == bindparam("job"),
+        charges.c.project_id == bindparam("project"),
+        charges.c.state == ChargeState.RESERVED.value,
+    )
+    .values(state=bindparam("new_state"), settled_at=bindparam("now"))
+    .returning(charges.c.month, charges.c.currency, charges.c.amount)
+)
 
 
 class QuoteChangedError(BrokenError):
@@ -62,7 +76,7 @@ class PricedAllowance:
                 cap=Money(price.currency, cap).amount,
                 currency=price.currency,
             )
-        if tx.execute(select(charges.c.job_id).where(charges.c.job_id == job_id)).first():
+        if tx.execute(_RESERVED, {"job": job_id}).first():
             return
         rated = rate(
             self._book,
@@ -80,17 +94,18 @@ class PricedAllowance:
         if price.nanos:
             budgets.hold(tx, project_id, month, price)
         tx.execute(
-            insert(charges).values(
-                job_id=job_id,
-                project_id=project_id,
-                month=month,
-                state=ChargeState.RESERVED.value,
-                currency=price.currency,
-                amount=price.nanos,
-                price_class=quote.price_class,
-                lines=encode_lines(rated.lines),
-                priced_at=quote.priced_at,
-            )
+            _RESERVE,
+            {
+                "job_id": job_id,
+                "project_id": project_id,
+                "month": month,
+                "state": ChargeState.RESERVED.value,
+                "currency": price.currency,
+                "amount": price.nanos,
+                "price_class": quote.price_class,
+                "lines": encode_lines(rated.lines),
+                "priced_at": quote.priced_at,
+            },
         )
 
     def settle(
@@ -99,14 +114,13 @@ class PricedAllowance:
         """Turn the reservation into the bill, or give it back; once, a repeat changes nothing."""
         state = ChargeState.BILLED if billable else ChargeState.RELEASED
         settled = tx.execute(
-            update(charges)
-            .where(
-                charges.c.job_id == job_id,
-                charges.c.project_id == project_id,
-                charges.c.state == ChargeState.RESERVED.value,
-            )
-            .values(state=state.value, settled_at=self._clock.now())
-            .returning(charges.c.month, charges.c.currency, charges.c.amount)
+            _SETTLE,
+            {
+                "job": job_id,
+                "project": project_id,
+                "new_state": state.value,
+                "now": self._clock.now(),
+            },
         ).first()
         if settled is not None and settled.amount:
             budgets.release(

@@ -21,6 +21,13 @@ EVERY_MONTH = "every"
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
+#: Built once: one of them runs for every statement that costs something.
+_OPEN = {
+    "postgresql": postgresql.insert(spending).on_conflict_do_nothing(),
+    "sqlite": sqlite.insert(spending).on_conflict_do_nothing(),
+}
+
+
 class InvalidMonthError(InvalidInputError):
     """A month that cannot be read."""
 
@@ -128,11 +135,9 @@ def hold(tx: Tx, project_id: ProjectId, month: str, amount: Money) -> None:
     The sums are compared and raised by one UPDATE, whose row lock lasts until the transaction
     ends: two statements that fit one by one but not together cannot both pass.
     """
-    insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
     tx.execute(
-        insert(spending)
-        .values(project_id=project_id, month=month, reserved=0, spent=0)
-        .on_conflict_do_nothing()
+        _OPEN[tx.dialect.name],
+        {"project_id": project_id, "month": month, "reserved": 0, "spent": 0},
     )
     cap = cap_of(tx, project_id, month)
     here = (spending.c.project_id == project_id) & (spending.c.month == month)

@@ -12,6 +12,12 @@ from jobs.usage import UsageRecord
 from storage.base.ids import JobId
 from storage.meta.database import Tx
 
+#: Built once: one of them runs for every statement.
+_APPEND = {
+    "postgresql": postgresql.insert(usage).on_conflict_do_nothing(),
+    "sqlite": sqlite.insert(usage).on_conflict_do_nothing(),
+}
+
 
 class UsageLedger:
     """Appends to the ``usage`` table; nothing there is ever changed."""
@@ -20,9 +26,8 @@ class UsageLedger:
         """Keep ``records``; of two with the same job, attempt and meter the first counts."""
         if not records:
             return
-        insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
         tx.execute(
-            insert(usage).on_conflict_do_nothing(),
+            _APPEND[tx.dialect.name],
             [
                 {
                     "job_id": record.job_id,

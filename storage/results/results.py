@@ -28,6 +28,7 @@ from storage.results.writer import attempt_prefix
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 100  #: results that one tick removes
+_PUBLISH = insert(results)
 
 
 class ResultMissingError(NotFoundError):
@@ -75,20 +76,21 @@ class Results:
         """Publish a result with the caller's transaction; a job has one result at most."""
         only = manifest.chunks[0] if len(manifest.chunks) == 1 else None
         tx.execute(
-            insert(results).values(
-                job_id=job_id,
-                project_id=project_id,
-                attempt=attempt,
-                schema=manifest.schema.serialize().to_pybytes(),
-                rows=manifest.rows,
-                bytes=manifest.bytes,
-                truncated=manifest.truncated,
-                truncated_by=manifest.truncated_by,
-                chunks=[[c.rows, c.bytes, c.sha256, c.key] for c in manifest.chunks],
-                data=only.data if only else None,
-                preview=manifest.preview,
-                expires_at=expires_at,
-            )
+            _PUBLISH,
+            {
+                "job_id": job_id,
+                "project_id": project_id,
+                "attempt": attempt,
+                "schema": manifest.schema.serialize().to_pybytes(),
+                "rows": manifest.rows,
+                "bytes": manifest.bytes,
+                "truncated": manifest.truncated,
+                "truncated_by": manifest.truncated_by,
+                "chunks": [[c.rows, c.bytes, c.sha256, c.key] for c in manifest.chunks],
+                "data": only.data if only else None,
+                "preview": manifest.preview,
+                "expires_at": expires_at,
+            },
         )
 
     def manifest(self, tx: Tx, job_id: JobId) -> Manifest:
