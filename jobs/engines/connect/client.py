@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -36,11 +38,25 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     ("grpc.use_local_subchannel_pool", 1),  # a new server on an old port is a new server
+    ("SingleThreadedUnaryStream", 1),  # no thread for each answer
 )
 _USER = "dli"
 _SHORT = 10.0  # seconds for what costs the server nothing
 _LONG = 300.0  # seconds for what may list files in an object store
+_REUSES = 200  # statements of one session; both servers keep some memory of each
+_FRESH = 60.0  # seconds that an unused session is kept; Sail ends it after 900
 _INTERRUPTS = 20  # tries, 50 ms apart, to stop an operation that has not begun yet
+
+
+@dataclass(slots=True, kw_only=True)
+class _Seat:
+    """A session of the server. Its id is unguessable: on Sail that is all that protects it."""
+
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    server_id: str = ""  #: of the server's own session, to notice that it was restarted
+    configured: bool = False
+    uses: int = 0
+    left_at: float = 0.0
 
 
 class ConnectClient:
@@ -51,6 +67,8 @@ class ConnectClient:
         self._channel = grpc.insecure_channel(address, options=_OPTIONS)
         self._stub = service.SparkConnectServiceStub(self._channel)
         self._releases: set[Any] = set()
+        self._seats: list[_Seat] = []
+        self._seating = threading.Lock()  # guards _seats
         self._probe = str(uuid.uuid4())  # one session for all probes: servers keep them for long
 
     def alive(self, timeout: float) -> bool:
@@ -78,27 +96,63 @@ class ConnectClient:
             session.release()
 
     def open_session(self) -> ConnectSession:
-        return ConnectSession(self._stub, self._dialect, self._releases)
+        """For one statement. The server's session may have served another one of this engine.
+
+        What that one left are views, which no later text can name: it names only what is bound
+        for it, and binding replaces.
+        """
+        oldest = time.monotonic() - _FRESH
+        with self._seating:
+            stale = [seat for seat in self._seats if seat.left_at < oldest]
+            fresh = self._seats[len(stale) :]  # in the order in which they were left
+            seat = fresh.pop() if fresh else _Seat()
+            self._seats = fresh
+        for old in stale:
+            self._release(old)
+        return ConnectSession(self._stub, self._dialect, seat, leave=self._leave)
+
+    def _leave(self, seat: _Seat, *, clean: bool) -> None:
+        """Keep a session for the next statement, or end it."""
+        if clean and seat.uses < _REUSES:
+            seat.left_at = time.monotonic()
+            with self._seating:
+                self._seats.append(seat)
+        else:
+            self._release(seat)
+
+    def _release(self, seat: _Seat) -> None:
+        request = base.ReleaseSessionRequest(session_id=seat.id, client_type=_USER)
+        request.user_context.user_id = _USER
+        try:
+            call = self._stub.ReleaseSession.future(request, timeout=_SHORT)
+        except ValueError:  # the channel is closed: so is the session
+            log.debug("released after the channel")
+            return
+        self._releases.add(call)  # or it would be cancelled as soon as nobody holds it
+        call.add_done_callback(self._releases.discard)
 
     def close(self) -> None:
         self._channel.close()
 
 
 class ConnectSession:
-    """A session under an id that nobody can guess: on Sail the id is all that protects it."""
+    """One statement's use of a session of the server."""
 
-    def __init__(self, stub: Any, dialect: Dialect, releases: set[Any]) -> None:
+    def __init__(
+        self, stub: Any, dialect: Dialect, seat: _Seat, *, leave: Callable[..., None]
+    ) -> None:
         self._stub = stub
-        self._releases = releases  # calls under way, of all sessions of the client
         self._dialect = dialect
-        self._id = str(uuid.uuid4())
-        self._server_id = ""  # of the server's own session, to notice that it was restarted
+        self._seat = seat
+        self._leave = leave
+        self._clean = True  # nothing failed, nothing was interrupted: the session may go on
         self._files: list[str] = []
         self._lock = threading.Lock()  # guards _active and _interrupted
         self._active: set[str] = set()
         self._interrupted: set[str] = set()
         self._swept: set[str] = set()
-        if dialect.confs:
+        seat.uses += 1
+        if dialect.confs and not seat.configured:
             self._configure()
 
     def bind(self, binding: Binding) -> None:
@@ -142,9 +196,10 @@ class ConnectSession:
         return "\n".join(rows)
 
     def interrupt(self, operation_id: str) -> bool:
+        self._clean = False
         with self._lock:
             self._interrupted.add(operation_id)
-        request = base.InterruptRequest(session_id=self._id, client_type=_USER)
+        request = base.InterruptRequest(session_id=self._seat.id, client_type=_USER)
         request.user_context.user_id = _USER
         request.interrupt_type = base.InterruptRequest.INTERRUPT_TYPE_OPERATION_ID
         request.operation_id = operation_id
@@ -163,15 +218,9 @@ class ConnectSession:
         return False
 
     def release(self) -> None:
-        request = base.ReleaseSessionRequest(session_id=self._id, client_type=_USER)
-        request.user_context.user_id = _USER
-        try:
-            call = self._stub.ReleaseSession.future(request, timeout=_SHORT)
-        except ValueError:  # the channel is closed: so is the session
-            log.debug("released after the channel")
-            return
-        self._releases.add(call)  # or it would be cancelled as soon as nobody holds it
-        call.add_done_callback(self._releases.discard)
+        with self._lock:
+            ended = not self._active
+        self._leave(self._seat, clean=self._clean and ended)
 
     def sweep(self, operation_id: str) -> None:
         """End what the operation left running, where an interrupt alone does not."""
@@ -202,21 +251,23 @@ class ConnectSession:
         return int(pair.value)
 
     def _configure(self) -> None:
-        request = base.ConfigRequest(session_id=self._id, client_type=_USER)
+        request = base.ConfigRequest(session_id=self._seat.id, client_type=_USER)
         request.user_context.user_id = _USER
         for key, value in self._dialect.confs.items():
             pair = request.operation.set.pairs.add()
             pair.key, pair.value = key, value
         with self._translated():
-            self._server_id = self._stub.Config(request, timeout=_SHORT).server_side_session_id
+            answer = self._stub.Config(request, timeout=_SHORT)
+        self._seat.server_id = answer.server_side_session_id
+        self._seat.configured = True
 
     def _request(self, operation_id: str) -> Any:
         request = base.ExecutePlanRequest(
-            session_id=self._id, operation_id=operation_id, client_type=_USER
+            session_id=self._seat.id, operation_id=operation_id, client_type=_USER
         )
         request.user_context.user_id = _USER
-        if self._server_id:
-            request.client_observed_server_side_session_id = self._server_id
+        if self._seat.server_id:
+            request.client_observed_server_side_session_id = self._seat.server_id
         chunking = request.request_options.add().result_chunking_options
         chunking.allow_arrow_batch_chunking = True
         return request
@@ -233,13 +284,13 @@ class ConnectSession:
             raise EngineLostError("the connection to the engine was closed") from error
         return ConnectStream(
             self._watched(responses),
-            translate=lambda error: failures.translate(error, engine=self._dialect.name),
+            translate=self._failed,
             ended=lambda: self._end(operation_id),
         )
 
     def _watched(self, responses: Any) -> Iterator[Any]:
         for response in responses:
-            self._server_id = self._server_id or response.server_side_session_id
+            self._seat.server_id = self._seat.server_id or response.server_side_session_id
             yield response
 
     def _end(self, operation_id: str) -> None:
@@ -258,7 +309,11 @@ class ConnectSession:
         """Run a command that gives no rows and is done soon."""
         with self._translated():
             for response in self._stub.ExecutePlan(request, timeout=_LONG):
-                self._server_id = self._server_id or response.server_side_session_id
+                self._seat.server_id = self._seat.server_id or response.server_side_session_id
+
+    def _failed(self, error: grpc.RpcError) -> ServiceError:
+        self._clean = False
+        return failures.translate(error, engine=self._dialect.name)
 
     def _require_present(self, uris: Iterable[str]) -> None:
         """Where a lost file would read as an empty one, look ourselves, before and after."""
@@ -276,7 +331,7 @@ class ConnectSession:
         try:
             yield
         except grpc.RpcError as error:
-            raise failures.translate(error, engine=self._dialect.name) from error
+            raise self._failed(error) from error
         except ValueError as error:  # gRPC's word for a closed channel
             raise EngineLostError("the connection to the engine was closed") from error
 
