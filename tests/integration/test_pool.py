@@ -299,7 +299,7 @@ def test_failed_start_tells_everybody_with_the_log(pools: Pools) -> None:
         assert error.details["log"] == "no licence"
         assert error.details["exit_code"] == 9
         assert error.retryable
-    assert not pool.views()
+    eventually(lambda: not pool.views())
 
 
 def test_engine_that_never_listens_is_given_up(pools: Pools) -> None:
