@@ -26,7 +26,8 @@ _AGAIN = timedelta(milliseconds=250)
 _PROBE = 2.0  # seconds, for an answer of the engine
 _DEAD_WITHIN = 10.0  # seconds
 _SAMPLE = timedelta(milliseconds=100)
-_QUIET_CORES = 0.5  # an engine without statements uses 0.01; one that runs on uses 1 or more
+_QUIET_CORES = 0.1  # an engine without statements uses 0.01; a busy one, on a busy machine, 0.4
+_QUIET_FOR = timedelta(milliseconds=300)  # the kernel counts in steps of 10 ms
 _QUIET_WITHIN = timedelta(seconds=2)
 
 
@@ -78,7 +79,7 @@ def _grows_quiet(handle: EngineHandle, launcher: Launcher, clock: Clock) -> bool
     until = clock.monotonic() + _QUIET_WITHIN.total_seconds()
     while True:
         began, used = clock.monotonic(), launcher.status(handle.run_id).cpu_seconds
-        clock.wait(never, _SAMPLE)
+        clock.wait(never, _QUIET_FOR)
         span = clock.monotonic() - began
         if launcher.status(handle.run_id).cpu_seconds - used <= _QUIET_CORES * span:
             return True
