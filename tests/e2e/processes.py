@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import psutil
@@ -39,17 +39,11 @@ def cpu_seconds(processes: Iterable[psutil.Process]) -> float:
     return total
 
 
-def load_of(processes: Callable[[], Iterable[psutil.Process]], seconds: float = 1.0) -> float:
-    """How many cores they keep busy, over ``seconds``; a process that ends in between is idle."""
-    before = {process.pid: cpu_seconds([process]) for process in processes()}
-    began = time.monotonic()
+def load_of(processes: Sequence[psutil.Process], seconds: float = 1.0) -> float:
+    """How many cores they keep busy, over ``seconds``; what has ended keeps none."""
+    before, began = cpu_seconds(processes), time.monotonic()
     pause(seconds)
-    used = sum(
-        max(cpu_seconds([process]) - before[process.pid], 0.0)
-        for process in processes()
-        if process.pid in before
-    )
-    return used / (time.monotonic() - began)
+    return max(cpu_seconds(processes) - before, 0.0) / (time.monotonic() - began)
 
 
 def await_that(fact: Callable[[], bool], *, seconds: float, every: float = 0.05) -> bool:
