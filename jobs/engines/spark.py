@@ -254,6 +254,7 @@ _CONFS = {
     "spark.sql.pyspark.jvmStacktrace.enabled": "false",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
+    "spark.sql.variable.substitute": "false",  # ${env:…} in a text would show our environment
     "spark.sql.ui.retainedExecutions": "50",
     "spark.ui.enabled": "true",  # for ``spark_jobs``
     "spark.ui.retainedJobs": "200",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, or_, select
 
 from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import EngineName, Job
@@ -154,7 +154,7 @@ _HERE = (jobs.c.project_id == bindparam("project"), jobs.c.queue == bindparam("q
 _QUEUED = jobs.c.state == JobState.QUEUED.value
 _COUNT = (
     select(jobs.c.state, jobs.c.engine, func.count())
-    .where(*_HERE, jobs.c.state.in_(_LIVE))
+    .where(*_HERE, or_(*(jobs.c.state == state for state in _LIVE)))
     .group_by(jobs.c.state, jobs.c.engine)
 )
 _WAITING = (

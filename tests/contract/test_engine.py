@@ -70,6 +70,20 @@ def test_sessions_do_not_see_each_others_tables(engine: RunningEngine, tmp_path:
             run(second, "SELECT a FROM t")
 
 
+def test_a_session_serves_the_next_statement(engine: RunningEngine, tmp_path: Path) -> None:
+    """The table of the one before is replaced, whatever else is left of it."""
+    for value in (1, 2):
+        rows = parquet(tmp_path / f"t{value}.parquet", {"a": [value]})
+        with engine.session(binding("t", [("a", "bigint")], [rows])) as session:
+            assert run(session, "SELECT a FROM t").column("a").to_pylist() == [value]
+
+
+def test_a_text_cannot_show_our_environment(engine: RunningEngine) -> None:
+    with engine.session() as session:
+        text = run(session, "SELECT 'a${env:HOME}b' AS x").column("x").to_pylist()
+    assert text == ["a${env:HOME}b"]
+
+
 @pytest.mark.parametrize(
     ("sql", "kind"),
     [
