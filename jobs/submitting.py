@@ -186,6 +186,9 @@ class Submitting:
             raise WriteForbiddenError(
                 f"{prepared.kind.value} needs the right to write", hint="ask a project's admin"
             )
+        engine, _ = _engine_of(ask, prepared)
+        if engine is not None:
+            self.parts.pool.check(engine, prepared.bindings)
         bills = prepared.cost is not None and prepared.kind is not StatementKind.EXPLAIN
         scanned = prepared.cost.bytes_processed if bills and prepared.cost else 0
         quote = self.parts.ending.allowance.quote(

@@ -23,6 +23,7 @@ from jobs.engines.members import EngineHandle, EngineView, Key, Member, PoolCoun
 from jobs.launchers.api import Launcher
 from jobs.lifecycle.job import EngineName
 from jobs.store import run_rows
+from sql.statement import Binding
 from storage.base.clock import Clock
 from storage.base.errors import ServiceError
 from storage.base.ids import ProjectId, RunId, new_id
@@ -67,6 +68,11 @@ class EnginePool:
         self._stop = threading.Event()  # for our own threads
         self._threads: list[threading.Thread] = []
         self._seen_at: datetime | None = None
+
+    def check(self, engine: EngineName, bindings: Sequence[Binding]) -> None:
+        """Raise ``EngineCannotReadError`` for tables that this kind of engine cannot read."""
+        for binding in bindings:
+            self._engines[engine].check(binding)
 
     def acquire(
         self, *, project_id: ProjectId, queue: str, engine: EngineName, stop: threading.Event
