@@ -45,7 +45,8 @@ def test_cancelled_work_uses_no_cpu(starter: Starter, tmp_path: Path, engine: st
             ended = client.wait(client.cancel(statement.id))
             assert ended.state == "cancelled"
             assert time.monotonic() - began < 30
-            assert load_of([at_work]) < 0.2
+            # A young JVM warms up and compiles beside the statement; that ends by itself.
+            assert calm(at_work, seconds=20 if engine == "spark" else 0)
             assert ended.bill is None or ended.bill.amount == 0
         assert client.run("SELECT 1", engine=engine).state == "finished"
 
@@ -87,6 +88,11 @@ def test_waiting_statement_is_cancelled_at_once(starter: Starter, tmp_path: Path
         assert waiting.wait is not None
         assert client.cancel(second.id).state == "cancelled"
         assert client.wait(client.cancel(first.id)).state == "cancelled"
+
+
+def calm(process: psutil.Process, *, seconds: float) -> bool:
+    """Whether the process stops using CPU, at the latest after ``seconds``."""
+    return await_that(lambda: load_of([process]) < 0.2, seconds=seconds)
 
 
 def busiest(service: Service) -> psutil.Process:
