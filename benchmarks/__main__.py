@@ -1,6 +1,6 @@
 """``make bench``: one table; each row beside a baseline that was measured in the same run.
 
-python -m benchmarks [--quick] [NAME]…
+python -m benchmarks [--quick] [--write] [NAME]…
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +22,7 @@ from rich.table import Table
 
 from benchmarks.measuring import Context, Row
 
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 #: Modules with a ``run(context)``, in the order of the table.
 NAMES = ("overhead", "tpch_queries", "start", "load", "large_result", "estimate")
 
@@ -30,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="TPC-H at scale 0.1, fewer rounds")
-    parser.add_argument("--markdown", action="store_true", help="for docs/benchmarks.md")
+    parser.add_argument("--write", action="store_true", help="put the table into the docs")
     given = parser.parse_args()
     if unknown := sorted(set(given.names) - set(NAMES)):
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(NAMES)}")
@@ -44,12 +46,22 @@ def main() -> None:
             found = cast(Callable[[Context], Iterable[Row]], module.run)(context)
             rows += list(found)
         console.print(f"{name}: {time.monotonic() - began:.0f} s", style="dim")
-    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python "
+    day = f"{datetime.now(UTC):%Y-%m-%d}, load {os.getloadavg()[2]:.1f}"
+    machine = f"{day}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python "
     title = machine + platform.python_version() + (", quick" if given.quick else "")
-    if given.markdown:
-        console.print(markdown(title, rows), markup=False, highlight=False, soft_wrap=True)
-    else:
-        console.print(_table(title, rows))
+    console.print(_table(title, rows))
+    if given.write:
+        page = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(written(page, markdown(title, rows)), encoding="utf-8")
+
+
+def written(page: str, table: str) -> str:
+    """The page with this table in the place of the old one."""
+    before, mark, rest = page.partition("<!-- run -->\n")
+    _, end, after = rest.partition("<!-- /run -->")
+    assert mark
+    assert end
+    return f"{before}{mark}{table}\n{end}{after}"
 
 
 def markdown(title: str, rows: Sequence[Row]) -> str:

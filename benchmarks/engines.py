@@ -18,11 +18,20 @@ from storage.base.ids import SnapshotId, TableId
 from storage.catalog.definitions import Column, TableFormat
 from storage.tables.snapshots import TableFile
 
+#: So that the pool does not replace an engine as too large while the baseline uses it.
+ROOMY = {"DLI_SAIL_MEMORY": "8GiB", "DLI_SPARK_MEMORY": "8GiB"}
+
 
 def open_raw_session(service: Service, client: Client, engine: str) -> EngineSession:
     """A session of the service's own warm engine, started if it is not there."""
     client.run("SELECT 1", engine=engine)
-    return _engine(engine, service.home).connect(_address(service, engine)).open_session()
+    kind = _engine(engine, service.home)
+    for port in _ports(service, engine):
+        server = kind.connect(f"127.0.0.1:{port}")
+        if server.alive(2.0):
+            return server.open_session()
+        server.close()
+    raise RuntimeError(f"the service has no {engine} that answers")
 
 
 def bind_table(session: EngineSession, client: Client, name: str) -> None:
@@ -59,18 +68,20 @@ def _engine(name: str, home: Path) -> Engine:
     return SparkEngine(SparkSettings(cache=home / "no-archive"))
 
 
-def _address(service: Service, engine: str) -> str:
+def _ports(service: Service, engine: str) -> Sequence[int]:
+    """Where processes of this engine listen; Spark also does for things of its own.
+
+    Not those of a lower priority: they record the class archive of later starts.
+    """
     word = {"sail": "pysail", "spark": "java"}[engine]
-    ports = [
+    return [
         connection.laddr.port
         for process in service.children()
         if any(word in part for part in _command(process))
+        and process.nice() <= psutil.Process().nice()
         for connection in process.net_connections("tcp")
         if connection.status == psutil.CONN_LISTEN
     ]
-    if not ports:
-        raise RuntimeError(f"the service has no {engine} that listens")
-    return f"127.0.0.1:{ports[0]}"
 
 
 def _command(process: psutil.Process) -> Sequence[str]:

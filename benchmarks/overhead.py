@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from benchmarks.engines import bind_table, execute, open_raw_session
+from benchmarks.engines import ROOMY, bind_table, execute, open_raw_session
 from benchmarks.measuring import Context, Row, paired
 from benchmarks.service import register_tpch, running_service
 from benchmarks.tpch import generate
@@ -22,7 +22,7 @@ def run(context: Context) -> Iterator[Row]:
     times = 30 if context.quick else 100
     data = generate("0.1")
     with (
-        running_service(context.home("overhead"), allow=[data]) as service,
+        running_service(context.home("overhead"), allow=[data], environment=ROOMY) as service,
         service.client() as client,
     ):
         register_tpch(client, data, ["orders"])

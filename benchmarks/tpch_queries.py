@@ -7,7 +7,7 @@ from functools import partial
 
 import duckdb
 
-from benchmarks.engines import bind_table, execute, open_raw_session
+from benchmarks.engines import ROOMY, bind_table, execute, open_raw_session
 from benchmarks.measuring import Context, Row, milliseconds
 from benchmarks.queries import duckdb_queries, open_duckdb, spark_query
 from benchmarks.service import register_tpch, running_service
@@ -23,7 +23,7 @@ def run(context: Context) -> Iterator[Row]:
     texts = duckdb_queries(duck)
     duck_ms = sum(_fastest(partial(_fetch, duck, text)) for text in texts.values())
     with (
-        running_service(context.home("tpch"), allow=[data]) as service,
+        running_service(context.home("tpch"), allow=[data], environment=ROOMY) as service,
         service.client() as client,
     ):
         register_tpch(client, data, TABLES)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 
-from benchmarks.__main__ import markdown
+from benchmarks.__main__ import PAGE, markdown, written
 from benchmarks.measuring import PeakMemory, Row, paired, percentile
 
 
@@ -28,3 +28,11 @@ def test_peak_sees_what_is_let_go_again() -> None:
 def test_table_shows_value_baseline_and_verdict() -> None:
     row = Row(name="x", value=1234.5, unit="ms", baseline=2.0, beside="alone", aim="≤ 1", met=False)
     assert markdown("here", [row]).splitlines()[-1] == "| x | 1,234 ms | 2 ms (alone) | ≤ 1 ✗ |"
+
+
+def test_table_takes_the_place_of_the_old_one() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    once = written(page, "| a |")
+    assert "<!-- run -->\n| a |\n<!-- /run -->" in once
+    assert written(once, "| a |") == once
+    assert once.splitlines()[0] == page.splitlines()[0]
