@@ -65,7 +65,7 @@ class Service:
         tail = self.log.read_text(errors="replace")[-4000:]
         raise ServiceDiedError(f"not ready (exit code {self.process.poll()}):\n{tail}")
 
-    def stop(self, seconds: float = 30) -> int:
+    def stop(self, seconds: float = 60) -> int:
         """Ask it to end, as Ctrl-C does, and wait; its exit code. Twice is as good as once."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

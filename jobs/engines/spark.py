@@ -107,7 +107,11 @@ class SparkEngine:
             while not client.alive(1.0):
                 if launcher.status(run_id).state.ended or clock.wait(stop, _TICK):
                     return
-            client.warm_up()
+            warming = threading.Thread(target=client.warm_up, name=f"warm-{run_id}", daemon=True)
+            warming.start()
+            while warming.is_alive():  # it ends with its server, which ``finally`` stops
+                if clock.wait(stop, _TICK):
+                    return
             client.close()
             if self._end(launcher, run_id, clock, stop):
                 self._archive.keep(draft)

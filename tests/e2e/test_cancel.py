@@ -95,6 +95,13 @@ def calm(process: psutil.Process, *, seconds: float) -> bool:
     return await_that(lambda: load_of([process]) < 0.2, seconds=seconds)
 
 
+def is_engine(process: psutil.Process) -> bool:
+    """Not one of those that prepare statements, which are busy while they start."""
+    return any(
+        word in ("pysail", "org.apache.spark.deploy.SparkSubmit") for word in process.cmdline()
+    )
+
+
 def busiest(service: Service) -> psutil.Process:
     """The child process that uses most CPU now: the engine at work.
 
@@ -103,7 +110,7 @@ def busiest(service: Service) -> psutil.Process:
     before = {
         process.pid: cpu_seconds([process])
         for process in service.children()
-        if process.nice() <= psutil.Process().nice()
+        if process.nice() <= psutil.Process().nice() and is_engine(process)
     }
     pause(1)
     return max(
