@@ -25,15 +25,15 @@ from jobs.engines.members import PoolSettings
 from jobs.engines.pool import EnginePool
 from jobs.engines.sail import SailEngine, SailSettings
 from jobs.engines.spark import SparkEngine, SparkSettings
+from jobs.execution.ending import Ending
+from jobs.execution.parts import Parts
 from jobs.launchers.local import LocalLauncher
-from jobs.lifecycle.job import EngineName
+from jobs.lifecycle.spec import EngineName
 from jobs.loops.runner import Loop
 from jobs.preparers import Preparers
 from jobs.preparing.relations import Relations
 from jobs.service import JobService
 from jobs.settings import JobSettings
-from jobs.statements.ending import Ending
-from jobs.statements.parts import Parts
 from storage.base.clock import Clock, SystemClock
 from storage.catalog.catalog import Catalog
 from storage.meta.database import Database

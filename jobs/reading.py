@@ -8,14 +8,14 @@ from typing import Any
 from sqlalchemy import Row
 
 from jobs.errors import JobMissingError
+from jobs.execution.execution import Execution
+from jobs.execution.parts import Parts
+from jobs.execution.recent import Recent
+from jobs.execution.workers import Workers
 from jobs.lifecycle.states import JobState
 from jobs.queues.admission import wait_of
 from jobs.queues.definitions import QueueMissingError
 from jobs.queues.store import get as get_queue
-from jobs.statements.execution import Execution
-from jobs.statements.parts import Parts
-from jobs.statements.recent import Recent
-from jobs.statements.workers import Workers
 from jobs.store.jobs import find, history
 from jobs.store.listing import page, view_of
 from jobs.views import JobEvent, JobFilter, JobView, Wait
@@ -84,7 +84,7 @@ class Reading:
         """The job's row. Raises ``JobMissingError``."""
         row = find(tx, job_id, project_id)
         if row is None:
-            raise JobMissingError(f"there is no statement {job_id}", statement=job_id)
+            raise JobMissingError(f"there is no job {job_id}", job_id=job_id)
         return row
 
     def _remembered(self, job_id: JobId, running: Execution | None) -> JobView | None:

@@ -15,8 +15,15 @@ from jobs.errors import (
     RequestInvalidError,
     WriteForbiddenError,
 )
+from jobs.execution.execution import AttemptLostError, CancellingError, Execution
+from jobs.execution.parts import Parts
+from jobs.execution.recent import Recent
+from jobs.execution.runner import Runner
+from jobs.execution.watch import Watch
+from jobs.execution.workers import Workers
 from jobs.lifecycle.events import CancelRequested
 from jobs.lifecycle.machine import IllegalTransitionError
+from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import OWNED, TERMINAL, JobState
 from jobs.loops.reaper import Reaper
 from jobs.loops.runner import Loop
@@ -35,13 +42,8 @@ from jobs.queues.definitions import (
 )
 from jobs.queues.known import KnownQueues
 from jobs.reading import Reading
-from jobs.statements.execution import AttemptLostError, CancellingError, Execution
-from jobs.statements.parts import Parts
-from jobs.statements.recent import Recent
-from jobs.statements.runner import Runner
 from jobs.statements.stopping import Stopping
-from jobs.statements.watch import Watch
-from jobs.statements.workers import Workers
+from jobs.statements.work import run_statement
 from jobs.store import idempotency
 from jobs.store.jobs import JobChangedError, apply, job_of, load
 from jobs.store.rows import job_plans, jobs
@@ -69,6 +71,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+_WORKS = {JobKind.STATEMENT: run_statement}
 _TRIES = 5  # at a step that others compete for
 _SWEEP = timedelta(minutes=10)
 
@@ -81,7 +84,7 @@ class JobService:
         self._recent = Recent(parts.clock)
         self._workers = Workers(
             seats=parts.settings.workers,
-            run=Runner(parts=parts, recent=self._recent).run,
+            run=Runner(parts=parts, recent=self._recent, works=_WORKS).run,
             stop_work=Stopping(parts=parts).stop_work,
             ended=self._ended,
         )

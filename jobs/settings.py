@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from jobs.lifecycle.job import EngineName
+from jobs.lifecycle.spec import EngineName
 
 GIB = 2**30
 

@@ -12,17 +12,18 @@ from jobs.errors import (
     RequestInvalidError,
     WriteForbiddenError,
 )
+from jobs.execution.execution import Execution
+from jobs.execution.parts import Parts
+from jobs.execution.workers import Workers
 from jobs.lifecycle.events import Claimed
-from jobs.lifecycle.job import EngineName, Job, JobKind, StatementSpec
+from jobs.lifecycle.job import Job
+from jobs.lifecycle.spec import EngineName, JobKind, StatementSpec
 from jobs.lifecycle.states import JobState
 from jobs.preparers import Preparers, Question
 from jobs.queues.admission import Place, starts_now
 from jobs.queues.definitions import DEFAULT_QUEUE, QueueDef
 from jobs.queues.known import KnownQueues
 from jobs.queues.policy import Waiting
-from jobs.statements.execution import Execution
-from jobs.statements.parts import Parts
-from jobs.statements.workers import Workers
 from jobs.store import idempotency
 from jobs.store.idempotency import KeyUse
 from jobs.store.jobs import Step, Summary, add, first_step, next_step
@@ -209,7 +210,7 @@ class Submitting:
                     parts.database,
                     tx,
                     Place(project_id=job.project_id, queue=job.queue),
-                    Waiting(id=job.id, engine=job.spec.engine),
+                    Waiting(id=job.id, engine=job.statement.engine),
                     room=bool(seat),
                     engine_cu=parts.settings.engine_cu,
                     now=job.created_at,
@@ -329,7 +330,7 @@ def _job(job_id: JobId, ask: Ask, at: datetime, *, max_attempts: int) -> Job:
 def _priced(job: Job, ask: Ask, understood: Understood) -> Job:
     engine, reason = _engine_of(ask, understood.prepared)
     spec = replace(
-        job.spec,
+        job.statement,
         engine=engine,
         engine_reason=reason,
         statement_type=understood.prepared.kind.value,

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.lifecycle.job import EngineName, Job
+from jobs.lifecycle.job import Job
+from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.lifecycle.states import JobState
 from jobs.usage import Quote
 from sql.statement import CostEstimate, Finding, StatementKind
-from storage.base.ids import ProjectId, UserId
+from storage.base.ids import JobId, ProjectId, RunId, UserId
 from storage.results.manifest import Manifest
 
 
@@ -62,6 +63,21 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptView:
+    """One attempt of a batch or a task, as its run is known. Quantities are None while unknown."""
+
+    attempt: int
+    run_id: RunId
+    started_at: datetime
+    ended_at: datetime | None = None
+    exit_code: int | None = None
+    reason: str | None = None
+    cpu_ms: int | None = None
+    peak_memory: int | None = None  #: bytes
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """Of the result so far; ``fraction`` is from 0 to 1, None where nobody knows."""
 
@@ -89,6 +105,8 @@ class JobView:
     manifest: Manifest | None = None
     result_expires_at: datetime | None = None
     usage: Mapping[str, int] = field(default_factory=dict)
+    attempts: tuple[AttemptView, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)  #: what other kinds came to: JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +136,9 @@ class PlanView:
 class JobFilter:
     """Which jobs to list; all conditions must hold, an empty one holds always."""
 
+    kinds: frozenset[JobKind] = frozenset()
     states: frozenset[JobState] = frozenset()
+    parent_id: JobId | None = None  #: nodes of this pipeline run
     queue: str | None = None
     engine: EngineName | None = None
     labels: Mapping[str, str] = field(default_factory=dict)

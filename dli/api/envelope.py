@@ -7,7 +7,8 @@ It is built by hand rather than validated by a model, because every answer passe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dli.api.wire import failure_json
@@ -15,11 +16,22 @@ from dli.billing.bills import Bill
 from dli.billing.money import Money
 from dli.billing.pricebook import PriceBook
 from dli.billing.rating import BillLine, rate
+from jobs.lifecycle.job import Job
+from jobs.lifecycle.spec import (
+    BatchSpec,
+    JobKind,
+    JobSpec,
+    PipelineSpec,
+    StatementSpec,
+    TaskSpec,
+)
 from jobs.lifecycle.states import JobState
 from jobs.service import JobEvent, JobView, PlanView
 from jobs.usage import COMPUTE_CU_MILLIS, SCAN_BYTES, Quote
+from jobs.views import AttemptView
 from sql.statement import Bounds, CostEstimate, Finding
 from storage.base.ids import JobId
+from storage.base.quantities import format_span
 from storage.results.manifest import Manifest
 from storage.results.render import schema_json
 
@@ -38,12 +50,16 @@ def money_json(money: Money) -> dict[str, str]:
     return {"amount": money.amount, "currency": money.currency}
 
 
-def statement_json(view: JobView, book: PriceBook) -> dict[str, Any]:
+def job_json(view: JobView, book: PriceBook) -> dict[str, Any]:
     """The whole envelope."""
     job = view.job
     body = _summary(view, book)
-    body["sql"] = job.spec.sql
+    body |= _asked(job.spec)
     body["findings"] = [_finding_json(finding) for finding in view.findings]
+    if view.facts:
+        body["facts"] = dict(view.facts)
+    if job.kind is not JobKind.STATEMENT:
+        body["attempts"] = [_attempt_json(attempt) for attempt in view.attempts]
     body["history"] = [
         {"state": event.state.value, "event": event.kind, "at": moment(event.at)}
         for event in view.history
@@ -60,23 +76,19 @@ def listed_json(view: JobView, book: PriceBook) -> dict[str, Any]:
 
 def _summary(view: JobView, book: PriceBook) -> dict[str, Any]:
     job = view.job
-    spec = job.spec
-    here = f"{PREFIX}/statements/{job.id}"
+    here = f"{PREFIX}/{NOUNS[job.kind]}/{job.id}"
     return {
         "id": job.id,
         "kind": job.kind.value,
-        "statement_type": spec.statement_type,
+        **_told(job),
         "state": job.state.value,
         "terminal": job.state.terminal,
         "project": job.project_id,
         "queue": job.queue,
-        "database": spec.database,
-        "labels": dict(spec.labels),
-        "engine": {
-            "name": spec.engine.value if spec.engine else None,
-            "version": job.engine_version,
-            "reason": spec.engine_reason,
-        },
+        "labels": dict(job.spec.labels),
+        "priority": job.priority,
+        "parent": job.parent_id,
+        "node": job.node,
         "attempt": job.attempt,
         "created_at": moment(job.created_at),
         "started_at": moment(job.started_at),
@@ -100,14 +112,53 @@ def _summary(view: JobView, book: PriceBook) -> dict[str, Any]:
         "bill": bill_of(view, book),
         "error": None if job.failure is None else failure_json(job.failure),
         "history": [],
-        "links": {
-            "self": here,
-            "result": f"{here}/result",
-            "cancel": f"{here}/cancel",
-            "events": f"{here}/events",
-            "bill": f"{here}/bill",
-        },
+        "links": {"self": here} | {name: f"{here}/{name}" for name in _LINKS[job.kind]},
     }
+
+
+def _told(job: Job) -> dict[str, Any]:
+    """What lists tell of a job of its kind, beside what all have."""
+    match job.spec:
+        case StatementSpec() as spec:
+            return {
+                "statement_type": spec.statement_type,
+                "database": spec.database,
+                "engine": {
+                    "name": spec.engine.value if spec.engine else None,
+                    "version": job.engine_version,
+                    "reason": spec.engine_reason,
+                },
+            }
+        case BatchSpec() as spec:
+            return {"name": spec.name, "language": spec.language.value, "database": spec.database}
+        case TaskSpec() as spec:
+            return {"name": spec.name}
+        case PipelineSpec() as spec:
+            return {"name": spec.pipeline, "revision": spec.revision}
+
+
+def _asked(spec: JobSpec) -> dict[str, Any]:
+    """What was asked for, in full; secrets are never part of a spec."""
+    match spec:
+        case StatementSpec():
+            return {"sql": spec.sql}
+        case BatchSpec() | TaskSpec() | PipelineSpec():
+            return {"spec": plain(spec)}
+
+
+_LINKS: dict[JobKind, tuple[str, ...]] = {
+    JobKind.STATEMENT: ("result", "cancel", "events", "bill"),
+    JobKind.BATCH: ("logs", "cancel", "events", "bill"),
+    JobKind.TASK: ("logs", "cancel", "events", "bill"),
+    JobKind.PIPELINE: ("cancel", "events", "bill"),
+}
+#: Under which path a kind of job is found; all of them are under ``jobs`` as well.
+NOUNS: dict[JobKind, str] = {
+    JobKind.STATEMENT: "statements",
+    JobKind.BATCH: "jobs",
+    JobKind.TASK: "jobs",
+    JobKind.PIPELINE: "jobs",
+}
 
 
 def plan_json(plan: PlanView, *, mode: str) -> dict[str, Any]:
@@ -253,6 +304,34 @@ def etag_of(view: JobView) -> str:
     """Changes whenever the state, the error or the result does; progress alone does not count."""
     result = "-" if view.manifest is None else "r"
     return f'W/"{view.job.version}{result}"'
+
+
+def plain(value: Any) -> Any:
+    """A frozen value as JSON: spans as text, fields without a value left out."""
+    if isinstance(value, timedelta):
+        return format_span(value)
+    if is_dataclass(value):
+        told = {each.name: getattr(value, each.name) for each in fields(value)}
+        return {name: plain(each) for name, each in told.items() if each not in (None, (), {})}
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(each) for each in value]
+    return value
+
+
+def _attempt_json(attempt: AttemptView) -> dict[str, Any]:
+    return {
+        "attempt": attempt.attempt,
+        "run": attempt.run_id,
+        "started_at": moment(attempt.started_at),
+        "ended_at": moment(attempt.ended_at),
+        "exit_code": attempt.exit_code,
+        "reason": attempt.reason,
+        "cpu_milliseconds": attempt.cpu_ms,
+        "peak_memory": attempt.peak_memory,
+        "facts": dict(attempt.facts),
+    }
 
 
 def _result_json(manifest: Manifest, expires_at: datetime | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from jobs.launchers.api import Launcher, RunSpec
-from jobs.lifecycle.job import EngineName
+from jobs.lifecycle.spec import EngineName
 from sql.statement import Binding
 from storage.base.clock import Clock
 from storage.base.ids import ProjectId, RunId

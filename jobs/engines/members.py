@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from jobs.engines.api import EngineClient
-from jobs.lifecycle.job import EngineName
+from jobs.lifecycle.spec import EngineName
 from storage.base.errors import ServiceError
 from storage.base.ids import ProjectId, RunId
 

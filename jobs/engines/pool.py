@@ -21,7 +21,7 @@ from jobs.engines.errors import (
 )
 from jobs.engines.members import EngineHandle, EngineView, Key, Member, PoolCounts, PoolSettings
 from jobs.launchers.api import Launcher
-from jobs.lifecycle.job import EngineName
+from jobs.lifecycle.spec import EngineName
 from jobs.store import run_rows
 from sql.statement import Binding
 from storage.base.clock import Clock

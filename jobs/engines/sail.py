@@ -20,7 +20,7 @@ from jobs.engines.connect.client import ConnectClient
 from jobs.engines.connect.dialect import Dialect
 from jobs.engines.ports import free_port
 from jobs.launchers.api import Launcher, RunSpec
-from jobs.lifecycle.job import EngineName
+from jobs.lifecycle.spec import EngineName
 from sql.statement import Binding
 from storage.base.clock import Clock
 

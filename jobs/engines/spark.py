@@ -30,7 +30,7 @@ from jobs.engines.java import FLAGS, Java, find_java, spark_jars
 from jobs.engines.ports import free_port
 from jobs.engines.spark_jobs import kill_leftovers
 from jobs.launchers.api import Launcher, RunSpec
-from jobs.lifecycle.job import EngineName
+from jobs.lifecycle.spec import EngineName
 from sql.statement import Binding
 from storage.base.clock import Clock
 from storage.base.ids import ProjectId, RunId, new_id

@@ -11,15 +11,25 @@ from storage.base.ids import RunId
 
 
 class Fault(StrEnum):
-    """Whose failure it is; only the platform's is tried again."""
+    """Whose failure it is; what is tried again is for the job's ``RetryPolicy`` to say."""
 
     USER = "user"
     PLATFORM = "platform"
+    MEMORY = "out_of_memory"  #: the user's, but more memory mends it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
     """A replica takes a queued job for a new attempt, until its lease ends."""
+
+    at: datetime
+    owner: str
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted:
+    """Another replica, or another life of it, takes over a job together with its living run."""
 
     at: datetime
     owner: str
@@ -76,10 +86,11 @@ class HandedOver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested:
-    """Somebody wants the job to end."""
+    """Somebody wants the job to end, or nobody is there any more who wants it to go on."""
 
     at: datetime
     by: str | None = None
+    client_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +109,7 @@ class Stopped:
 
 Event = (
     Claimed
+    | Adopted
     | EngineReady
     | ResultReady
     | Published
@@ -112,6 +124,7 @@ Event = (
 #: How events are called in the history of a job; stable, since rows and clients hold them.
 KINDS: dict[type[Event], str] = {
     Claimed: "claimed",
+    Adopted: "adopted",
     EngineReady: "started",
     ResultReady: "result_ready",
     Published: "published",

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
+from jobs.lifecycle.spec import JobKind, JobSpec, StatementSpec
 from jobs.lifecycle.states import JobState
 from jobs.usage import Quote
 from storage.base.errors import Failure
 from storage.base.ids import JobId, ProjectId, RunId, UserId
-
-
-class JobKind(StrEnum):
-    """What was asked for; later kinds are batch, task and pipeline run."""
-
-    STATEMENT = "statement"
-
-
-class EngineName(StrEnum):
-    """The engines that statements run on."""
-
-    SAIL = "sail"
-    SPARK = "spark"
 
 
 class CancelReason(StrEnum):
@@ -31,32 +18,16 @@ class CancelReason(StrEnum):
 
     REQUESTED = "requested"
     TIMEOUT = "timeout"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatementSpec:
-    """What was asked for; never changes after the submit."""
-
-    sql: str
-    database: str
-    engine: EngineName | None  #: None: the queue's default
-    engine_reason: str
-    statement_type: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    max_cost: int | None = None  #: nanos
-    max_bytes: int | None = None
-    timeout: timedelta
-    result_ttl: timedelta
-    max_rows: int
+    CLIENT_GONE = "client_gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One job at one version. Money and quantities are integers; times are aware UTC.
 
-    ``plan`` is the stored form of the ``PreparedStatement`` (None for a refused statement), pinned
-    to the snapshots of the submit, so that every attempt runs the same thing. ``owner`` and
-    ``lease_until`` are set exactly in the owned states. ``attempt`` counts the claims, from 1.
+    ``owner`` and ``lease_until`` are set exactly in the owned states. ``attempt`` counts the
+    claims, from 1. From ``priority`` to ``memory_bytes`` nothing ever changes; a statement reserves
+    nothing: the engine that it shares is a run of its own.
     """
 
     id: JobId
@@ -64,7 +35,7 @@ class Job:
     project_id: ProjectId
     user_id: UserId
     queue: str
-    spec: StatementSpec
+    spec: JobSpec
     state: JobState
     version: int
     attempt: int
@@ -81,3 +52,15 @@ class Job:
     cancel_reason: CancelReason | None = None
     quote: Quote | None = None
     failure: Failure | None = None
+    priority: int = 0  #: higher starts first
+    parent_id: JobId | None = None  #: the pipeline run that it belongs to
+    node: str | None = None  #: which one there
+    cpu_millis: int = 0  #: thousandths of cores that are reserved from its claim to its end
+    memory_bytes: int = 0  #: likewise
+    client_until: datetime | None = None  #: it is cancelled unless its client is heard before
+
+    @property
+    def statement(self) -> StatementSpec:
+        """What a statement asked for; an error in the code for other kinds."""
+        assert isinstance(self.spec, StatementSpec), f"{self.id} is no statement"
+        return self.spec

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from jobs.lifecycle.events import (
+    Adopted,
     CancelRequested,
     Claimed,
     DeadlinePassed,
@@ -23,11 +24,13 @@ from jobs.lifecycle.events import (
 )
 from jobs.lifecycle.job import CancelReason, Job
 from jobs.lifecycle.retry import may_retry
+from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import JobState
 from storage.base.errors import ConflictError, Failure
 
-STATEMENT_TIMEOUT = "statement_timeout"
+TIMEOUTS = {kind: f"{kind.value}_timeout" for kind in JobKind}  #: failure codes
 ATTEMPTS_LOST = "attempts_lost"
+CLIENT_GONE = "client_gone"
 
 
 class IllegalTransitionError(ConflictError):
@@ -45,7 +48,7 @@ def decide(job: Job, event: Event) -> Job:
     handler = TRANSITIONS.get((job.state, type(event)))
     if handler is None:
         raise IllegalTransitionError(
-            f"{type(event).__name__} cannot happen to a {job.state} statement",
+            f"{type(event).__name__} cannot happen to a {job.state} {job.kind.value}",
             job_id=job.id,
             state=job.state.value,
             event=type(event).__name__,
@@ -66,6 +69,10 @@ def _claim(job: Job, event: Claimed) -> Job:
         run_id=None,
         engine_version=None,
     )
+
+
+def _adopt(job: Job, event: Adopted) -> Job:
+    return replace(job, owner=event.owner, lease_until=event.lease_until)
 
 
 def _start(job: Job, event: EngineReady) -> Job:
@@ -97,7 +104,7 @@ def _lose(job: Job, event: LeaseExpired) -> Job:
         return _queue_again(job, event.not_before)
     failure = Failure(
         code=ATTEMPTS_LOST,
-        message=f"the service lost the statement {job.attempt} times while it ran",
+        message=f"the service lost the {job.kind.value} {job.attempt} times while it ran",
         hint="it may take down what it runs on: make it smaller, or look at the service's log",
     )
     return _end(job, JobState.FAILED, event.at, failure=failure)
@@ -109,16 +116,21 @@ def _hand_over(job: Job, _event: HandedOver) -> Job:
 
 
 def _cancel_now(job: Job, event: CancelRequested) -> Job:
-    return _end(replace(job, cancel_reason=CancelReason.REQUESTED), JobState.CANCELLED, event.at)
+    job = replace(job, cancel_reason=_cause(event))
+    return _end(job, JobState.CANCELLED, event.at, failure=_why(job))
 
 
 def _time_out_now(job: Job, event: DeadlinePassed) -> Job:
     job = replace(job, cancel_reason=CancelReason.TIMEOUT)
-    return _end(job, JobState.CANCELLED, event.at, failure=_timeout(job))
+    return _end(job, JobState.CANCELLED, event.at, failure=_why(job))
 
 
-def _cancel(job: Job, _event: CancelRequested) -> Job:
-    return replace(job, state=JobState.CANCELLING, cancel_reason=CancelReason.REQUESTED)
+def _cancel(job: Job, event: CancelRequested) -> Job:
+    return replace(job, state=JobState.CANCELLING, cancel_reason=_cause(event))
+
+
+def _cause(event: CancelRequested) -> CancelReason:
+    return CancelReason.CLIENT_GONE if event.client_gone else CancelReason.REQUESTED
 
 
 def _time_out(job: Job, _event: DeadlinePassed) -> Job:
@@ -130,9 +142,7 @@ def _stay(job: Job, _event: CancelRequested | DeadlinePassed) -> Job:
 
 
 def _stop(job: Job, event: Stopped | LeaseExpired) -> Job:
-    timed_out = job.cancel_reason is CancelReason.TIMEOUT
-    failure = _timeout(job) if timed_out else None
-    return _end(job, JobState.CANCELLED, event.at, failure=failure)
+    return _end(job, JobState.CANCELLED, event.at, failure=_why(job))
 
 
 def _queue_again(job: Job, not_before: datetime | None) -> Job:
@@ -158,12 +168,21 @@ def _end(job: Job, state: JobState, at: datetime, *, failure: Failure | None = N
     )
 
 
-def _timeout(job: Job) -> Failure:
+def _why(job: Job) -> Failure | None:
+    """What is told of a job that somebody else than its author ended."""
+    if job.cancel_reason is CancelReason.CLIENT_GONE:
+        return Failure(
+            code=CLIENT_GONE,
+            message=f"the client of the {job.kind.value} was not heard of in time",
+            hint="renew the job's lease more often, or submit it without one",
+        )
+    if job.cancel_reason is not CancelReason.TIMEOUT:
+        return None
     seconds = job.spec.timeout.total_seconds()
     return Failure(
-        code=STATEMENT_TIMEOUT,
-        message=f"the statement did not end within {seconds:g} seconds of its submit",
-        hint="give it a longer timeout, or less to read",
+        code=TIMEOUTS[job.kind],
+        message=f"the {job.kind.value} did not end within {seconds:g} seconds of its submit",
+        hint="give it a longer timeout, or less to do",
     )
 
 
@@ -182,6 +201,7 @@ TRANSITIONS: Mapping[tuple[JobState, type[Event]], Callable[[Job, Any], Job]] = 
     **{(state, HandedOver): _hand_over for state in _IN_WORK},
     **{(state, CancelRequested): _cancel for state in _IN_WORK},
     **{(state, DeadlinePassed): _time_out for state in _IN_WORK},
+    **{(state, Adopted): _adopt for state in (*_IN_WORK, JobState.CANCELLING)},
     (JobState.CANCELLING, CancelRequested): _stay,
     (JobState.CANCELLING, DeadlinePassed): _stay,
     (JobState.CANCELLING, Stopped): _stop,

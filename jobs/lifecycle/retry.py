@@ -24,6 +24,6 @@ class Backoff:
 def may_retry(job: Job, fault: Fault) -> bool:
     """Whether an attempt is left, and another may end otherwise than this one did.
 
-    What the statement itself is wrong about fails the same way again, so it is not repeated.
+    What the user is to blame for fails the same way again, so by default it is not repeated.
     """
-    return fault is Fault.PLATFORM and job.attempt < job.max_attempts
+    return fault in job.spec.retry.on and job.attempt < job.max_attempts

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, select
 
+from jobs.execution.parts import Parts
 from jobs.lifecycle.events import DeadlinePassed, LeaseExpired
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.states import OWNED, JobState
-from jobs.statements.parts import Parts
 from jobs.store.jobs import apply, job_of
 from jobs.store.rows import jobs
 from storage.base.ids import JobId

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
+from jobs.execution.execution import Execution
+from jobs.execution.parts import Parts
+from jobs.execution.workers import Workers
 from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import Job
 from jobs.queues.admission import Place, places, start_waiting
-from jobs.statements.execution import Execution
-from jobs.statements.parts import Parts
-from jobs.statements.workers import Workers
 from jobs.store.jobs import load_plan
 from jobs.store.rows import jobs
 from storage.meta.database import Tx

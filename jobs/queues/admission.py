@@ -13,7 +13,8 @@ from datetime import datetime
 from sqlalchemy import bindparam, func, or_, select
 
 from jobs.lifecycle.events import Claimed
-from jobs.lifecycle.job import EngineName, Job
+from jobs.lifecycle.job import Job
+from jobs.lifecycle.spec import EngineName
 from jobs.lifecycle.states import OWNED, JobState
 from jobs.queues.definitions import QueueDef, QueueFullError
 from jobs.queues.policy import BEHIND, WORKERS, Choice, Load, Waiting, choose

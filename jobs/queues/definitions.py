@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from jobs.lifecycle.job import EngineName
+from jobs.lifecycle.spec import EngineName
 from sql.guard.runner import RULES
 from storage.base.errors import BusyError, ConflictError, InvalidInputError, NotFoundError
 from storage.base.ids import ProjectId

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, insert, select, update
 
-from jobs.lifecycle.job import EngineName
+from jobs.lifecycle.spec import EngineName
 from jobs.lifecycle.states import TERMINAL
 from jobs.queues.definitions import (
     DEFAULT_QUEUE,

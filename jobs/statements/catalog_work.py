@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from jobs.execution.execution import CancellingError, Execution
+from jobs.execution.outcome import Outcome
+from jobs.execution.parts import Parts
 from jobs.lifecycle.events import EngineReady
-from jobs.statements.execution import CancellingError, Execution
-from jobs.statements.outcome import Outcome
-from jobs.statements.parts import Parts
 from jobs.statements.shows import answer_show
 from sql.explain import explain_lines
 from sql.statement import StatementKind
@@ -61,7 +61,7 @@ def _change(parts: Parts, execution: Execution, command: Command) -> Outcome:
 def _result(parts: Parts, execution: Execution, rows: pa.Table) -> Manifest:
     job = execution.job
     writer = ResultWriter(
-        parts.store, job_id=job.id, attempt=job.attempt, max_rows=job.spec.max_rows
+        parts.store, job_id=job.id, attempt=job.attempt, max_rows=job.statement.max_rows
     )
     writer.declare(rows.schema)
     for batch in rows.to_batches():

@@ -14,11 +14,11 @@ from jobs.crash import crash_point
 from jobs.engines.api import EngineSession
 from jobs.engines.errors import EngineLostError, ResultTooLargeError
 from jobs.engines.pool import EngineHandle
+from jobs.execution.execution import CancellingError, Execution
+from jobs.execution.outcome import Outcome
+from jobs.execution.parts import Parts
 from jobs.lifecycle.events import EngineReady
-from jobs.lifecycle.job import EngineName
-from jobs.statements.execution import CancellingError, Execution
-from jobs.statements.outcome import Outcome
-from jobs.statements.parts import Parts
+from jobs.lifecycle.spec import EngineName
 from jobs.statements.spill import read_spilled, remove_spilled, spill_key
 from jobs.statements.stopping import has_let_go, wait_until_dead
 from jobs.statements.writing import prepare_write
@@ -72,13 +72,13 @@ def _executed(execution: Execution, work: _Work) -> Outcome:
 def _engine(parts: Parts, execution: Execution) -> Iterator[EngineHandle]:
     """An engine that serves the statement, and what its time costs."""
     job = execution.job
-    assert job.spec.engine is not None
+    assert job.statement.engine is not None
     crash_point("before_engine")
     with execution.timed("engine"):
         handle = parts.pool.acquire(
             project_id=job.project_id,
             queue=job.queue,
-            engine=job.spec.engine,
+            engine=job.statement.engine,
             stop=execution.stop,
         )
     began = parts.clock.monotonic()
@@ -99,7 +99,7 @@ def _engine(parts: Parts, execution: Execution) -> Iterator[EngineHandle]:
     finally:
         execution.condemn = None
         execution.let_go.set()
-        cu = parts.settings.engine_cu.get(job.spec.engine, 1)
+        cu = parts.settings.engine_cu.get(job.statement.engine, 1)
         millis = max(1, round((parts.clock.monotonic() - began) * 1000 * cu))
         execution.used[COMPUTE_CU_MILLIS] = execution.used.get(COMPUTE_CU_MILLIS, 0) + millis
         parts.pool.release(handle)
@@ -154,7 +154,7 @@ class _Work:
         """Spark gathers rows in its driver, which many rows kill; so what is likely big is written
         by the executors. What is only unknown is tried: ``ResultTooLargeError`` ends the try."""
         plan = self.execution.plan
-        if self.execution.job.spec.engine is not EngineName.SPARK or plan.cost is None:
+        if self.execution.job.statement.engine is not EngineName.SPARK or plan.cost is None:
             return False
         most = self.parts.settings.collect_rows
         if plan.bounded_rows is not None and plan.bounded_rows <= most:
@@ -182,7 +182,7 @@ class _Work:
             self.parts.store,
             job_id=job.id,
             attempt=job.attempt,
-            max_rows=job.spec.max_rows,
+            max_rows=job.statement.max_rows,
             max_bytes=settings.max_result_bytes,
         )
         writer.declare(self._named(schema.empty_table()).schema)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from jobs.execution.parts import Parts
 from jobs.lifecycle.job import Job
-from jobs.statements.parts import Parts
 from sql.analysis.spark_functions import SPARK_FUNCTIONS
 from sql.statement import Show, ShowWhat, TableName
 from storage.catalog.definitions import TableDef, TableKind
@@ -29,7 +29,7 @@ class _Question:
 
     @property
     def database(self) -> str:
-        return self.show.database or self.job.spec.database
+        return self.show.database or self.job.statement.database
 
     def tables(self) -> tuple[TableDef, ...]:
         return self.parts.catalog.tables(self.tx, self.job.project_id, self.database)
@@ -104,7 +104,7 @@ def _partitions(ask: _Question) -> list[Row]:
 
 
 def _current_database(ask: _Question) -> list[Row]:
-    return [(ask.job.spec.database,)]
+    return [(ask.job.statement.database,)]
 
 
 def _functions(ask: _Question) -> list[Row]:

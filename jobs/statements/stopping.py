@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from jobs.engines.pool import EngineHandle
+from jobs.execution.execution import Execution
+from jobs.execution.parts import Parts
 from jobs.launchers.api import Launcher
-from jobs.statements.execution import Execution
-from jobs.statements.parts import Parts
 from storage.base.clock import Clock
 from storage.base.errors import ServiceError
 

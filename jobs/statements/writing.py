@@ -12,9 +12,9 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from jobs.statements.execution import Execution
-from jobs.statements.outcome import Outcome
-from jobs.statements.parts import Parts
+from jobs.execution.execution import Execution
+from jobs.execution.outcome import Outcome
+from jobs.execution.parts import Parts
 from jobs.views import Progress
 from sql.statement import WriteMode
 from storage.catalog.datatypes import type_text

@@ -13,14 +13,16 @@ from jobs.lifecycle.events import (
     KINDS,
     REFUSED,
     SUBMITTED,
+    Adopted,
     CancelRequested,
     Claimed,
     EngineReady,
     Event,
     Failed,
 )
-from jobs.lifecycle.job import CancelReason, Job, JobKind, StatementSpec
+from jobs.lifecycle.job import CancelReason, Job
 from jobs.lifecycle.machine import decide
+from jobs.lifecycle.spec import JobKind, JobSpec, StatementSpec
 from jobs.lifecycle.states import JobState
 from jobs.store.codec import from_json, pack, to_json, unpack
 from jobs.store.rows import job_events, job_labels, job_plans, jobs
@@ -135,7 +137,7 @@ def write(tx: Tx, steps: Sequence[Step], *, seen: int, measures: Measures | None
         }
         written = tx.execute(_UPDATE_MEASURED, values).first()
     if written is None:
-        raise JobChangedError(f"statement {job.id} is past version {seen}", job_id=job.id)
+        raise JobChangedError(f"job {job.id} is past version {seen}", job_id=job.id)
     tx.execute(_INSERT_EVENT, [_event_values(step) for step in steps])
 
 
@@ -144,6 +146,11 @@ def write_progress(tx: Tx, job_id: JobId, *, seen: int, rows: int, bytes: int) -
     tx.execute(
         _UPDATE_PROGRESS, {"job": job_id, "seen": seen, "new_rows": rows, "new_bytes": bytes}
     )
+
+
+def keep_facts(tx: Tx, job_id: JobId, facts: Mapping[str, Any]) -> None:
+    """Keep what a job that is no statement came to. No step of its own."""
+    tx.execute(_UPDATE_FACTS, {"job": job_id, "new_facts": dict(facts)})
 
 
 def renew(tx: Tx, owner: str, job_ids: Sequence[JobId], until: datetime) -> None:
@@ -206,7 +213,7 @@ def job_of(row: Row[Any]) -> Job:
         project_id=row.project_id,
         user_id=row.user_id,
         queue=row.queue,
-        spec=from_json(StatementSpec, row.spec),
+        spec=read_spec(row.spec),
         state=JobState(row.state),
         version=row.version,
         attempt=row.attempt,
@@ -223,7 +230,20 @@ def job_of(row: Row[Any]) -> Job:
         cancel_reason=None if row.cancel_reason is None else CancelReason(row.cancel_reason),
         quote=None if row.quote is None else from_json(Quote, row.quote),
         failure=None if row.failure is None else from_json(Failure, row.failure),
+        priority=row.priority,
+        parent_id=row.parent_id,
+        node=row.node,
+        cpu_millis=row.cpu_millis,
+        memory_bytes=row.memory_bytes,
+        client_until=row.client_until,
     )
+
+
+def read_spec(value: Any) -> JobSpec:
+    """A spec of any kind, as it stands in a row."""
+    kind: Any = JobSpec
+    spec: JobSpec = from_json(kind, value)
+    return spec
 
 
 def summary_of(row: Row[Any]) -> Summary:
@@ -231,7 +251,10 @@ def summary_of(row: Row[Any]) -> Summary:
     return from_json(Summary, row.summary)
 
 
-_FIXED = ("id", "project_id", "user_id", "queue", "created_at", "deadline")
+_FIXED = (
+    "id", "project_id", "user_id", "queue", "created_at", "deadline", "priority", "parent_id",
+    "node", "cpu_millis", "memory_bytes", "client_until",
+)  # fmt: skip
 _CHANGING = (
     "state", "version", "attempt", "max_attempts", "started_at", "ended_at", "owner",
     "lease_until", "not_before", "run_id", "engine_version", "cancel_reason", "failure",
@@ -267,7 +290,7 @@ def _all_values(job: Job, summary: Summary) -> dict[str, Any]:
         | _changing_values(job)
         | {
             "kind": job.kind.value,
-            "engine": None if job.spec.engine is None else job.spec.engine.value,
+            "engine": _engine_of(job),
             "spec": to_json(job.spec),
             "summary": to_json(summary),
             "quote": None if job.quote is None else to_json(job.quote),
@@ -275,6 +298,13 @@ def _all_values(job: Job, summary: Summary) -> dict[str, Any]:
             "progress_bytes": 0,
         }
     )
+
+
+def _engine_of(job: Job) -> str | None:
+    """The engine that a statement waits for, which the queue's limits count."""
+    spec = job.spec
+    engine = spec.engine if isinstance(spec, StatementSpec) else None
+    return None if engine is None else engine.value
 
 
 def _event_values(step: Step) -> dict[str, Any]:
@@ -289,7 +319,7 @@ def _event_values(step: Step) -> dict[str, Any]:
 
 
 def _detail(after: Job, event: Event) -> dict[str, Any]:
-    if isinstance(event, Claimed):
+    if isinstance(event, Claimed | Adopted):
         return {"attempt": after.attempt, "owner": event.owner}
     if isinstance(event, EngineReady):
         return {} if event.run_id is None else {"run_id": event.run_id}
@@ -325,6 +355,9 @@ _UPDATE_PROGRESS = (
     update(jobs)
     .where(jobs.c.id == bindparam("job"), jobs.c.version == bindparam("seen"))
     .values(progress_rows=bindparam("new_rows"), progress_bytes=bindparam("new_bytes"))
+)
+_UPDATE_FACTS = (
+    update(jobs).where(jobs.c.id == bindparam("job")).values(facts=bindparam("new_facts"))
 )
 _SELECT_JOB = select(jobs).where(jobs.c.id == bindparam("job"))
 _SELECT_EVENTS = (

@@ -43,11 +43,16 @@ def view_of(row: Row[Any]) -> JobView:
         timings=row.timings or {},
         progress=Progress(rows=row.progress_rows, bytes=row.progress_bytes),
         usage=row.usage or {},
+        facts=row.facts or {},
     )
 
 
 def _filtered(project_id: ProjectId, wanted: JobFilter) -> Select[Any]:
     query = select(jobs).where(jobs.c.project_id == project_id)
+    if wanted.kinds:
+        query = query.where(jobs.c.kind.in_(sorted(kind.value for kind in wanted.kinds)))
+    if wanted.parent_id is not None:
+        query = query.where(jobs.c.parent_id == wanted.parent_id)
     if wanted.states:
         query = query.where(jobs.c.state.in_(sorted(state.value for state in wanted.states)))
     if wanted.queue is not None:

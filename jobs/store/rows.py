@@ -46,6 +46,13 @@ jobs = Table(
     Column("usage", Json),  # by meter, over all attempts
     Column("progress_rows", BigInteger, nullable=False, default=0),
     Column("progress_bytes", BigInteger, nullable=False, default=0),
+    Column("priority", Integer, nullable=False, default=0, server_default="0"),
+    Column("parent_id", String(64), index=True),
+    Column("node", String(128)),
+    Column("cpu_millis", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("memory_bytes", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("client_until", UtcDateTime),
+    Column("facts", Json),  # what a batch, task or pipeline came to: outputs, stages, nodes
     Index("ix_jobs_project", "project_id", "id"),
     Index("ix_jobs_place", "project_id", "queue", "state", "id"),
     Index("ix_jobs_state", "state", "deadline"),

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, insert, update
 
-from jobs.lifecycle.job import EngineName
+from jobs.lifecycle.spec import EngineName
 from storage.base.ids import ProjectId, RunId
 from storage.meta.database import Tx
 from storage.meta.schema import METADATA
-from storage.meta.types import UtcDateTime
+from storage.meta.types import Json, UtcDateTime
 
 #: ``owner`` is the replica that launched it and sees it live (``seen_at``); a run never outlives
 #: its owner, so one whose owner is silent has ended. ``ended_at`` None: it may live.
@@ -21,7 +21,10 @@ runs = Table(
     Column("id", String(64), primary_key=True),
     Column("project_id", String(64), nullable=False),
     Column("queue", String(128), nullable=False),
-    Column("engine", String(16), nullable=False),
+    Column("engine", String(16)),  # None: a task
+    Column("kind", String(16), nullable=False, server_default="engine"),  # else batch, task
+    Column("job_id", String(64), index=True),  # None: an engine, which serves many
+    Column("attempt", Integer),
     Column("owner", String(128), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("ready_at", UtcDateTime),
@@ -30,6 +33,10 @@ runs = Table(
     Column("exit_code", Integer),
     Column("reason", Text),
     Column("cpu_ms", BigInteger, nullable=False, server_default="0"),
+    Column("peak_memory", BigInteger),  # bytes, of all its processes
+    Column("cpu_millis", BigInteger, nullable=False, server_default="0"),  # what it may use
+    Column("memory_bytes", BigInteger, nullable=False, server_default="0"),  # likewise
+    Column("facts", Json),  # what its work told of itself: stages, bytes, spill
     Index(None, "ended_at", "owner"),
 )
 

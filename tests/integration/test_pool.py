@@ -27,7 +27,7 @@ from jobs.engines.pool import EngineHandle, EnginePool, PoolSettings
 from jobs.engines.sail import SailEngine, SailSettings
 from jobs.launchers.api import RunSpec
 from jobs.launchers.local import LocalLauncher
-from jobs.lifecycle.job import EngineName
+from jobs.lifecycle.spec import EngineName
 from jobs.store.run_rows import runs
 from storage.base.clock import SystemClock
 from storage.base.ids import ProjectId, RunId

@@ -46,7 +46,7 @@ def test_a_query_is_told_whole(replica: Replica) -> None:
     assert kinds(view) == ["submitted", "claimed", "started", "result_ready", "published"]
     assert [event.version for event in view.history] == [1, 2, 3, 4, 5]
     assert view.job.engine_version == "0.7.2"
-    assert view.job.spec.engine_reason == "queue default"
+    assert view.job.statement.engine_reason == "queue default"
     assert set(view.timings) == {
         "prepare", "queue", "engine", "bind", "execute", "publish", "total",
     }  # fmt: skip
@@ -162,7 +162,7 @@ def test_the_catalog_answers_without_an_engine(replica: Replica) -> None:
     assert shown.startswith("CREATE TABLE `default`.`numbers` (")
     view = replica.run("EXPLAIN SELECT n FROM numbers")
     assert any("numbers" in row["plan"] for row in replica.rows(view))
-    assert view.job.spec.engine is None
+    assert view.job.statement.engine is None
     assert view.job.quote is not None
     assert view.job.quote.amount == 0
     assert replica.parts.pool.counts().started == 0

@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobs.lifecycle.job import EngineName, Job, JobKind, StatementSpec
+from jobs.lifecycle.job import Job
+from jobs.lifecycle.spec import (
+    BatchLanguage,
+    BatchSpec,
+    EngineName,
+    FileRef,
+    JobKind,
+    JobSpec,
+    PipelineSpec,
+    Size,
+    StatementSpec,
+    TaskSpec,
+)
 from jobs.lifecycle.states import JobState
 from jobs.queues.definitions import QueueDef
 from storage.base.ids import JobId, ProjectId, UserId
@@ -27,6 +39,37 @@ def make_spec(**changes: Any) -> StatementSpec:
         "max_rows": 1000,
     }
     return StatementSpec(**values | changes)
+
+
+def make_batch_spec(**changes: Any) -> BatchSpec:
+    """A Python program for Spark, with ``changes``."""
+    values: dict[str, Any] = {
+        "name": "count",
+        "program": FileRef(name="count.py", size=10, sha256="ab" * 32),
+        "language": BatchLanguage.PYTHON,
+        "database": "default",
+        "driver": Size(cores=1, memory_bytes=2**30),
+        "timeout": timedelta(hours=1),
+    }
+    return BatchSpec(**values | changes)
+
+
+def make_task_spec(**changes: Any) -> TaskSpec:
+    """A local command, with ``changes``."""
+    values: dict[str, Any] = {
+        "name": "cat",
+        "command": ("cat",),
+        "size": Size(cores=1, memory_bytes=2**28),
+        "max_output_bytes": 2**30,
+        "timeout": timedelta(minutes=5),
+    }
+    return TaskSpec(**values | changes)
+
+
+def make_pipeline_spec(**changes: Any) -> PipelineSpec:
+    """A run of the first revision of a pipeline, with ``changes``."""
+    values: dict[str, Any] = {"pipeline": "daily", "revision": 1, "timeout": timedelta(hours=6)}
+    return PipelineSpec(**values | changes)
 
 
 def make_job(**changes: Any) -> Job:
@@ -51,3 +94,11 @@ def make_job(**changes: Any) -> Job:
 def make_queue(**changes: Any) -> QueueDef:
     """The default queue, with ``changes``."""
     return QueueDef(**{"project_id": PROJECT, "name": "default"} | changes)
+
+
+SPECS: dict[JobKind, JobSpec] = {
+    JobKind.STATEMENT: make_spec(),
+    JobKind.BATCH: make_batch_spec(),
+    JobKind.TASK: make_task_spec(),
+    JobKind.PIPELINE: make_pipeline_spec(),
+}

@@ -24,14 +24,14 @@ from jobs.changes import Changes
 from jobs.engines.pool import EnginePool, PoolSettings
 from jobs.engines.sail import SailEngine, SailSettings
 from jobs.engines.spark import SparkEngine, SparkSettings
+from jobs.execution.ending import Ending
+from jobs.execution.parts import Parts
 from jobs.launchers.local import LocalLauncher
 from jobs.lifecycle.states import JobState
 from jobs.preparers import Preparers
 from jobs.preparing.relations import Relations
 from jobs.service import JobService, JobView, QueueDef, StatementRequest
 from jobs.settings import JobSettings
-from jobs.statements.ending import Ending
-from jobs.statements.parts import Parts
 from storage.base.clock import SystemClock
 from storage.base.ids import JobId, UserId
 from storage.catalog.catalog import Catalog

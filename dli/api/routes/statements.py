@@ -13,10 +13,10 @@ from dli.api import results, streams
 from dli.api.deps import AllServices, Caller, IdempotencyKey
 from dli.api.envelope import (
     etag_of,
+    job_json,
     kept_bill_json,
     listed_json,
     plan_json,
-    statement_json,
 )
 from dli.api.idempotency import Once, do_once
 from dli.api.schemas.fields import Span
@@ -32,7 +32,7 @@ from dli.api.wire import InvalidRequestError, dumps, json_response, page_json
 from dli.billing.bills import find_bill
 from dli.identity.principals import Principal, Role
 from dli.services import Services
-from jobs.lifecycle.job import EngineName
+from jobs.lifecycle.spec import EngineName
 from jobs.lifecycle.states import JobState
 from jobs.service import JobFilter, JobView, StatementRequest
 from storage.base.ids import JobId
@@ -139,7 +139,7 @@ def cancel_statement(
 
     def cancel() -> tuple[int, dict[str, Any]]:
         view = services.jobs.cancel(caller.project_id, JobId(statement_id))
-        return 200, statement_json(view, services.book)
+        return 200, job_json(view, services.book)
 
     once = Once(project_id=caller.project_id, key=key, path=f"cancel {statement_id}", body=None)
     return do_once(services, once, cancel)
@@ -241,7 +241,7 @@ def _answer(services: Services, view: JobView, status: int) -> Response:
     headers = {"ETag": etag_of(view)}
     if status == 202:
         headers["Location"] = f"/api/v1/statements/{view.job.id}"
-    return json_response(statement_json(view, services.book), status, headers)
+    return json_response(job_json(view, services.book), status, headers)
 
 
 def _ended(view: JobView) -> bool:

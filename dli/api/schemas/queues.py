@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from dli.api.schemas.fields import Body, MoneyText, Reply, Size, Span
-from jobs.lifecycle.job import EngineName
+from jobs.lifecycle.spec import EngineName
 
 
 class QueueChanges(Body):

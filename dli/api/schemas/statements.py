@@ -212,6 +212,9 @@ class StatementSummary(Reply):
     queue: str
     database: str
     labels: dict[str, str]
+    priority: int = Field(description="Higher starts first.")
+    parent: str | None = Field(description="The pipeline run that it belongs to.")
+    node: str | None = Field(description="Which one there.")
     engine: EngineReply
     attempt: int
     created_at: str

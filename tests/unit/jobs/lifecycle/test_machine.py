@@ -11,6 +11,7 @@ import pytest
 
 from jobs.lifecycle.events import (
     KINDS,
+    Adopted,
     CancelRequested,
     Claimed,
     DeadlinePassed,
@@ -26,23 +27,27 @@ from jobs.lifecycle.events import (
 )
 from jobs.lifecycle.job import CancelReason, Job
 from jobs.lifecycle.machine import TRANSITIONS, IllegalTransitionError, decide
+from jobs.lifecycle.spec import JobKind, RetryPolicy
 from jobs.lifecycle.states import OWNED, JobState
 from storage.base.errors import Failure
 from storage.base.ids import RunId
-from tests.support.jobs import NOW, make_job
+from tests.support.jobs import NOW, SPECS, make_job, make_spec
 
 FAILURE = Failure(code="division_by_zero", message="division by zero")
 LOST = Failure(code="engine_lost", message="the engine is gone")
 EVENTS: tuple[Event, ...] = (
     Claimed(at=NOW, owner="a", lease_until=NOW + timedelta(seconds=15)),
+    Adopted(at=NOW, owner="b", lease_until=NOW + timedelta(seconds=30)),
     EngineReady(at=NOW, run_id=RunId("run_1"), engine_version="0.7.2"),
     ResultReady(at=NOW),
     Published(at=NOW),
     Failed(at=NOW, failure=FAILURE, fault=Fault.USER),
+    Failed(at=NOW, failure=LOST, fault=Fault.MEMORY),
     Failed(at=NOW, failure=LOST, fault=Fault.PLATFORM, not_before=NOW + timedelta(seconds=1)),
     LeaseExpired(at=NOW, not_before=NOW + timedelta(seconds=1)),
     HandedOver(at=NOW),
     CancelRequested(at=NOW),
+    CancelRequested(at=NOW, client_gone=True),
     DeadlinePassed(at=NOW),
     Stopped(at=NOW),
 )
@@ -59,8 +64,10 @@ def _hashable(job: Job) -> Job:
 
 
 @cache
-def _walk(max_attempts: int) -> dict[str, tuple[Job, list[tuple[Event, Job]]]]:
-    first = make_job(max_attempts=max_attempts)
+def _walk(
+    max_attempts: int, kind: JobKind = JobKind.STATEMENT
+) -> dict[str, tuple[Job, list[tuple[Event, Job]]]]:
+    first = make_job(kind=kind, spec=SPECS[kind], max_attempts=max_attempts)
     found: dict[str, tuple[Job, list[tuple[Event, Job]]]] = {}
     ahead = [first]
     while ahead:
@@ -80,9 +87,10 @@ def _walk(max_attempts: int) -> dict[str, tuple[Job, list[tuple[Event, Job]]]]:
     return found
 
 
+@pytest.mark.parametrize("kind", JobKind)
 @pytest.mark.parametrize("max_attempts", [1, 2, 3])
-def test_every_reachable_job_keeps_the_invariants(max_attempts: int) -> None:
-    walk = _walk(max_attempts)
+def test_every_reachable_job_keeps_the_invariants(max_attempts: int, kind: JobKind) -> None:
+    walk = _walk(max_attempts, kind)
     assert {job.state for job, _ in walk.values()} == set(JobState)
     for job, steps in walk.values():
         assert 0 <= job.attempt <= job.max_attempts
@@ -101,28 +109,32 @@ def test_every_reachable_job_keeps_the_invariants(max_attempts: int) -> None:
             assert job.failure is None
 
 
-def test_versions_go_up_by_one() -> None:
-    for job, steps in _walk(3).values():
+@pytest.mark.parametrize("kind", JobKind)
+def test_versions_go_up_by_one(kind: JobKind) -> None:
+    for job, steps in _walk(3, kind).values():
         for event, after in steps:
             assert after.version == job.version + (after != job), (job.state, event)
 
 
-def test_an_attempt_is_counted_by_claims_only() -> None:
-    for job, steps in _walk(3).values():
+@pytest.mark.parametrize("kind", JobKind)
+def test_an_attempt_is_counted_by_claims_only(kind: JobKind) -> None:
+    for job, steps in _walk(3, kind).values():
         for event, after in steps:
             assert after.attempt == job.attempt + isinstance(event, Claimed)
 
 
-def test_every_job_that_is_not_at_its_end_can_be_cancelled() -> None:
-    for job, _ in _walk(3).values():
+@pytest.mark.parametrize("kind", JobKind)
+def test_every_job_that_is_not_at_its_end_can_be_cancelled(kind: JobKind) -> None:
+    for job, _ in _walk(3, kind).values():
         if not job.state.terminal:
             after = decide(job, CancelRequested(at=NOW))
             assert after.state in (JobState.CANCELLING, JobState.CANCELLED)
 
 
-def test_no_dead_process_strands_a_job() -> None:
+@pytest.mark.parametrize("kind", JobKind)
+def test_no_dead_process_strands_a_job(kind: JobKind) -> None:
     """Any job comes to its end by what reapers see alone, with nobody to claim or stop it."""
-    for job, _ in _walk(3).values():
+    for job, _ in _walk(3, kind).values():
         seen = [job.state]
         while not job.state.terminal:
             event = next(
@@ -137,14 +149,41 @@ def test_no_dead_process_strands_a_job() -> None:
             assert len(seen) < 5, seen
 
 
-def test_each_row_of_the_table_is_reached() -> None:
-    reached = {(job.state, type(event)) for job, steps in _walk(3).values() for event, _ in steps}
+@pytest.mark.parametrize("kind", JobKind)
+def test_each_row_of_the_table_is_reached(kind: JobKind) -> None:
+    reached = {
+        (job.state, type(event)) for job, steps in _walk(3, kind).values() for event, _ in steps
+    }
     assert reached == set(TRANSITIONS)
 
 
 def test_each_event_has_a_kind_of_its_own() -> None:
     assert set(KINDS) == {type(event) for event in EVENTS}
     assert len(set(KINDS.values())) == len(KINDS)
+
+
+def test_an_adopted_job_is_the_same_with_another_owner() -> None:
+    for job, steps in _walk(3).values():
+        for event, after in steps:
+            if isinstance(event, Adopted):
+                kept = replace(
+                    after, owner=job.owner, lease_until=job.lease_until, version=job.version
+                )
+                assert kept == job
+
+
+def test_a_client_that_is_gone_is_told_at_the_end() -> None:
+    cancelling = decide(_running(), CancelRequested(at=NOW, client_gone=True))
+    after = decide(cancelling, Stopped(at=NOW))
+    assert after.failure is not None
+    assert (after.state, after.failure.code) == (JobState.CANCELLED, "client_gone")
+
+
+def test_without_memory_a_job_is_tried_again_if_its_policy_says_so() -> None:
+    event = Failed(at=NOW, failure=LOST, fault=Fault.MEMORY)
+    assert decide(_running(), event).state is JobState.QUEUED
+    never = make_spec(retry=RetryPolicy(on=(Fault.PLATFORM,)))
+    assert decide(_running(spec=never), event).state is JobState.FAILED
 
 
 def test_a_terminal_job_refuses_every_event() -> None:

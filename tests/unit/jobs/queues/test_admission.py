@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import delete
 
 from jobs.lifecycle.events import Claimed
-from jobs.lifecycle.job import EngineName, Job
+from jobs.lifecycle.job import Job
+from jobs.lifecycle.spec import EngineName
 from jobs.lifecycle.states import JobState
 from jobs.queues.admission import Place, load_of, places, start_waiting, starts_now, wait_of
 from jobs.queues.definitions import QueueDef, QueueFullError, QueueMissingError

@@ -8,7 +8,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.lifecycle.job import EngineName
+from jobs.lifecycle.spec import EngineName
 from jobs.queues.definitions import QueueDef
 from jobs.queues.policy import Choice, Load, Waiting, choose
 from storage.base.ids import JobId

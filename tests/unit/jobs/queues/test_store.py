@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from jobs.lifecycle.events import CancelRequested
-from jobs.lifecycle.job import EngineName
+from jobs.lifecycle.spec import EngineName
 from jobs.queues.definitions import (
     QueueChangedError,
     QueueExistsError,

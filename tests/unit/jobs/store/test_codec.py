@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from jobs.lifecycle.job import EngineName, StatementSpec
+from jobs.lifecycle.spec import EngineName, StatementSpec
 from jobs.store.codec import from_json, pack, to_json, unpack
 from jobs.usage import Quote
 from sql.statement import (

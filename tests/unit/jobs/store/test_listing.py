@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.lifecycle.job import EngineName
+from jobs.lifecycle.spec import EngineName
 from jobs.lifecycle.states import JobState
 from jobs.store.jobs import Summary, add, first_step
 from jobs.store.listing import page

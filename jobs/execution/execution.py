@@ -1,4 +1,4 @@
-"""One claimed statement on this replica: its job in memory, and the steps not yet written.
+"""One claimed job on this replica: its job in memory, and the steps not yet written.
 
 A short statement starts, runs and ends within milliseconds; its steps are decided as they happen
 and written together. One that takes longer is flushed by the watch loop, so that rows are never far
@@ -42,14 +42,14 @@ class Execution:
     def __init__(
         self,
         job: Job,
-        plan: PreparedStatement,
+        plan: PreparedStatement | None,
         *,
         clock: Clock,
         timings: Mapping[str, float],
         used_before: Mapping[str, int] | None = None,
         story: Sequence[Step] | None = None,
     ) -> None:
-        self.plan = plan
+        self._plan = plan  # None: the job is no statement
         self.stop = threading.Event()  #: set: the work must end
         self.let_go = threading.Event()  #: set: the engine has nothing of it any more
         self.ended = threading.Event()  #: set: the worker is through with it
@@ -67,6 +67,17 @@ class Execution:
         self._seen = job.version
         self._steps: list[Step] = []
         self._writing = threading.RLock()
+
+    @property
+    def plan(self) -> PreparedStatement:
+        """What a statement means; an error in the code for other kinds."""
+        assert self._plan is not None, f"{self._job.id} has no plan"
+        return self._plan
+
+    @property
+    def writes_table(self) -> bool:
+        """Whether files of a table are left by an attempt that fails."""
+        return self._plan is not None and self._plan.target is not None
 
     @property
     def job(self) -> Job:
@@ -98,8 +109,8 @@ class Execution:
         return JobView(
             job=steps[-1].job,
             history=tuple(step.event for step in steps),
-            cost=self.plan.cost,
-            findings=self.plan.findings,
+            cost=None if self._plan is None else self._plan.cost,
+            findings=() if self._plan is None else self._plan.findings,
             timings=dict(self.timings),
             progress=self.progress,
             usage=self.usage,
@@ -189,10 +200,10 @@ class Execution:
             self.lose()
             self.stop.set()
             raise AttemptLostError(
-                f"statement {self._job.id} was taken over", job_id=self._job.id
+                f"job {self._job.id} was taken over", job_id=self._job.id
             ) from error
         raise CancellingError(
-            f"statement {self._job.id} is being cancelled", job_id=self._job.id
+            f"job {self._job.id} is being cancelled", job_id=self._job.id
         ) from error
 
     def _take(self, stored: Job) -> bool:
@@ -210,9 +221,7 @@ class Execution:
 
     def _check(self) -> None:
         if self._job.state is JobState.CANCELLING:
-            raise CancellingError(
-                f"statement {self._job.id} is being cancelled", job_id=self._job.id
-            )
+            raise CancellingError(f"job {self._job.id} is being cancelled", job_id=self._job.id)
 
     def _add(self, event: Event) -> None:
         step = next_step(self._job, event)

@@ -1,31 +1,54 @@
-"""One attempt at one statement, from its claim to its end. Runs on a worker thread."""
+"""One attempt at one job, from its claim to its end. Runs on a worker thread."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from jobs.crash import crash_point
 from jobs.engines.errors import EngineOutOfMemoryError
+from jobs.execution.execution import AttemptLostError, CancellingError, Execution
+from jobs.execution.outcome import Outcome
+from jobs.execution.parts import Parts
+from jobs.execution.recent import Recent
 from jobs.lifecycle.events import Failed, Fault, HandedOver, Published, ResultReady, Stopped
 from jobs.lifecycle.job import Job
+from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import JobState
-from jobs.statements.catalog_work import run_in_catalog
-from jobs.statements.engine_work import run_on_engine
-from jobs.statements.execution import AttemptLostError, CancellingError, Execution
-from jobs.statements.outcome import Outcome
-from jobs.statements.parts import Parts
-from jobs.statements.recent import Recent
-from storage.base.errors import BrokenError, Failure, ServiceError, UnavailableError
+from jobs.store.jobs import keep_facts
+from storage.base.errors import (
+    BrokenError,
+    Failure,
+    InvalidInputError,
+    ServiceError,
+    UnavailableError,
+)
 from storage.tables.errors import PartialWriteError
 
 log = logging.getLogger(__name__)
 
 
-class StatementBrokenError(BrokenError):
-    """The service itself failed on the statement; its log has the cause."""
+#: What a kind of job does between its claim and its end. It raises ``ServiceError``; whatever it
+#: started has ended when it returns or raises.
+Work = Callable[[Parts, Execution], Outcome]
 
-    code = "statement_broken"
+
+class JobBrokenError(BrokenError):
+    """The service itself failed on the job; its log has the cause."""
+
+    code = "job_broken"
+
+
+class AttemptFailedError(InvalidInputError):
+    """An attempt ended without success, by its own doing or another's: ``fault`` says whose."""
+
+    code = "attempt_failed"
+
+    def __init__(self, message: str, *, fault: Fault, **given: Any) -> None:
+        super().__init__(message, **given)
+        self.fault = fault
 
 
 def fault_of(error: ServiceError, job: Job) -> Fault:
@@ -34,6 +57,8 @@ def fault_of(error: ServiceError, job: Job) -> Fault:
     An engine without memory may have been brought down by another statement on it, or by whoever
     killed it, so the first time it is the platform's.
     """
+    if isinstance(error, AttemptFailedError):
+        return error.fault
     if isinstance(error, EngineOutOfMemoryError):
         return Fault.PLATFORM if job.attempt < 2 else Fault.USER
     mends = isinstance(error, UnavailableError | PartialWriteError)
@@ -46,6 +71,7 @@ class Runner:
 
     parts: Parts
     recent: Recent
+    works: Mapping[JobKind, Work]
 
     def run(self, execution: Execution) -> None:
         """Never raises. What cannot be written is left to the reaper, when the lease is over."""
@@ -59,23 +85,22 @@ class Runner:
             except ServiceError as error:
                 self._end(execution, error)
             except Exception:
-                log.exception("statement broke", extra={"job": job_id})
-                broken = StatementBrokenError("the service failed on the statement", job_id=job_id)
+                log.exception("job broke", extra={"job": job_id})
+                broken = JobBrokenError("the service failed on the job", job_id=job_id)
                 self._end(execution, broken)
         except AttemptLostError:
             log.warning("attempt lost", extra={"job": job_id})
         except Exception:
-            log.exception("statement left to the reaper", extra={"job": job_id})
+            log.exception("job left to the reaper", extra={"job": job_id})
 
     def _attempt(self, execution: Execution) -> None:
-        work = run_on_engine if execution.plan.kind.computes else run_in_catalog
-        outcome = work(self.parts, execution)
+        outcome = self.works[execution.job.kind](self.parts, execution)
         crash_point("before_publish")
         execution.step(ResultReady(at=self.parts.clock.now()))
         self._publish(execution, outcome)
         crash_point("after_commit")
         log.info(
-            "statement finished",
+            "job finished",
             extra={"job": execution.job.id, "ms": execution.timings.get("total")},
         )
 
@@ -87,14 +112,17 @@ class Runner:
             execution.used |= job.quote.quantities
         execution.timings["total"] = round((at - job.created_at).total_seconds() * 1000, 3)
         with execution.finishing(parts.database, Published(at=at)) as tx:
-            parts.results.save(
-                tx,
-                job_id=job.id,
-                project_id=job.project_id,
-                attempt=job.attempt,
-                manifest=outcome.manifest,
-                expires_at=at + job.spec.result_ttl,
-            )
+            if outcome.manifest is not None:
+                parts.results.save(
+                    tx,
+                    job_id=job.id,
+                    project_id=job.project_id,
+                    attempt=job.attempt,
+                    manifest=outcome.manifest,
+                    expires_at=at + job.statement.result_ttl,
+                )
+            if outcome.facts is not None:
+                keep_facts(tx, job.id, outcome.facts)
             if outcome.commit is not None:
                 outcome.commit(tx)
                 crash_point("in_write_before_commit")
@@ -105,9 +133,9 @@ class Runner:
     def _remember(self, execution: Execution, outcome: Outcome) -> None:
         """Who waits for the end asks for the job at once: spare the rows."""
         view = execution.view()
-        if view is None or view.job.ended_at is None:
+        if view is None or view.job.ended_at is None or outcome.manifest is None:
             return
-        expires_at = view.job.ended_at + view.job.spec.result_ttl
+        expires_at = view.job.ended_at + view.job.statement.result_ttl
         manifest = replace(outcome.manifest, expires_at=expires_at)
         self.recent.put(replace(view, manifest=manifest, result_expires_at=expires_at))
 
@@ -133,12 +161,13 @@ class Runner:
         try:
             with execution.finishing(parts.database, event) as tx:
                 parts.ending.close(tx, execution.job, used=execution.used, at=at)
-                if execution.plan.target is not None:
+                if execution.writes_table:
                     parts.tables.abandon(tx, job.id, attempt=job.attempt)
         except CancellingError:
             self._end(execution, error)  # somebody cancelled it meanwhile: now it is Stopped
             return
-        parts.results.discard(job.id, job.attempt)
+        if job.kind is JobKind.STATEMENT:
+            parts.results.discard(job.id, job.attempt)
         log.info(
             "attempt ended",
             extra={"job": job.id, "state": execution.job.state.value, "code": error.code},

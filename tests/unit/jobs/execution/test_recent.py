@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from jobs.execution.recent import Recent
 from jobs.lifecycle.states import JobState
-from jobs.statements.recent import Recent
 from jobs.views import JobView
 from storage.base.clock import ManualClock
 from storage.base.ids import JobId

@@ -9,12 +9,12 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
+from jobs.execution.execution import AttemptLostError, CancellingError, Execution
+from jobs.execution.parts import Parts
+from jobs.execution.workers import Workers
 from jobs.lifecycle.events import DeadlinePassed
 from jobs.lifecycle.machine import IllegalTransitionError
 from jobs.lifecycle.states import JobState
-from jobs.statements.execution import AttemptLostError, CancellingError, Execution
-from jobs.statements.parts import Parts
-from jobs.statements.workers import Workers
 from jobs.store.jobs import load, renew
 from jobs.store.rows import jobs
 

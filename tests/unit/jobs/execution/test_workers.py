@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.statements.execution import Execution
-from jobs.statements.workers import Workers
+from jobs.execution.execution import Execution
+from jobs.execution.workers import Workers
 from storage.base.clock import SystemClock
 from storage.base.ids import JobId
 from tests.support.jobs import make_job

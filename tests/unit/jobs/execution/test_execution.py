@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from jobs.execution.execution import AttemptLostError, CancellingError, Execution
 from jobs.lifecycle.events import (
     CancelRequested,
     Claimed,
@@ -20,7 +21,6 @@ from jobs.lifecycle.events import (
 )
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.states import JobState
-from jobs.statements.execution import AttemptLostError, CancellingError, Execution
 from jobs.store import idempotency
 from jobs.store.idempotency import KeyUse
 from jobs.store.jobs import Summary, add, apply, find, first_step, history, load

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from jobs.changes import Changes
 from jobs.engines.pool import EnginePool
+from jobs.execution.ending import Ending
 from jobs.launchers.api import Launcher
 from jobs.lifecycle.retry import Backoff
 from jobs.settings import JobSettings
-from jobs.statements.ending import Ending
 from storage.base.clock import Clock
 from storage.catalog.catalog import Catalog
 from storage.meta.database import Database

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from jobs.statements.execution import Execution
+from jobs.execution.execution import Execution
 from storage.base.clock import Clock
 from storage.base.ids import JobId
 
