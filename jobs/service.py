@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy import delete, select, update
 
+from jobs.accepting import Accepting, KeyTakenError
 from jobs.changes import Changes
 from jobs.errors import (
     EngineUnknownError,
@@ -20,7 +22,7 @@ from jobs.execution.parts import Parts
 from jobs.execution.recent import Recent
 from jobs.execution.runner import Runner
 from jobs.execution.watch import Watch
-from jobs.execution.workers import Workers
+from jobs.execution.workers import Lane, Workers
 from jobs.lifecycle.events import CancelRequested
 from jobs.lifecycle.machine import IllegalTransitionError
 from jobs.lifecycle.spec import JobKind
@@ -42,12 +44,13 @@ from jobs.queues.definitions import (
 )
 from jobs.queues.known import KnownQueues
 from jobs.reading import Reading
+from jobs.settings import JobSettings
 from jobs.statements.stopping import Stopping
 from jobs.statements.work import run_statement
 from jobs.store import idempotency
 from jobs.store.jobs import JobChangedError, apply, job_of, load
 from jobs.store.rows import job_plans, jobs
-from jobs.submitting import KeyTakenError, Submitting
+from jobs.submitting import Submitting
 from jobs.views import (
     JobEvent,
     JobFilter,
@@ -55,6 +58,7 @@ from jobs.views import (
     PlanView,
     Progress,
     StatementRequest,
+    Terms,
     Wait,
 )
 from storage.base.errors import Failure, ServiceError
@@ -66,7 +70,8 @@ __all__ = [
     "EngineUnknownError", "IdempotencyConflictError", "JobEvent", "JobFilter", "JobMissingError",
     "JobService", "JobView", "Page", "PlanView", "Progress", "QueueChangedError", "QueueDef",
     "QueueExistsError", "QueueFullError", "QueueInUseError", "QueueInvalidError",
-    "QueueMissingError", "RequestInvalidError", "StatementRequest", "Wait", "WriteForbiddenError",
+    "QueueMissingError", "RequestInvalidError", "StatementRequest", "Terms", "Wait",
+    "WriteForbiddenError",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -83,15 +88,16 @@ class JobService:
         self._parts = parts
         self._recent = Recent(parts.clock)
         self._workers = Workers(
-            seats=parts.settings.workers,
+            seats=_seats(parts.settings),
             run=Runner(parts=parts, recent=self._recent, works=_WORKS).run,
             stop_work=Stopping(parts=parts).stop_work,
             ended=self._ended,
         )
         self._reading = Reading(parts=parts, workers=self._workers, recent=self._recent)
         self._queues = KnownQueues(parts.database, parts.clock)
+        accepting = Accepting(parts=parts, workers=self._workers)
         self._submitting = Submitting(
-            parts=parts, preparers=preparers, workers=self._workers, queues=self._queues
+            parts=parts, preparers=preparers, accepting=accepting, queues=self._queues
         )
         self._watch = Watch(parts=parts, workers=self._workers)
         self._starter = Starter(parts=parts, workers=self._workers)
@@ -109,19 +115,7 @@ class JobService:
         ``job_id`` in the details and is kept as a failed job. The same idempotency key and body
         give the same job again; another body raises ``IdempotencyConflictError``.
         """
-        known = self._known(request)
-        if known is not None:
-            return known
-        try:
-            view = self._submitting.submit(request)
-            if view.job.state is JobState.QUEUED:
-                self._starter.others_wait = True
-            return view
-        except KeyTakenError:
-            known = self._known(request)
-            if known is None:
-                raise
-            return known
+        return self._once(request.terms, lambda: self._submitting.submit(request))
 
     def estimate(self, request: StatementRequest) -> PlanView:
         """What the statement touches and would cost; nothing is kept. Raises as ``submit``."""
@@ -267,21 +261,37 @@ class JobService:
         self._workers.shut()
         return False
 
-    def _known(self, request: StatementRequest) -> JobView | None:
-        """The job that this request's key stands for, if there is one already."""
-        if request.idempotency_key is None:
+    def _once(self, terms: Terms, submit: Callable[[], JobView]) -> JobView:
+        """What ``submit`` gives, or the job that the terms' key stands for already."""
+        known = self._known(terms)
+        if known is not None:
+            return known
+        try:
+            view = submit()
+        except KeyTakenError:
+            known = self._known(terms)
+            if known is None:
+                raise
+            return known
+        if view.job.state is JobState.QUEUED:
+            self._starter.others_wait = True
+        return view
+
+    def _known(self, terms: Terms) -> JobView | None:
+        """The job that this key stands for, if there is one already."""
+        if terms.idempotency_key is None:
             return None
         with self._parts.database.read() as tx:
-            use = idempotency.find(tx, request.project_id, request.idempotency_key)
+            use = idempotency.find(tx, terms.project_id, terms.idempotency_key)
         if use is None:
             return None
-        if use.body_hash != (request.body_hash or ""):
+        if use.body_hash != (terms.body_hash or ""):
             raise IdempotencyConflictError(
                 "this idempotency key was used for another request",
                 hint="choose a new key",
                 job_id=use.job_id,
             )
-        view = self.get(request.project_id, use.job_id)
+        view = self.get(terms.project_id, use.job_id)
         job = view.job
         if job.state is JobState.FAILED and job.version == 1 and job.failure is not None:
             raise _told_again(job.failure, job.id)
@@ -350,6 +360,14 @@ class JobService:
         with self._parts.database.read() as tx:
             job = load(tx, job_id)
         return job is not None and not job.state.terminal
+
+
+def _seats(settings: JobSettings) -> dict[Lane, int]:
+    return {
+        Lane.STATEMENTS: settings.workers,
+        Lane.RUNS: settings.run_workers,
+        Lane.PIPELINES: settings.pipeline_workers,
+    }
 
 
 def _told_again(failure: Failure, job_id: JobId) -> ServiceError:

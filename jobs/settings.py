@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from jobs.lifecycle.spec import EngineName
+from jobs.lifecycle.spec import RUNS, EngineName, JobKind
 
 GIB = 2**30
 
@@ -18,6 +18,9 @@ class JobSettings:
     lease: timedelta = timedelta(seconds=15)  #: a job whose owner is silent this long is taken over
     renew_every: timedelta = timedelta(seconds=5)
     workers: int = 64  #: statements that this replica runs at the same time
+    run_workers: int = 32  #: batches and tasks, likewise
+    pipeline_workers: int = 64  #: pipeline runs, likewise
+    run_lease: timedelta = timedelta(seconds=60)  #: a batch or task survives its service so long
     max_attempts: int = 3
     retry_pause: timedelta = timedelta(seconds=1)  #: before the second attempt; doubles
     max_timeout: timedelta = timedelta(hours=24)
@@ -38,3 +41,7 @@ class JobSettings:
     preparers: int = 2  #: child processes
     prepare_limit: timedelta = timedelta(seconds=2)
     prepare_memory: int = GIB  #: bytes of address space beyond what the child starts with
+
+    def lease_of(self, kind: JobKind) -> timedelta:
+        """How long the owner of a job of this kind may be silent."""
+        return self.run_lease if kind in RUNS else self.lease

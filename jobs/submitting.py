@@ -6,27 +6,20 @@ import difflib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from jobs.accepting import Accepting, KeyTakenError, Offer, check_terms, least
 from jobs.crash import crash_point
 from jobs.errors import (
     EngineUnknownError,
     RequestInvalidError,
     WriteForbiddenError,
 )
-from jobs.execution.execution import Execution
 from jobs.execution.parts import Parts
-from jobs.execution.workers import Workers
-from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import Job
-from jobs.lifecycle.spec import EngineName, JobKind, StatementSpec
-from jobs.lifecycle.states import JobState
+from jobs.lifecycle.spec import EngineName, JobKind, RetryPolicy, StatementSpec
 from jobs.preparers import Preparers, Question
-from jobs.queues.admission import Place, starts_now
 from jobs.queues.definitions import DEFAULT_QUEUE, QueueDef
 from jobs.queues.known import KnownQueues
-from jobs.queues.policy import Waiting
-from jobs.store import idempotency
-from jobs.store.idempotency import KeyUse
-from jobs.store.jobs import Step, Summary, add, first_step, next_step
+from jobs.store.jobs import Summary
 from jobs.usage import SCAN_BYTES, Quote
 from jobs.views import JobView, PlanView, StatementRequest
 from sql.explain import explain_lines
@@ -34,25 +27,13 @@ from sql.guard.api import GuardLimits
 from sql.statement import PreparedStatement, StatementKind
 from storage.base.errors import (
     BusyError,
-    ConflictError,
-    Failure,
     ServiceError,
     TooLargeError,
     UnavailableError,
 )
-from storage.base.ids import JobId, new_id
-from storage.meta.database import Tx
 
 _SECOND = timedelta(seconds=1)
-_MOST_LABELS = 32
 _UNKNOWN_TYPE = "unknown"  #: of a statement that could not be read
-
-
-class KeyTakenError(ConflictError):
-    """Another request with the same idempotency key was first, just now."""
-
-    code = "idempotency_key_taken"
-    retryable = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +48,7 @@ class Ask:
     limits: GuardLimits
     max_cost: int | None
     timeout: timedelta
+    max_attempts: int
     result_ttl: timedelta
     max_rows: int
 
@@ -91,27 +73,28 @@ class Submitting:
 
     parts: Parts
     preparers: Preparers
-    workers: Workers
+    accepting: Accepting
     queues: KnownQueues
 
     def submit(self, request: StatementRequest) -> JobView:
         """See ``JobService.submit``."""
         parts = self.parts
         at = parts.clock.now()
-        job_id = JobId(new_id("stm", at))
         ask = self.ask(request)
-        job = _job(job_id, ask, at, max_attempts=parts.settings.max_attempts)
+        job = self.accepting.new_job(
+            JobKind.STATEMENT, _spec(ask), terms=request.terms, queue=ask.queue, at=at
+        )
         understood: Understood | None = None
         try:
             understood = self.understand(ask, at)
             job = _priced(job, ask, understood)
             crash_point("before_submit")
-            return self._keep(ask, job, understood)
+            return self.accepting.keep(_offer(ask, job, understood))
         except (BusyError, UnavailableError, TooLargeError, KeyTakenError):
             raise
         except ServiceError as error:
-            self._keep_refused(ask, job, understood, error)
-            error.details["job_id"] = job_id
+            self.accepting.keep_refused(_offer(ask, job, understood), error)
+            error.details["job_id"] = job.id
             raise
 
     def plan(self, request: StatementRequest, *, priced: bool, explained: bool = False) -> PlanView:
@@ -124,7 +107,7 @@ class Submitting:
         engine, reason = _engine_of(ask, prepared)
         return PlanView(
             statement_type=prepared.kind,
-            project_id=request.project_id,
+            project_id=request.terms.project_id,
             queue=ask.queue.name,
             database=ask.database,
             engine=engine,
@@ -140,19 +123,14 @@ class Submitting:
 
     def ask(self, request: StatementRequest) -> Ask:
         """The request with its defaults. Raises for what is wrong beside the SQL."""
-        settings = self.parts.settings
-        queue = self.queues.get(request.project_id, request.queue or DEFAULT_QUEUE)
-        if len(request.labels) > _MOST_LABELS:
-            raise _invalid("labels", f"there are more than {_MOST_LABELS} labels")
-        if any(len(name) > 64 or len(value) > 256 for name, value in request.labels.items()):
-            raise _invalid("labels", "a label has at most 64 characters, its value at most 256")
+        settings, terms = self.parts.settings, request.terms
+        check_terms(terms)
+        queue = self.queues.get(terms.project_id, terms.queue or DEFAULT_QUEUE)
         most = min(queue.timeout, settings.max_timeout)
         result_ttl = request.result_ttl or settings.result_ttl
         max_rows = settings.max_rows if request.max_rows is None else request.max_rows
         if max_rows < 0:
             raise _invalid("max_rows", "max_rows is below zero")
-        if request.timeout is not None and request.timeout <= timedelta(0):
-            raise _invalid("timeout", "the timeout is not above zero")
         if not _SECOND <= result_ttl <= settings.max_result_ttl:
             days = settings.max_result_ttl.days
             raise _invalid("result_ttl", f"a result is kept from 1s to {days}d")
@@ -163,8 +141,9 @@ class Submitting:
             engine=_engine(request.engine) or queue.default_engine,
             engine_reason="request" if request.engine else "queue default",
             limits=_limits(request, queue),
-            max_cost=_least(request.max_cost, queue.max_cost),
-            timeout=min(request.timeout or most, most),
+            max_cost=least(terms.max_cost, queue.max_cost),
+            timeout=min(terms.timeout or most, most),
+            max_attempts=settings.max_attempts,
             result_ttl=result_ttl,
             max_rows=min(max_rows, settings.max_rows),
         )
@@ -176,14 +155,14 @@ class Submitting:
         request = ask.request
         prepared = self.preparers.prepare(
             Question(
-                project_id=request.project_id,
+                project_id=request.terms.project_id,
                 text=request.sql,
                 database=ask.database,
                 parameters=request.parameters,
                 limits=ask.limits,
             )
         )
-        if prepared.kind.writes and not request.may_write:
+        if prepared.kind.writes and not request.terms.may_write:
             raise WriteForbiddenError(
                 f"{prepared.kind.value} needs the right to write", hint="ask a project's admin"
             )
@@ -198,132 +177,37 @@ class Submitting:
         ms = round((clock.monotonic() - began) * 1000, 3)
         return Understood(prepared=prepared, quote=quote, prepare_ms=ms)
 
-    def _keep(self, ask: Ask, job: Job, understood: Understood) -> JobView:
-        parts = self.parts
-        seat = self.workers.take_seats()
-        steps = [first_step(job)]
-        timings = {"prepare": understood.prepare_ms}
-        try:
-            with parts.database.transaction() as tx:
-                # The turn of the queue is the first lock that is taken, so none waits for us here.
-                starts = starts_now(
-                    parts.database,
-                    tx,
-                    Place(project_id=job.project_id, queue=job.queue),
-                    Waiting(id=job.id, engine=job.statement.engine),
-                    room=bool(seat),
-                    engine_cu=parts.settings.engine_cu,
-                    now=job.created_at,
-                )
-                if starts:
-                    now = parts.clock.now()
-                    lease = now + parts.settings.lease
-                    claim = Claimed(at=now, owner=parts.replica, lease_until=lease)
-                    claimed = next_step(job, claim)
-                    assert claimed is not None
-                    steps.append(claimed)
-                self._take_key(tx, ask, job)
-                assert job.quote is not None
-                parts.ending.allowance.reserve(
-                    tx,
-                    job_id=job.id,
-                    project_id=job.project_id,
-                    quote=job.quote,
-                    cap=job.spec.max_cost,
-                )
-                add(
-                    tx,
-                    steps,
-                    plan=understood.prepared,
-                    summary=understood.summary,
-                    timings=timings,
-                )
-                crash_point("in_submit_before_commit")
-        except BaseException:
-            self.workers.leave_seats(seat)
-            raise
-        crash_point("after_submit")
-        if starts:
-            timings["queue"] = round(
-                max((steps[1].at - job.created_at).total_seconds() * 1000 - timings["prepare"], 0),
-                3,
-            )
-            self.workers.start(
-                Execution(
-                    steps[1].job,
-                    understood.prepared,
-                    clock=parts.clock,
-                    timings=timings,
-                    story=steps,
-                )
-            )
-        else:
-            self.workers.leave_seats(seat)
-        return JobView(
-            job=steps[-1].job,
-            history=tuple(step.event for step in steps),
-            cost=understood.prepared.cost,
-            findings=understood.prepared.findings,
-            timings=timings,
-        )
 
-    def _keep_refused(
-        self, ask: Ask, job: Job, understood: Understood | None, error: ServiceError
-    ) -> None:
-        """Keep the job as one that failed at once, so that it can be listed and looked at."""
-        refused = replace(
-            job,
-            state=JobState.FAILED,
-            ended_at=self.parts.clock.now(),
-            failure=Failure.of(error),
-            quote=None,
-        )
-        summary = Summary() if understood is None else understood.summary
-        with self.parts.database.transaction() as tx:
-            self._take_key(tx, ask, refused)
-            add(tx, [_refusal(refused)], plan=None, summary=summary)
-
-    def _take_key(self, tx: Tx, ask: Ask, job: Job) -> None:
-        key = ask.request.idempotency_key
-        if key is None:
-            return
-        use = KeyUse(job_id=job.id, body_hash=ask.request.body_hash or "")
-        if not idempotency.take(tx, job.project_id, key, use=use, at=job.created_at):
-            raise KeyTakenError("a request with this idempotency key was first", hint="ask again")
-
-
-def _refusal(job: Job) -> Step:
-    assert job.ended_at is not None
-    return replace(first_step(job), at=job.ended_at)
-
-
-def _job(job_id: JobId, ask: Ask, at: datetime, *, max_attempts: int) -> Job:
+def _spec(ask: Ask) -> StatementSpec:
     request = ask.request
-    return Job(
-        id=job_id,
-        kind=JobKind.STATEMENT,
-        project_id=request.project_id,
-        user_id=request.user_id,
-        queue=ask.queue.name,
-        spec=StatementSpec(
-            sql=request.sql,
-            database=ask.database,
-            engine=None,
-            engine_reason=ask.engine_reason,
-            statement_type=_UNKNOWN_TYPE,
-            labels=dict(request.labels),
-            max_cost=ask.max_cost,
-            max_bytes=ask.limits.max_bytes,
-            timeout=ask.timeout,
-            result_ttl=ask.result_ttl,
-            max_rows=ask.max_rows,
-        ),
-        state=JobState.QUEUED,
-        version=1,
-        attempt=0,
-        max_attempts=max_attempts,
-        created_at=at,
-        deadline=at + ask.timeout,
+    retry = request.terms.retry
+    return StatementSpec(
+        sql=request.sql,
+        database=ask.database,
+        engine=None,
+        engine_reason=ask.engine_reason,
+        statement_type=_UNKNOWN_TYPE,
+        labels=dict(request.terms.labels),
+        max_cost=ask.max_cost,
+        max_bytes=ask.limits.max_bytes,
+        timeout=ask.timeout,
+        result_ttl=ask.result_ttl,
+        max_rows=ask.max_rows,
+        retry=retry or RetryPolicy(attempts=ask.max_attempts),
+        lease=request.terms.lease,
+    )
+
+
+def _offer(ask: Ask, job: Job, understood: Understood | None) -> Offer:
+    terms = ask.request.terms
+    offer = Offer(job=job, key=terms.idempotency_key, body_hash=terms.body_hash)
+    if understood is None:
+        return offer
+    return replace(
+        offer,
+        plan=understood.prepared,
+        summary=understood.summary,
+        timings={"prepare": understood.prepare_ms},
     )
 
 
@@ -357,13 +241,8 @@ def _engine(name: str | None) -> EngineName | None:
 
 def _limits(request: StatementRequest, queue: QueueDef) -> GuardLimits:
     return GuardLimits(
-        levels=dict(queue.guard_levels), max_bytes=_least(request.max_bytes, queue.max_bytes)
+        levels=dict(queue.guard_levels), max_bytes=least(request.max_bytes, queue.max_bytes)
     )
-
-
-def _least(first: int | None, second: int | None) -> int | None:
-    given = [value for value in (first, second) if value is not None]
-    return min(given) if given else None
 
 
 def _invalid(name: str, message: str) -> RequestInvalidError:

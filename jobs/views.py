@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.lifecycle.job import Job
-from jobs.lifecycle.spec import EngineName, JobKind
+from jobs.lifecycle.spec import ClientLease, EngineName, JobKind, RetryPolicy
 from jobs.lifecycle.states import JobState
 from jobs.usage import Quote
 from sql.statement import CostEstimate, Finding, StatementKind
@@ -17,29 +17,43 @@ from storage.results.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatementRequest:
-    """A statement to run, price or explain. None means: the queue's or the service's default.
+class Terms:
+    """What every kind of job may ask for. None means: the queue's or the service's default.
 
-    ``parameters`` are the values of ``:name`` (a mapping) or ``?`` (a sequence). ``body_hash``
-    goes with ``idempotency_key``: another body under the same key is a conflict.
+    ``body_hash`` goes with ``idempotency_key``: another body under the same key is a conflict.
     """
 
     project_id: ProjectId
     user_id: UserId
     may_write: bool
-    sql: str
-    database: str | None = None
     queue: str | None = None
-    engine: str | None = None
-    parameters: Mapping[str, Any] | Sequence[Any] = ()
-    max_cost: int | None = None  #: nanos
-    max_bytes: int | None = None
-    timeout: timedelta | None = None
-    result_ttl: timedelta | None = None
-    max_rows: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    max_cost: int | None = None  #: nanos
+    timeout: timedelta | None = None
+    priority: int | None = None
+    retry: RetryPolicy | None = None
+    lease: ClientLease | None = None
     idempotency_key: str | None = None
     body_hash: str | None = None
+    parent_id: JobId | None = None  #: the pipeline run that it belongs to
+    node: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementRequest:
+    """A statement to run, price or explain.
+
+    ``parameters`` are the values of ``:name`` (a mapping) or ``?`` (a sequence).
+    """
+
+    terms: Terms
+    sql: str
+    database: str | None = None
+    engine: str | None = None
+    parameters: Mapping[str, Any] | Sequence[Any] = ()
+    max_bytes: int | None = None
+    result_ttl: timedelta | None = None
+    max_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,30 +1,53 @@
-"""The threads that run claimed statements, and which statements they run now."""
+"""The threads that run claimed jobs, and which jobs they run now."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from enum import StrEnum
 
 from jobs.execution.execution import Execution
+from jobs.lifecycle.spec import JobKind
 from storage.base.clock import Clock
 from storage.base.ids import JobId
 
 _STOPPERS = 8
 
 
-class Workers:
-    """At most ``seats`` statements at a time. A seat is taken before a job is claimed.
+class Lane(StrEnum):
+    """Jobs that compete for the same threads: many short ones shall not wait for a few long."""
 
-    ``run`` brings a statement to its end and never raises; ``stop_work`` makes its engine let go.
-    ``ended`` is called after each statement.
+    STATEMENTS = "statements"
+    RUNS = "runs"
+    PIPELINES = "pipelines"
+
+
+_LANES = {
+    JobKind.STATEMENT: Lane.STATEMENTS,
+    JobKind.BATCH: Lane.RUNS,
+    JobKind.TASK: Lane.RUNS,
+    JobKind.PIPELINE: Lane.PIPELINES,
+}
+
+
+def lane_of(kind: JobKind) -> Lane:
+    """Where jobs of this kind run."""
+    return _LANES[kind]
+
+
+class Workers:
+    """At most ``seats`` jobs of a lane at a time. A seat is taken before a job is claimed.
+
+    ``run`` brings a job to its end and never raises; ``stop_work`` makes its work let go.
+    ``ended`` is called after each job.
     """
 
     def __init__(
         self,
         *,
-        seats: int,
+        seats: Mapping[Lane, int],
         run: Callable[[Execution], None],
         stop_work: Callable[[Execution], None],
         ended: Callable[[Execution], None],
@@ -32,30 +55,33 @@ class Workers:
         self._run = run
         self._stop_work = stop_work
         self._ended = ended
-        self._seats = seats
+        self._seats = {lane: seats.get(lane, 0) for lane in Lane}
         self._active: dict[JobId, Execution] = {}
         self._closed = False
         self._state = threading.Condition()  #: guards the three above
-        self._threads = ThreadPoolExecutor(max(seats, 1), thread_name_prefix="statement")
+        self._threads = {
+            lane: ThreadPoolExecutor(max(count, 1), thread_name_prefix=lane.value)
+            for lane, count in self._seats.items()
+        }
         self._stoppers = ThreadPoolExecutor(_STOPPERS, thread_name_prefix="stopper")
 
-    def take_seats(self, most: int = 1) -> int:
+    def take_seats(self, lane: Lane, most: int = 1) -> int:
         """Take up to ``most`` free seats; none after ``close``."""
         with self._state:
-            taken = 0 if self._closed else max(0, min(most, self._seats))
-            self._seats -= taken
+            taken = 0 if self._closed else max(0, min(most, self._seats[lane]))
+            self._seats[lane] -= taken
             return taken
 
-    def leave_seats(self, count: int = 1) -> None:
+    def leave_seats(self, lane: Lane, count: int = 1) -> None:
         """Give back seats in which nothing was started."""
         with self._state:
-            self._seats += count
+            self._seats[lane] += count
 
     def start(self, execution: Execution) -> None:
         """Run ``execution`` in a seat that was taken."""
         with self._state:
             self._active[execution.job.id] = execution
-        self._threads.submit(self._work, execution)
+        self._threads[lane_of(execution.job.kind)].submit(self._work, execution)
 
     def stop(self, execution: Execution) -> None:
         """Make the work end; returns at once. Twice is the same as once."""
@@ -64,7 +90,7 @@ class Workers:
             self._stoppers.submit(self._stop_work, execution)
 
     def find(self, job_id: JobId) -> Execution | None:
-        """The statement, if it runs here."""
+        """The job, if it runs here."""
         return self._active.get(job_id)
 
     def active(self) -> tuple[Execution, ...]:
@@ -89,9 +115,10 @@ class Workers:
             return True
 
     def shut(self) -> None:
-        """End the threads; those that still run a statement, when it ends."""
+        """End the threads; those that still run a job, when it ends."""
         self.close()
-        self._threads.shutdown(wait=False)
+        for threads in self._threads.values():
+            threads.shutdown(wait=False)
         self._stoppers.shutdown(wait=False)
 
     def _work(self, execution: Execution) -> None:
@@ -102,6 +129,6 @@ class Workers:
             execution.ended.set()
             with self._state:
                 self._active.pop(execution.job.id, None)
-                self._seats += 1
+                self._seats[lane_of(execution.job.kind)] += 1
                 self._state.notify_all()
             self._ended(execution)

@@ -34,6 +34,10 @@ _PREFIXES = {
 }
 
 
+#: Kinds whose attempts are runs of their own, which a restart of the service does not end.
+RUNS = frozenset({JobKind.BATCH, JobKind.TASK})
+
+
 class EngineName(StrEnum):
     """The engines that statements run on."""
 

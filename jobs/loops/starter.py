@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
 from jobs.execution.execution import Execution
 from jobs.execution.parts import Parts
-from jobs.execution.workers import Workers
+from jobs.execution.workers import Lane, Workers, lane_of
 from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import Job
+from jobs.lifecycle.spec import JobKind
 from jobs.queues.admission import Place, places, start_waiting
 from jobs.store.jobs import load_plan
 from jobs.store.rows import jobs
@@ -44,37 +47,46 @@ class Starter:
         return started
 
     def _start_in(self, place: Place) -> int:
-        seats = self.workers.take_seats(_AT_ONCE)
-        if not seats:
-            return 0
+        seats = {lane: self.workers.take_seats(lane, _AT_ONCE) for lane in Lane}
         executions: list[Execution] = []
         try:
-            executions = self._claim(place, seats)
+            if any(seats.values()):
+                executions = self._claim(place, seats)
         finally:
-            self.workers.leave_seats(seats - len(executions))
+            taken = Counter(lane_of(execution.job.kind) for execution in executions)
+            for lane, count in seats.items():
+                self.workers.leave_seats(lane, count - taken[lane])
         for execution in executions:
             self.workers.start(execution)
             self.parts.changes.notify(execution.job.id)
         return len(executions)
 
-    def _claim(self, place: Place, seats: int) -> list[Execution]:
+    def _claim(self, place: Place, seats: Mapping[Lane, int]) -> list[Execution]:
         parts = self.parts
         now = parts.clock.now()
-        claim = Claimed(at=now, owner=parts.replica, lease_until=now + parts.settings.lease)
+        left = Counter(seats)
+
+        def claim(job: Job) -> Claimed | None:
+            lane = lane_of(job.kind)
+            if not left[lane]:
+                return None
+            left[lane] -= 1
+            until = now + parts.settings.lease_of(job.kind)
+            return Claimed(at=now, owner=parts.replica, lease_until=until)
+
         with parts.database.transaction() as tx:
             claimed = start_waiting(
                 parts.database,
                 tx,
                 place,
-                room=seats,
                 engine_cu=parts.settings.engine_cu,
                 claim=claim,
+                now=now,
             )
             return [self._execution(tx, job) for job in claimed]
 
     def _execution(self, tx: Tx, job: Job) -> Execution:
-        plan = load_plan(tx, job.id)
-        assert plan is not None, "a job that waits has a plan"
+        plan = load_plan(tx, job.id) if job.kind is JobKind.STATEMENT else None
         row = tx.execute(select(jobs.c.timings, jobs.c.usage).where(jobs.c.id == job.id)).one()
         timings = dict(row.timings or {})
         prepare = timings.get("prepare", 0.0)

@@ -6,7 +6,7 @@ still hold when the transaction commits, on both databases and whichever replica
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -93,19 +93,24 @@ def start_waiting(
     tx: Tx,
     place: Place,
     *,
-    room: int,
     engine_cu: Mapping[EngineName, int],
-    claim: Claimed,
+    claim: Callable[[Job], Claimed | None],
+    now: datetime,
 ) -> tuple[Job, ...]:
-    """Claim at most ``room`` of those that may start now; the caller runs them after the commit."""
+    """Claim those that may start now; the caller runs them after the commit.
+
+    ``claim`` gives None for a job that the replica has no room for.
+    """
     take_turn(database, tx, place)
     queue = get(tx, place.project_id, place.queue)
-    choice = _choice(tx, queue, engine_cu=engine_cu, now=claim.at)
+    choice = _choice(tx, queue, engine_cu=engine_cu, now=now)
     claimed = []
-    for job_id in choice.start[:room]:
+    for job_id in choice.start:
         job = load(tx, job_id)
         assert job is not None
-        claimed.append(apply(tx, job, claim))
+        taken = claim(job)
+        if taken is not None:
+            claimed.append(apply(tx, job, taken))
     return tuple(claimed)
 
 

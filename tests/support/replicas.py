@@ -30,7 +30,7 @@ from jobs.launchers.local import LocalLauncher
 from jobs.lifecycle.states import JobState
 from jobs.preparers import Preparers
 from jobs.preparing.relations import Relations
-from jobs.service import JobService, JobView, QueueDef, StatementRequest
+from jobs.service import JobService, JobView, QueueDef, StatementRequest, Terms
 from jobs.settings import JobSettings
 from storage.base.clock import SystemClock
 from storage.base.ids import JobId, UserId
@@ -67,11 +67,10 @@ class Replica:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def request(self, sql: str, **changes: Any) -> StatementRequest:
-        """A request of one who may write."""
-        asked = StatementRequest(
-            project_id=PROJECT, user_id=UserId("usr_1"), may_write=True, sql=sql
-        )
-        return replace(asked, **changes)
+        """A request of one who may write; ``changes`` are of it or of its terms."""
+        terms = Terms(project_id=PROJECT, user_id=UserId("usr_1"), may_write=True)
+        of_terms = {name: changes.pop(name) for name in list(changes) if hasattr(terms, name)}
+        return StatementRequest(terms=replace(terms, **of_terms), sql=sql, **changes)
 
     def submit(self, sql: str, **changes: Any) -> JobId:
         """Submit and do not wait."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -28,7 +27,8 @@ from dli.api.schemas.statements import (
     StatementReply,
     StatementsPage,
 )
-from dli.api.wire import InvalidRequestError, dumps, json_response, page_json
+from dli.api.terms import terms_of
+from dli.api.wire import InvalidRequestError, json_response, page_json
 from dli.billing.bills import find_bill
 from dli.identity.principals import Principal, Role
 from dli.services import Services
@@ -197,27 +197,15 @@ async def follow_statement(
 
 
 def _request(caller: Principal, body: StatementBody, key: str | None) -> StatementRequest:
-    hashed = None
-    if key is not None:
-        asked = body.model_dump(mode="json", exclude={"wait"})
-        hashed = hashlib.sha256(dumps(asked)).hexdigest()
     return StatementRequest(
-        project_id=caller.project_id,
-        user_id=caller.user_id,
-        may_write=caller.may_write,
+        terms=terms_of(body, caller, key=key),
         sql=body.sql,
         database=body.database,
-        queue=body.queue,
         engine=body.engine,
         parameters=body.parameters,
-        max_cost=body.max_cost,
         max_bytes=body.max_bytes,
-        timeout=body.timeout,
         result_ttl=body.result.ttl,
         max_rows=body.result.max_rows,
-        labels=body.labels,
-        idempotency_key=key,
-        body_hash=hashed,
     )
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from dli.api.schemas.fields import Body, MoneyReply, MoneyText, Reply, Size, Span
+from dli.api.schemas.fields import Body, MoneyReply, Reply, Size, Span
+from dli.api.schemas.terms import TermsBody
 from jobs.lifecycle.states import JobState
-
-LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_.-]{0,62}$")]
-LabelValue = Annotated[str, StringConstraints(max_length=256)]
 
 
 class Mode(StrEnum):
@@ -33,12 +31,11 @@ class ResultOptions(Body):
     )
 
 
-class StatementBody(Body):
+class StatementBody(TermsBody):
     """One SQL statement to run, price, check or explain."""
 
     sql: str = Field(min_length=1, description="One statement in Spark's dialect.")
     database: str | None = Field(None, description="Where unqualified names are looked up.")
-    queue: str | None = Field(None, description="Where to wait; `default` if not given.")
     engine: str | None = Field(None, description="`sail` or `spark`; else the queue's.")
     parameters: dict[str, Any] | list[Any] = Field(
         default_factory=list,
@@ -49,17 +46,10 @@ class StatementBody(Body):
         timedelta(seconds=10), description="How long to wait for the end, 0s to 60s."
     )
     mode: Mode = Mode.RUN
-    max_cost: MoneyText | None = Field(
-        None, description="Most money that it may cost; refused before it runs if it costs more."
-    )
     max_bytes: Size | None = Field(
         None, description="Most bytes that it may process; refused before it runs if it does."
     )
-    timeout: Span | None = Field(None, description="Cancelled after this time.")
     result: ResultOptions = Field(default_factory=ResultOptions)
-    labels: dict[LabelName, LabelValue] = Field(
-        default_factory=dict, max_length=32, description="Your own names; usage can be grouped by."
-    )
 
 
 class EngineReply(Reply):

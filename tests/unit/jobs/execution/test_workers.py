@@ -9,13 +9,15 @@ from datetime import timedelta
 import pytest
 
 from jobs.execution.execution import Execution
-from jobs.execution.workers import Workers
+from jobs.execution.workers import Lane, Workers, lane_of
+from jobs.lifecycle.spec import JobKind
 from storage.base.clock import SystemClock
 from storage.base.ids import JobId
 from tests.support.jobs import make_job
 from tests.unit.jobs.store.test_codec import QUERY
 
 CLOCK = SystemClock()
+LANE = Lane.STATEMENTS
 
 
 class Stage:
@@ -26,7 +28,7 @@ class Stage:
         self.ended: list[str] = []
         self.stopped: list[str] = []
         self.workers = Workers(
-            seats=seats,
+            seats={Lane.STATEMENTS: seats},
             run=self._run,
             stop_work=lambda execution: self.stopped.append(execution.job.id),
             ended=lambda execution: self.ended.append(execution.job.id),
@@ -52,14 +54,14 @@ def stage() -> Iterator[Stage]:
 
 
 def test_seats_are_counted(stage: Stage) -> None:
-    assert stage.workers.take_seats(5) == 2
-    assert stage.workers.take_seats() == 0
-    stage.workers.leave_seats()
-    assert stage.workers.take_seats() == 1
+    assert stage.workers.take_seats(LANE, 5) == 2
+    assert stage.workers.take_seats(LANE) == 0
+    stage.workers.leave_seats(LANE)
+    assert stage.workers.take_seats(LANE) == 1
 
 
 def test_a_seat_is_free_after_its_statement(stage: Stage) -> None:
-    assert stage.workers.take_seats() == 1
+    assert stage.workers.take_seats(LANE) == 1
     execution = stage.start(1)
     assert stage.workers.find(JobId("stm_1")) is execution
     assert [each.job.id for each in stage.workers.active()] == ["stm_1"]
@@ -67,19 +69,19 @@ def test_a_seat_is_free_after_its_statement(stage: Stage) -> None:
     assert execution.ended.wait(10)
     assert stage.workers.wait_idle(timedelta(seconds=10), CLOCK)
     assert stage.workers.find(JobId("stm_1")) is None
-    assert stage.workers.take_seats(5) == 2
+    assert stage.workers.take_seats(LANE, 5) == 2
 
 
 def test_closed_workers_have_no_seats(stage: Stage) -> None:
-    stage.workers.take_seats()
+    stage.workers.take_seats(LANE)
     stage.start(1)
     stage.workers.close()
-    assert stage.workers.take_seats() == 0
+    assert stage.workers.take_seats(LANE) == 0
     assert not stage.workers.wait_idle(timedelta(milliseconds=50), CLOCK)
 
 
 def test_a_statement_is_stopped_once(stage: Stage) -> None:
-    stage.workers.take_seats()
+    stage.workers.take_seats(LANE)
     execution = stage.start(1)
     stage.workers.stop(execution)
     stage.workers.stop(execution)
@@ -91,4 +93,12 @@ def test_a_statement_is_stopped_once(stage: Stage) -> None:
 
 
 def test_no_seats_means_nothing_runs_here() -> None:
-    assert Stage(0).workers.take_seats(3) == 0
+    assert Stage(0).workers.take_seats(LANE, 3) == 0
+
+
+def test_a_full_lane_leaves_the_others_free() -> None:
+    stage = Stage(1)
+    assert stage.workers.take_seats(LANE) == 1
+    assert stage.workers.take_seats(Lane.RUNS) == 0
+    assert {lane_of(kind) for kind in JobKind} == set(Lane)
+    stage.workers.shut()

@@ -55,7 +55,15 @@ def _starts(database: Database, tx: Tx, queue: QueueDef, *, room: bool = True) -
 
 def _claim(database: Database, tx: Tx, queue: QueueDef, room: int = 9) -> list[str]:
     place = _kept(tx, queue)
-    jobs = start_waiting(database, tx, place, room=room, engine_cu=CU, claim=CLAIM)
+    left = iter(range(room))
+    jobs = start_waiting(
+        database,
+        tx,
+        place,
+        engine_cu=CU,
+        claim=lambda _: None if next(left, None) is None else CLAIM,
+        now=NOW,
+    )
     return [job.id for job in jobs]
 
 
@@ -142,7 +150,15 @@ def test_two_replicas_never_pass_a_limit_together(database_url: str) -> None:
         start.wait()
         for _ in range(5):
             with database.transaction() as tx:
-                found = start_waiting(database, tx, place, room=2, engine_cu=CU, claim=CLAIM)
+                left = [CLAIM, CLAIM]
+                found = start_waiting(
+                    database,
+                    tx,
+                    place,
+                    engine_cu=CU,
+                    claim=lambda _, left=left: left.pop() if left else None,  # type: ignore[misc]
+                    now=NOW,
+                )
                 claimed.extend(job.id for job in found)
 
     threads = [threading.Thread(target=claim, args=(each,)) for each in replicas]
