@@ -6,6 +6,7 @@ from dli.api import rows as api
 from dli.billing import rows as billing
 from dli.identity import rows as identity
 from dli.metering import rows as metering
+from jobs import files
 from jobs.store import rows as jobs
 from jobs.store import run_rows as runs
 from storage.catalog import rows as catalog
@@ -13,6 +14,6 @@ from storage.meta.schema import METADATA
 from storage.results import rows as results
 from storage.tables import rows as tables
 
-ROWS = (api, billing, identity, metering, jobs, runs, catalog, results, tables)
+ROWS = (api, billing, files, identity, metering, jobs, runs, catalog, results, tables)
 
 __all__ = ["METADATA", "ROWS"]

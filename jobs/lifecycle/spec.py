@@ -128,10 +128,10 @@ class BatchSpec:
     conf: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     database: str
+    tables: tuple[str, ...] = ()  #: ``database.table`` of the catalog, each a view of its own name
     driver: Size
     executor: Size | None = None  #: None: the driver computes
-    executors: int = 0  #: at least
-    max_executors: int = 0
+    executors: int = 0
     session: BatchSession = BatchSession.OWN
     labels: Mapping[str, str] = field(default_factory=dict)
     max_cost: int | None = None  #: nanos
