@@ -17,7 +17,7 @@ import importlib
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -200,6 +200,76 @@ class Client:
     def usage(self, **query: object) -> Json:
         """Usage and money by ``group_by`` between ``from`` and ``to``."""
         return self._json("GET", "/usage", query=query)
+
+    # jobs of every kind
+
+    def jobs(self, **filters: object) -> Iterator[Json]:
+        """Newest first; ``kind``, ``state``, ``queue``, ``parent``, ``label``, ``from``, ``to``."""
+        return self._pages("/jobs", filters)
+
+    def job(self, job_id: str, *, wait: str | None = None, seen: str | None = None) -> Json:
+        """One job; with ``wait`` as soon as it differs from ``seen`` (its ``etag``)."""
+        answer = self._ask(
+            "GET",
+            f"/jobs/{job_id}",
+            query={"wait": wait},
+            headers={"If-None-Match": seen} if seen else None,
+            timeout=90.0,
+        )
+        if answer.status == 304:
+            return self.job(job_id)
+        return {**cast(Json, answer.body), "etag": answer.headers.get("ETag")}
+
+    def wait_job(
+        self, job: Json, *, on_change: Callable[[Json], None] | None = None, poll: str = "30s"
+    ) -> Json:
+        """The job when it has ended. A keyboard interrupt cancels it and goes on up."""
+        try:
+            while not job["terminal"]:
+                if on_change:
+                    on_change(job)
+                job = self.job(job["id"], wait=poll, seen=job.get("etag"))
+        except KeyboardInterrupt:
+            self.cancel_job(job["id"])
+            raise
+        return job
+
+    def cancel_job(self, job_id: str) -> Json:
+        """Ask it to stop; it is ``cancelled`` only when it has. Twice is as good as once."""
+        return self._json("POST", f"/jobs/{job_id}/cancel")
+
+    def renew_job(self, job_id: str) -> Json:
+        """Keep a job that has a lease."""
+        return self._json("POST", f"/jobs/{job_id}/renew")
+
+    def explain_job(self, job_id: str) -> Json:
+        """Its story in sentences."""
+        return self._json("GET", f"/jobs/{job_id}/explain")
+
+    def log(
+        self,
+        job_id: str,
+        *,
+        stream: str = "stdout",
+        attempt: int | None = None,
+        follow: bool = False,
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """What a batch or a task wrote; with ``follow`` as it comes, until the job ends."""
+        query = {"stream": stream, "attempt": attempt, "follow": True if follow else None}
+        path = f"{_API}/jobs/{job_id}/logs"
+        if follow:
+            return self._transport.stream(path, accept="text/plain", query=query, live=True)
+        return nullcontext(self._log_parts(path, query))
+
+    def _log_parts(self, path: str, query: Mapping[str, object]) -> Iterator[bytes]:
+        offset = 0
+        while True:
+            asked = {**query, "offset": offset}
+            part, headers = self._transport.read(path, accept="text/plain", query=asked)
+            if not part:
+                return
+            yield part
+            offset = int(headers["DLI-Log-End"])
 
     # catalog
 

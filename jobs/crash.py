@@ -13,8 +13,8 @@ import signal
 
 VARIABLE = "DLI_CRASH_POINT"
 
-#: Every place, in the order of a statement's life.
-POINTS = (
+#: In the order of a statement's life.
+STATEMENT_POINTS = (
     "before_submit",  # prepared, nothing is kept
     "in_submit_before_commit",
     "after_submit",  # kept and claimed, no worker has it
@@ -28,8 +28,20 @@ POINTS = (
     "in_publish_before_commit",  # the finishing transaction is open
     "after_commit",  # finished, nobody was told
     "in_write_before_commit",  # a write's new files are in the open finishing transaction
-    "before_cancelled",  # the work of a cancelled statement has stopped
+    "before_cancelled",  # the work of a cancelled job has stopped
 )
+#: Beside the first four, in the order of the life of a batch or a task.
+RUN_POINTS = (
+    "after_intent",  # a batch's or task's run is on record, nothing is launched
+    "before_launch",  # its files are in its folder
+    "after_launch",  # its process may live
+    "run_started",  # its start is on record
+    "run_goes_on",  # at a look at the living run
+    "run_ended",  # its end was seen, nothing is on record
+    "before_adoption",  # another life of the service found the run
+    "after_adoption",  # the job is its own now
+)
+POINTS = STATEMENT_POINTS + RUN_POINTS
 
 _passed = itertools.count(1)
 

@@ -1,4 +1,4 @@
-"""What the one who asks for a statement can be told, beside what is wrong with its SQL."""
+"""What the one who asks for a job can be told, beside what is wrong with its SQL."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from storage.base.errors import (
 
 
 class JobMissingError(NotFoundError):
-    """There is no such statement in the project."""
+    """There is no such job in the project."""
 
-    code = "statement_not_found"
+    code = "job_not_found"
 
 
 class IdempotencyConflictError(ConflictError):
@@ -38,3 +38,15 @@ class WriteForbiddenError(ForbiddenError):
     """The statement changes something, and the one who asks may only read."""
 
     code = "write_forbidden"
+
+
+class LeaseMissingError(ConflictError):
+    """The job has no lease that its client could renew."""
+
+    code = "lease_missing"
+
+
+class LogMissingError(NotFoundError):
+    """The job writes no log, or has made no such attempt."""
+
+    code = "log_not_found"

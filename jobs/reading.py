@@ -7,17 +7,21 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from jobs.errors import JobMissingError
+from jobs.errors import JobMissingError, LogMissingError
 from jobs.execution.execution import Execution
 from jobs.execution.parts import Parts
 from jobs.execution.recent import Recent
 from jobs.execution.workers import Workers
+from jobs.launchers.api import LogPart, LogStream
+from jobs.lifecycle.spec import RUNS, JobKind
 from jobs.lifecycle.states import JobState
 from jobs.queues.admission import wait_of
 from jobs.queues.definitions import QueueMissingError
 from jobs.queues.store import get as get_queue
-from jobs.store.jobs import find, history
+from jobs.runs.logs import read_log
+from jobs.store.jobs import find, history, job_of
 from jobs.store.listing import page, view_of
+from jobs.store.run_rows import runs_of
 from jobs.views import JobEvent, JobFilter, JobView, Wait
 from storage.base.errors import GoneError, NotFoundError
 from storage.base.ids import JobId, ProjectId
@@ -46,9 +50,11 @@ class Reading:
         with self.parts.database.read() as tx:
             row = self.row(tx, project_id, job_id)
             view = replace(view_of(row), history=history(tx, job_id))
+            if view.job.kind in RUNS:
+                view = replace(view, attempts=runs_of(tx, job_id))
             if view.job.state is JobState.QUEUED:
                 view = replace(view, wait=self._wait(tx, view))
-            if view.job.state is JobState.FINISHED:
+            if view.job.state is JobState.FINISHED and view.job.kind is JobKind.STATEMENT:
                 manifest = self._manifest(tx, job_id)
                 expires_at = None if manifest is None else manifest.expires_at
                 view = replace(view, manifest=manifest, result_expires_at=expires_at)
@@ -59,6 +65,8 @@ class Reading:
     def remembered(self, project_id: ProjectId, job_id: JobId) -> JobView | None:
         """As ``view``, if this replica knows it without a look at the rows."""
         known = self._remembered(job_id, self.workers.find(job_id))
+        if known is not None and known.job.kind in RUNS:
+            return None  # its attempts are in rows
         return known if known is not None and known.job.project_id == project_id else None
 
     def list(
@@ -73,6 +81,36 @@ class Reading:
         with self.parts.database.read() as tx:
             self.row(tx, project_id, job_id)
             return history(tx, job_id, after=after)
+
+    def log(
+        self,
+        project_id: ProjectId,
+        job_id: JobId,
+        *,
+        stream: LogStream,
+        attempt: int | None,
+        offset: int,
+        most: int,
+    ) -> LogPart:
+        """A part of what an attempt wrote; raises as ``JobService.log``."""
+        with self.parts.database.read() as tx:
+            job = job_of(self.row(tx, project_id, job_id))
+        wanted = job.attempt if attempt is None else attempt
+        if job.kind not in RUNS:
+            raise LogMissingError(f"a {job.kind.value} has no log", job_id=job_id)
+        if not 0 <= wanted <= job.attempt or (attempt is not None and wanted == 0):
+            raise LogMissingError(
+                f"job {job_id} has made {job.attempt} attempts, not {wanted}", job_id=job_id
+            )
+        return read_log(
+            self.parts.store,
+            self.parts.launcher,
+            job,
+            attempt=wanted,
+            stream=stream,
+            offset=max(offset, 0),
+            most=most,
+        )
 
     def manifest(self, project_id: ProjectId, job_id: JobId) -> Manifest:
         """Of the result; raises what ``Results.manifest`` does."""

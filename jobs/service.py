@@ -14,6 +14,7 @@ from jobs.errors import (
     EngineUnknownError,
     IdempotencyConflictError,
     JobMissingError,
+    LeaseMissingError,
     RequestInvalidError,
     WriteForbiddenError,
 )
@@ -23,10 +24,13 @@ from jobs.execution.recent import Recent
 from jobs.execution.runner import Runner
 from jobs.execution.watch import Watch
 from jobs.execution.workers import Lane, Workers
+from jobs.launchers.api import LogPart, LogStream
 from jobs.lifecycle.events import CancelRequested
 from jobs.lifecycle.machine import IllegalTransitionError
-from jobs.lifecycle.spec import JobKind
+from jobs.lifecycle.spec import RUNS, JobKind
 from jobs.lifecycle.states import OWNED, TERMINAL, JobState
+from jobs.loops.adoption import Adoption
+from jobs.loops.orphans import Orphans
 from jobs.loops.reaper import Reaper
 from jobs.loops.runner import Loop
 from jobs.loops.starter import Starter
@@ -48,7 +52,7 @@ from jobs.settings import JobSettings
 from jobs.statements.stopping import Stopping
 from jobs.statements.work import run_statement
 from jobs.store import idempotency
-from jobs.store.jobs import JobChangedError, apply, job_of, load
+from jobs.store.jobs import JobChangedError, apply, job_of, load, renew_client
 from jobs.store.rows import job_plans, jobs
 from jobs.submitting import Submitting
 from jobs.views import (
@@ -62,7 +66,7 @@ from jobs.views import (
     Wait,
 )
 from storage.base.errors import Failure, ServiceError
-from storage.base.ids import JobId, ProjectId
+from storage.base.ids import JobId, ProjectId, UserId
 from storage.meta.paging import Page
 from storage.results.manifest import Manifest
 
@@ -101,6 +105,7 @@ class JobService:
         )
         self._watch = Watch(parts=parts, workers=self._workers)
         self._starter = Starter(parts=parts, workers=self._workers)
+        self._orphans = Orphans(parts=parts, workers=self._workers)
         self._loops = self._make_loops()
 
     @property
@@ -143,18 +148,19 @@ class JobService:
         """Newest first. Raises ``InvalidCursorError``."""
         return self._reading.list(project_id, wanted, cursor=cursor, limit=limit)
 
-    def cancel(self, project_id: ProjectId, job_id: JobId) -> JobView:
+    def cancel(self, project_id: ProjectId, job_id: JobId, *, by: UserId | None = None) -> JobView:
         """Ask for the end: a queued job is cancelled at once, a running one is ``cancelling``.
 
-        A job at its end is returned as it is, and so is one that is cancelling already.
+        A job at its end is returned as it is, and so is one that is cancelling already. ``by`` is
+        who asks, for the history.
         """
         for _ in range(_TRIES):
             running = self._workers.find(job_id)
             try:
                 if running is not None and running.job.project_id == project_id:
-                    self._cancel_running(running)
+                    self._cancel_running(running, by)
                 else:
-                    self._cancel_row(project_id, job_id)
+                    self._cancel_row(project_id, job_id, by)
                 break
             except JobChangedError:
                 continue
@@ -166,6 +172,42 @@ class JobService:
     ) -> tuple[JobEvent, ...]:
         """The steps with a version above ``after``, in order."""
         return self._reading.events(project_id, job_id, after=after)
+
+    def renew(self, project_id: ProjectId, job_id: JobId) -> JobView:
+        """The client of a job with a lease is there still.
+
+        Raises ``LeaseMissingError`` for a job without one, or at its end.
+        """
+        with self._parts.database.transaction() as tx:
+            job = job_of(self._reading.row(tx, project_id, job_id))
+            lease = job.spec.lease
+            until = self._parts.clock.now() + (lease.ttl if lease else timedelta(0))
+            if lease is None or not renew_client(tx, job_id, until):
+                raise LeaseMissingError(
+                    f"job {job_id} has no lease to renew",
+                    hint="submit it with a lease; one that ended needs none",
+                    job_id=job_id,
+                )
+        return self.get(project_id, job_id)
+
+    def log(
+        self,
+        project_id: ProjectId,
+        job_id: JobId,
+        *,
+        stream: LogStream,
+        attempt: int | None = None,
+        offset: int = 0,
+        most: int = 1 << 20,
+    ) -> LogPart:
+        """What a batch or task wrote, from ``offset`` on; empty at the end of what is there.
+
+        ``attempt`` None: the last. Raises ``JobMissingError`` and, for other kinds or attempts
+        that were not made, ``LogMissingError``.
+        """
+        return self._reading.log(
+            project_id, job_id, stream=stream, attempt=attempt, offset=offset, most=most
+        )
 
     def manifest(self, project_id: ProjectId, job_id: JobId) -> Manifest:
         """Of the result. Raises ``ResultMissingError`` and ``ResultExpiredError``."""
@@ -249,17 +291,26 @@ class JobService:
         what is submitted still is kept for others.
         """
         self._workers.close()
+        self._let_go_of_runs()
         if self._workers.wait_idle(timeout, self._parts.clock):
             self._workers.shut()
             return True
         for execution in self._workers.active():
-            log.info("statement handed over", extra={"job": execution.job.id})
+            log.info("job handed over", extra={"job": execution.job.id})
             execution.hand_over = True
             self._workers.stop(execution)
         grace = self._parts.settings.interrupt_grace * 2 + timedelta(seconds=2)
         self._workers.wait_idle(grace, self._parts.clock)
         self._workers.shut()
         return False
+
+    def _let_go_of_runs(self) -> None:
+        """Batches and tasks go on without a service for as long as their lease."""
+        for execution in self._workers.active():
+            if execution.job.kind in RUNS:
+                log.info("run left to the next start", extra={"job": execution.job.id})
+                execution.hand_over = True
+                self._workers.stop(execution)
 
     def _once(self, terms: Terms, submit: Callable[[], JobView]) -> JobView:
         """What ``submit`` gives, or the job that the terms' key stands for already."""
@@ -297,8 +348,8 @@ class JobService:
             raise _told_again(job.failure, job.id)
         return view
 
-    def _cancel_running(self, running: Execution) -> None:
-        event = CancelRequested(at=self._parts.clock.now())
+    def _cancel_running(self, running: Execution, by: UserId | None) -> None:
+        event = CancelRequested(at=self._parts.clock.now(), by=by)
         try:
             running.write(self._parts.database, event)
         except IllegalTransitionError:
@@ -307,13 +358,13 @@ class JobService:
             log.info("another was first", extra={"job": running.job.id})
         self._workers.stop(running)
 
-    def _cancel_row(self, project_id: ProjectId, job_id: JobId) -> None:
+    def _cancel_row(self, project_id: ProjectId, job_id: JobId, by: UserId | None) -> None:
         now = self._parts.clock.now()
         with self._parts.database.transaction() as tx:
             job = job_of(self._reading.row(tx, project_id, job_id))
             if job.state.terminal:
                 return
-            after = apply(tx, job, CancelRequested(at=now))
+            after = apply(tx, job, CancelRequested(at=now, by=by))
             if after.state.terminal:
                 self._parts.ending.close(tx, after, used={}, at=now)
 
@@ -333,7 +384,8 @@ class JobService:
             ("starter", self._starter.tick, timedelta(milliseconds=250), timedelta(seconds=5)),
             ("watch", self._watch.tick, timedelta(milliseconds=50), timedelta(seconds=1)),
             ("leases", self._watch.renew, settings.renew_every, settings.renew_every),
-            ("reaper", Reaper(parts=parts).tick, timedelta(seconds=1), timedelta(seconds=5)),
+            ("reaper", self._reaper().tick, timedelta(seconds=1), timedelta(seconds=5)),
+            ("orphans", self._orphans.tick, timedelta(seconds=10), timedelta(minutes=1)),
             ("changes", parts.changes.poll, timedelta(milliseconds=250), timedelta(seconds=2)),
             ("engines", parts.pool.tick, timedelta(seconds=1), timedelta(seconds=10)),
             ("expiry", parts.results.expire, timedelta(seconds=10), timedelta(minutes=1)),
@@ -343,6 +395,10 @@ class JobService:
             name: Loop(name=name, tick=tick, clock=parts.clock, idle=idle, worst=worst)
             for name, tick, idle, worst in ticks
         }
+
+    def _reaper(self) -> Reaper:
+        adoption = Adoption(parts=self._parts, workers=self._workers)
+        return Reaper(parts=self._parts, adopt=adoption.adopt)
 
     def _sweep(self) -> int:
         """What is of no use any more: files of writes, objects of results, keys, plans."""

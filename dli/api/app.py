@@ -14,7 +14,17 @@ from starlette.responses import HTMLResponse, Response
 from dli.api import errors
 from dli.api.docs import docs_page
 from dli.api.middleware import RequestMiddleware
-from dli.api.routes import databases, health, money, projects, queues, statements, tables, tokens
+from dli.api.routes import (
+    databases,
+    health,
+    jobs,
+    money,
+    projects,
+    queues,
+    statements,
+    tables,
+    tokens,
+)
 from dli.api.schemas.problems import PROBLEMS
 from dli.api.wire import json_response
 from dli.services import Services
@@ -45,7 +55,7 @@ def create_app(services: Services) -> FastAPI:
         RequestMiddleware, max_body=services.settings.max_body, metrics=services.metrics
     )
     api = APIRouter(prefix=PREFIX, responses=PROBLEMS)
-    for part in (statements, databases, tables, queues, projects, tokens, money):
+    for part in (statements, jobs, databases, tables, queues, projects, tokens, money):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(health.router)

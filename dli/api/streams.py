@@ -9,6 +9,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
+from functools import partial
 
 from fastapi.concurrency import run_in_threadpool
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -17,11 +18,13 @@ from starlette.responses import Response, StreamingResponse
 from dli.api.envelope import bill_of, etag_of, event_json, usage_json
 from dli.api.wire import dumps
 from dli.services import Services
+from jobs.launchers.api import LogStream
 from jobs.service import JobView
 from storage.base.ids import JobId, ProjectId
 
 #: A wake-up that is lost, or made by another replica, delays an answer by this at most.
 _LOOK_AGAIN = 1.0  # seconds
+_LOG_LOOK = 0.5  # seconds
 
 
 async def wait_until(
@@ -84,6 +87,45 @@ async def _events(services: Services, view: JobView, after: int) -> AsyncIterato
             if services.closing.is_set():
                 return
             await changed.wait(_LOOK_AGAIN)
+
+
+async def followed_log(
+    services: Services,
+    view: JobView,
+    *,
+    stream: LogStream,
+    attempt: int | None,
+    offset: int,
+) -> AsyncIterator[bytes]:
+    """What a job writes, as it comes, until the job is at its end or the service is.
+
+    Without ``attempt`` it goes on with the next one when one has failed.
+    """
+    project_id, job_id = view.job.project_id, view.job.id
+    number = attempt
+    with _Changed(services, job_id) as changed:
+        while True:
+            view = await run_in_threadpool(services.jobs.get, project_id, job_id)
+            if attempt is None and number not in (None, 0, view.job.attempt):
+                offset = 0
+            number = attempt or view.job.attempt
+            part = await run_in_threadpool(
+                partial(
+                    services.jobs.log,
+                    project_id,
+                    job_id,
+                    stream=stream,
+                    attempt=number or None,
+                    offset=offset,
+                )
+            )
+            if part.data:
+                offset = part.end
+                yield part.data
+            elif view.job.state.terminal or services.closing.is_set():
+                return
+            else:
+                await changed.wait(_LOG_LOOK)
 
 
 def differs_from(etag: str | None, first: JobView) -> Callable[[JobView], bool]:

@@ -13,6 +13,7 @@ from dli.cli import (
     completion,
     database,
     doctor,
+    job,
     price,
     project,
     queue,
@@ -80,6 +81,7 @@ app.command("doctor", rich_help_panel="Service")(doctor.doctor)
 app.command("status", rich_help_panel="Service")(status.status)
 app.command("sql", rich_help_panel="Work")(sql.sql)
 app.add_typer(statement.app, name="statement", rich_help_panel="Work")
+app.add_typer(job.app, name="job", rich_help_panel="Work")
 app.add_typer(database.app, name="database", rich_help_panel="Work")
 app.add_typer(table.app, name="table", rich_help_panel="Work")
 app.command("usage", rich_help_panel="Money")(usage.usage)

@@ -100,19 +100,41 @@ class Transport:
 
     @contextmanager
     def stream(
-        self, path: str, *, accept: str, query: Mapping[str, object] | None = None
+        self,
+        path: str,
+        *,
+        accept: str,
+        query: Mapping[str, object] | None = None,
+        live: bool = False,
     ) -> Iterator[Iterator[bytes]]:
-        """The body of a GET, piece by piece as it arrives."""
+        """The body of a GET as it arrives, piece by piece; a ``live`` one may be silent for long."""
+        timeout = httpx.Timeout(self._http.timeout.connect, read=None) if live else None
         try:
             with self._http.stream(
-                "GET", path, params=_given(query), headers={"Accept": accept}
+                "GET",
+                path,
+                params=_given(query),
+                headers={"Accept": accept},
+                timeout=timeout or self._http.timeout,
             ) as response:
                 if response.status_code != 200:
                     response.read()
                     raise ApiError(_problem(response))
-                yield response.iter_bytes(1 << 20)
+                yield response.iter_bytes(None if live else 1 << 20)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
+
+    def read(
+        self, path: str, *, accept: str, query: Mapping[str, object] | None = None
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """The whole body of a GET, and its headers."""
+        try:
+            response = self._http.get(path, params=_given(query), headers={"Accept": accept})
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        if response.status_code != 200:
+            raise ApiError(_problem(response))
+        return response.content, response.headers
 
     def _unreachable(self, error: httpx.TransportError) -> UnreachableError:
         what = "did not answer in time" if isinstance(error, httpx.TimeoutException) else str(error)

@@ -165,9 +165,16 @@ class EnginePool:
             return self._counts.copy()
 
     def recover(self) -> int:
-        """Before the first ``acquire``: kill and forget all that an earlier life left."""
+        """Before the first ``acquire``: kill and forget the engines that an earlier life left.
+
+        Runs of jobs stay, since they may be adopted.
+        """
         found = 0
+        with self._database.read() as tx:
+            of_jobs = run_rows.living_job_runs(tx, self._settings.owner)
         for run_id in list(self._launcher.known()):
+            if run_id in of_jobs:
+                continue
             if not self._launcher.status(run_id).state.ended:
                 found += 1
                 self._launcher.stop(run_id, grace=timedelta(0), reason="its service died")

@@ -48,9 +48,13 @@ class Execution:
         timings: Mapping[str, float],
         used_before: Mapping[str, int] | None = None,
         story: Sequence[Step] | None = None,
+        adopted: bool = False,
     ) -> None:
         self._plan = plan  # None: the job is no statement
+        self.adopted = adopted  #: its run was started by another owner, and may live
+        self.renewed_at: float | None = None  #: when its lease was, by the launcher's ``moment``
         self.stop = threading.Event()  #: set: the work must end
+        self.stopped_at: float | None = None  #: when it was told to, of the clock's monotonic
         self.let_go = threading.Event()  #: set: the engine has nothing of it any more
         self.ended = threading.Event()  #: set: the worker is through with it
         self.interrupt: Callable[[], None] | None = None  #: tells the engine, while it executes
@@ -58,7 +62,7 @@ class Execution:
         self.progress = Progress()
         self.timings: dict[str, float] = dict(timings)
         self.used: dict[str, int] = {}  #: by this attempt, by meter
-        self.hand_over = False  #: stopping because the replica stops: others shall run it
+        self.hand_over = False  #: stopping because the replica stops: others shall go on with it
         self.touched = clock.monotonic()  #: when the rows were last written
         self._clock = clock
         self._used_before = dict(used_before or {})
@@ -83,6 +87,11 @@ class Execution:
     def job(self) -> Job:
         """As far as this replica knows."""
         return self._job
+
+    def note_stop(self) -> None:
+        """Tell the work that it must end."""
+        self.stopped_at = self._clock.monotonic()
+        self.stop.set()
 
     @property
     def unwritten(self) -> bool:

@@ -88,8 +88,8 @@ class Runner:
                 log.exception("job broke", extra={"job": job_id})
                 broken = JobBrokenError("the service failed on the job", job_id=job_id)
                 self._end(execution, broken)
-        except AttemptLostError:
-            log.warning("attempt lost", extra={"job": job_id})
+        except AttemptLostError as error:
+            log.warning("attempt lost", extra={"job": job_id, "code": error.code})
         except Exception:
             log.exception("job left to the reaper", extra={"job": job_id})
 
@@ -148,6 +148,9 @@ class Runner:
         if job.state is JobState.CANCELLING:
             crash_point("before_cancelled")
             event = Stopped(at=at)
+            if execution.stopped_at is not None:
+                took = parts.clock.monotonic() - execution.stopped_at
+                execution.timings["cancel"] = round(took * 1000, 3)
         elif execution.hand_over:
             event = HandedOver(at=at)
         else:

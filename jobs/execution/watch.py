@@ -1,4 +1,4 @@
-"""Looks after the statements that run here: their rows, their time, and who wants them to end."""
+"""Looks after the jobs that run here: their rows, their time, and who wants them to end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from jobs.execution.execution import AttemptLostError, CancellingError, Executio
 from jobs.execution.parts import Parts
 from jobs.execution.workers import Workers
 from jobs.lifecycle.events import DeadlinePassed
+from jobs.lifecycle.job import Job
 from jobs.lifecycle.machine import IllegalTransitionError
+from jobs.lifecycle.runs import run_id_of
+from jobs.lifecycle.spec import RUNS
 from jobs.lifecycle.states import JobState
 from jobs.store.jobs import load, renew
 from jobs.store.rows import jobs
@@ -24,7 +27,7 @@ _LOOK_EVERY = timedelta(milliseconds=500)  # at rows, for cancels by other repli
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """Ticks of loops over the statements that run here."""
+    """Ticks of loops over the jobs that run here."""
 
     parts: Parts
     workers: Workers
@@ -45,12 +48,25 @@ class Watch:
     def renew(self) -> int:
         """Extend the leases of what runs here, and of nothing else: a job that its worker left
         must fall to the reaper."""
-        ids = [execution.job.id for execution in self.workers.active()]
-        until = self.parts.clock.now() + self.parts.settings.lease
+        active = self.workers.active()
+        runs = [each for each in active if each.job.kind in RUNS]
+        others = [each.job for each in active if each.job.kind not in RUNS]
+        self._renew(others, self.parts.settings.lease)
+        if runs:
+            began = self.parts.launcher.moment()
+            self._renew([each.job for each in runs], self.parts.settings.run_lease)
+            # Only now: a run must not outlive a lease that could not be renewed.
+            self.parts.launcher.renew([run_id_of(each.job) for each in runs], at=began)
+            for each in runs:
+                each.renewed_at = began
+        return 0
+
+    def _renew(self, held: Sequence[Job], lease: timedelta) -> None:
+        until = self.parts.clock.now() + lease
+        ids = [job.id for job in held]
         for start in range(0, len(ids), _BATCH):
             with self.parts.database.transaction() as tx:
                 renew(tx, self.parts.replica, ids[start : start + _BATCH], until)
-        return 0
 
     def _flush(self, execution: Execution) -> None:
         settings = self.parts.settings

@@ -9,7 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from jobs.execution.execution import Execution
-from jobs.lifecycle.spec import JobKind
+from jobs.lifecycle.spec import RUNS, JobKind
 from storage.base.clock import Clock
 from storage.base.ids import JobId
 
@@ -84,10 +84,14 @@ class Workers:
         self._threads[lane_of(execution.job.kind)].submit(self._work, execution)
 
     def stop(self, execution: Execution) -> None:
-        """Make the work end; returns at once. Twice is the same as once."""
+        """Make the work end; returns at once. Twice is the same as once.
+
+        The run of a batch or task that is handed over goes on: it is only let go of.
+        """
         if not execution.stop.is_set():
-            execution.stop.set()
-            self._stoppers.submit(self._stop_work, execution)
+            execution.note_stop()
+            if not (execution.hand_over and execution.job.kind in RUNS):
+                self._stoppers.submit(self._stop_work, execution)
 
     def find(self, job_id: JobId) -> Execution | None:
         """The job, if it runs here."""

@@ -73,7 +73,9 @@ class Summary:
 def first_step(job: Job) -> Step:
     """The birth of ``job``: submitted, or refused if it is at its end already."""
     kind = REFUSED if job.state.terminal else SUBMITTED
-    detail = {"code": job.failure.code} if job.failure else {}
+    detail: dict[str, Any] = {"by": job.user_id}
+    if job.failure:
+        detail["code"] = job.failure.code
     return Step(job=job, kind=kind, at=job.created_at, detail=detail)
 
 
@@ -146,6 +148,17 @@ def write_progress(tx: Tx, job_id: JobId, *, seen: int, rows: int, bytes: int) -
     tx.execute(
         _UPDATE_PROGRESS, {"job": job_id, "seen": seen, "new_rows": rows, "new_bytes": bytes}
     )
+
+
+def renew_client(tx: Tx, job_id: JobId, until: datetime) -> bool:
+    """Extend a client's lease on a job that has one and is not at its end."""
+    renewed = (
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.client_until.is_not(None), jobs.c.ended_at.is_(None))
+        .values(client_until=until)
+        .returning(jobs.c.id)
+    )
+    return tx.execute(renewed).first() is not None
 
 
 def keep_facts(tx: Tx, job_id: JobId, facts: Mapping[str, Any]) -> None:
@@ -327,7 +340,8 @@ def _detail(after: Job, event: Event) -> dict[str, Any]:
         failure = event.failure
         return {"code": failure.code, "message": failure.message, "fault": event.fault.value}
     if isinstance(event, CancelRequested):
-        return {} if event.by is None else {"by": event.by}
+        told: dict[str, Any] = {} if event.by is None else {"by": event.by}
+        return told | ({"client_gone": True} if event.client_gone else {})
     return {}
 
 

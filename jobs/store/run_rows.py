@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, insert, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 
+from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import EngineName
-from storage.base.ids import ProjectId, RunId
+from jobs.views import AttemptView
+from storage.base.ids import JobId, ProjectId, RunId
 from storage.meta.database import Tx
 from storage.meta.schema import METADATA
 from storage.meta.types import Json, UtcDateTime
@@ -65,6 +80,58 @@ def plan_run(
     )
 
 
+def plan_job_run(
+    tx: Tx, *, run_id: RunId, job: Job, engine: str | None, owner: str, at: datetime
+) -> None:
+    """Write down that the run of the job's current attempt will be launched; twice is once."""
+    values = {
+        "id": run_id,
+        "project_id": job.project_id,
+        "queue": job.queue,
+        "engine": engine,
+        "kind": job.kind.value,
+        "job_id": job.id,
+        "attempt": job.attempt,
+        "owner": owner,
+        "created_at": at,
+        "seen_at": at,
+        "cpu_millis": job.cpu_millis,
+        "memory_bytes": job.memory_bytes,
+    }
+    insert_run = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    tx.execute(insert_run(runs).values(values).on_conflict_do_nothing())
+
+
+def keep_run_facts(tx: Tx, run_id: RunId, facts: Mapping[str, Any]) -> None:
+    """What the work of a run told of itself."""
+    tx.execute(update(runs).where(runs.c.id == run_id).values(facts=dict(facts)))
+
+
+def runs_of(tx: Tx, job_id: JobId) -> tuple[AttemptView, ...]:
+    """The runs of a job's attempts, in order."""
+    rows = tx.execute(select(runs).where(runs.c.job_id == job_id).order_by(runs.c.attempt))
+    return tuple(
+        AttemptView(
+            attempt=row.attempt,
+            run_id=row.id,
+            started_at=row.ready_at or row.created_at,
+            ended_at=row.ended_at,
+            exit_code=row.exit_code,
+            reason=row.reason,
+            cpu_ms=row.cpu_ms if row.ended_at else None,
+            peak_memory=row.peak_memory,
+            facts=row.facts or {},
+        )
+        for row in rows
+    )
+
+
+def living_job_runs(tx: Tx, owner: str) -> frozenset[RunId]:
+    """Runs of batches and tasks that ``owner`` launched and nobody saw the end of."""
+    living = runs.c.owner == owner, runs.c.ended_at.is_(None), runs.c.job_id.is_not(None)
+    return frozenset(RunId(row.id) for row in tx.execute(select(runs.c.id).where(*living)))
+
+
 def ready_run(tx: Tx, run_id: RunId, *, at: datetime) -> None:
     """It serves from now on."""
     tx.execute(update(runs).where(runs.c.id == run_id).values(ready_at=at, seen_at=at))
@@ -78,9 +145,12 @@ def end_run(
     exit_code: int | None,
     reason: str,
     cpu: timedelta = timedelta(0),
+    peak_memory: int | None = None,
 ) -> None:
     """It has ended; the first word on that stays."""
     ended: dict[str, Any] = {"ended_at": at, "exit_code": exit_code, "reason": reason}
+    if peak_memory is not None:
+        ended["peak_memory"] = peak_memory
     ended["cpu_ms"] = cpu // timedelta(milliseconds=1)
     tx.execute(update(runs).where(runs.c.id == run_id, runs.c.ended_at.is_(None)).values(ended))
 
@@ -93,8 +163,11 @@ def see_runs(tx: Tx, owner: str, *, at: datetime) -> None:
 
 
 def end_owned(tx: Tx, owner: str, *, at: datetime) -> int:
-    """End what an earlier life of ``owner`` left; how many these were."""
-    lost = runs.c.owner == owner, runs.c.ended_at.is_(None)
+    """End the engines that an earlier life of ``owner`` left; how many these were.
+
+    Runs of jobs may live: the reaper sees to them.
+    """
+    lost = runs.c.owner == owner, runs.c.ended_at.is_(None), runs.c.job_id.is_(None)
     return tx.execute(
         update(runs).where(*lost).values(ended_at=at, reason="its service died")
     ).rowcount
@@ -102,7 +175,7 @@ def end_owned(tx: Tx, owner: str, *, at: datetime) -> int:
 
 def end_unseen(tx: Tx, *, before: datetime, at: datetime) -> int:
     """End the runs of owners that were silent since ``before``; how many these were."""
-    lost = runs.c.seen_at < before, runs.c.ended_at.is_(None)
+    lost = runs.c.seen_at < before, runs.c.ended_at.is_(None), runs.c.job_id.is_(None)
     return tx.execute(
         update(runs).where(*lost).values(ended_at=at, reason="its service is silent")
     ).rowcount

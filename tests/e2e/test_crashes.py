@@ -12,18 +12,18 @@ import pytest
 from benchmarks.service import Service, pause
 from dli.client import Client
 from dli.remote.problems import UnreachableError
-from jobs.crash import POINTS, VARIABLE
+from jobs.crash import STATEMENT_POINTS, VARIABLE
 from tests.e2e.conftest import Starter
 from tests.e2e.processes import await_that, of_home
 
 READ_POINTS = [
-    point for point in POINTS if point not in {"in_write_before_commit", "before_cancelled"}
+    point for point in STATEMENT_POINTS if point not in {"in_write_before_commit", "before_cancelled"}
 ]
 #: Where a write differs from a query; at the other points they are the same up to the crash.
 WRITES_OWN = {"after_claim", "after_execute", "in_write_before_commit", "after_commit"}
 WRITE_POINTS = [
     pytest.param(point, marks=() if point in WRITES_OWN else pytest.mark.slow)
-    for point in POINTS
+    for point in STATEMENT_POINTS
     if point not in {"mid_execute", "before_cancelled"}
 ]
 #: Short, so that the next start need not wait long for the leases of the dead one.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -28,13 +28,14 @@ from dli.api.schemas.statements import (
     StatementsPage,
 )
 from dli.api.terms import terms_of
+from dli.api.watching import answer, check_own, check_wait, ended, label_of, of_kind
 from dli.api.wire import InvalidRequestError, json_response, page_json
 from dli.billing.bills import find_bill
-from dli.identity.principals import Principal, Role
+from dli.identity.principals import Principal
 from dli.services import Services
-from jobs.lifecycle.spec import EngineName
+from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.lifecycle.states import JobState
-from jobs.service import JobFilter, JobView, StatementRequest
+from jobs.service import JobFilter, StatementRequest
 from storage.base.ids import JobId
 
 router = APIRouter(prefix="/statements", tags=["statements"])
@@ -59,12 +60,12 @@ async def submit_statement(
     asked = _request(caller, body, key)
     if body.mode is not Mode.RUN:
         return await run_in_threadpool(_plan, services, asked, body.mode)
-    _check_wait(services, body.wait)
+    check_wait(services, body.wait)
     view = await run_in_threadpool(services.jobs.submit, asked)
     view = await streams.wait_until(
-        services, view, _ended, wait=body.wait, gone=request.is_disconnected
+        services, view, ended, wait=body.wait, gone=request.is_disconnected
     )
-    return _answer(services, view, 200 if _ended(view) else 202)
+    return answer(services, view, 200 if ended(view) else 202)
 
 
 @router.get("", response_model=StatementsPage)
@@ -84,10 +85,11 @@ def list_statements(
 ) -> Response:
     """The project's statements, newest first."""
     wanted = JobFilter(
+        kinds=frozenset({JobKind.STATEMENT}),
         states=frozenset(state or ()),
         queue=queue,
         engine=engine,
-        labels=dict(_label(text) for text in label or ()),
+        labels=dict(label_of(text) for text in label or ()),
         created_from=results.aware(start),
         created_to=results.aware(end),
     )
@@ -113,8 +115,9 @@ async def get_statement(
 ) -> Response:
     """One statement. With `wait`, as soon as it is not what `If-None-Match` says, or changes."""
     view = await run_in_threadpool(services.jobs.get, caller.project_id, JobId(statement_id))
+    of_kind(view, JobKind.STATEMENT)
     if wait is not None:
-        _check_wait(services, wait)
+        check_wait(services, wait)
         view = await streams.wait_until(
             services,
             view,
@@ -124,7 +127,7 @@ async def get_statement(
         )
     if if_none_match == etag_of(view):
         return Response(status_code=304, headers={"ETag": etag_of(view)})
-    return _answer(services, view, 200)
+    return answer(services, view, 200)
 
 
 @router.post("/{statement_id}/cancel", response_model=StatementReply)
@@ -135,10 +138,10 @@ def cancel_statement(
 
     Readers may cancel their own.
     """
-    _check_own(services, caller, statement_id)
+    check_own(services, caller, statement_id)
 
     def cancel() -> tuple[int, dict[str, Any]]:
-        view = services.jobs.cancel(caller.project_id, JobId(statement_id))
+        view = services.jobs.cancel(caller.project_id, JobId(statement_id), by=caller.user_id)
         return 200, job_json(view, services.book)
 
     once = Once(project_id=caller.project_id, key=key, path=f"cancel {statement_id}", body=None)
@@ -166,7 +169,7 @@ def get_result(
 @router.delete("/{statement_id}/result", status_code=204)
 def delete_result(services: AllServices, caller: Caller, statement_id: str) -> Response:
     """Drop the rows before they expire; the statement and its bill stay. Readers: their own."""
-    _check_own(services, caller, statement_id)
+    check_own(services, caller, statement_id)
     services.jobs.delete_result(caller.project_id, JobId(statement_id))
     return Response(status_code=204)
 
@@ -209,13 +212,6 @@ def _request(caller: Principal, body: StatementBody, key: str | None) -> Stateme
     )
 
 
-def _check_own(services: Services, caller: Principal, statement_id: str) -> None:
-    """Who may only read ends and drops nothing of somebody else's."""
-    view = services.jobs.get(caller.project_id, JobId(statement_id))
-    if view.job.user_id != caller.user_id:
-        caller.require(Role.WRITER)
-
-
 def _plan(services: Services, asked: StatementRequest, mode: Mode) -> Response:
     work = {
         Mode.ESTIMATE: services.jobs.estimate,
@@ -223,29 +219,3 @@ def _plan(services: Services, asked: StatementRequest, mode: Mode) -> Response:
         Mode.EXPLAIN: services.jobs.explain,
     }[mode]
     return json_response(plan_json(work(asked), mode=mode.value))
-
-
-def _answer(services: Services, view: JobView, status: int) -> Response:
-    headers = {"ETag": etag_of(view)}
-    if status == 202:
-        headers["Location"] = f"/api/v1/statements/{view.job.id}"
-    return json_response(job_json(view, services.book), status, headers)
-
-
-def _ended(view: JobView) -> bool:
-    return view.job.state.terminal
-
-
-def _check_wait(services: Services, wait: timedelta) -> None:
-    most = services.settings.max_wait
-    if wait > most:
-        raise InvalidRequestError(
-            f"wait: at most {most.total_seconds():g}s", hint="ask again for longer waits"
-        )
-
-
-def _label(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise InvalidRequestError(f"label: {text!r} is not of the form NAME=VALUE")
-    return name, value

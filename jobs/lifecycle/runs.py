@@ -1,0 +1,20 @@
+"""How the run of an attempt is called, so that a repeated launch finds the first one."""
+
+from __future__ import annotations
+
+from jobs.lifecycle.job import Job
+from storage.base.ids import RunId
+
+
+def run_id_of(job: Job) -> RunId:
+    """The one run of the job's current attempt, on whichever replica it is asked for."""
+    return RunId(f"run_{job.id.partition('_')[2]}_{job.attempt}")
+
+
+def cu_millis(job: Job, *, milliseconds: int) -> int:
+    """What its reservation comes to in that time: a CU is a core with 4 GiB, the larger counts."""
+    of_memory = -(-job.memory_bytes * 1000 // _CU_MEMORY)
+    return max(job.cpu_millis, of_memory) * milliseconds // 1000
+
+
+_CU_MEMORY = 4 << 30

@@ -1,0 +1,177 @@
+"""One attempt of a batch or a task: a run of the launcher, from its intent to its exit facts.
+
+The run's row is written before it is launched, and its name follows from the job and the attempt,
+so that whoever continues after a crash finds the run instead of starting a second one. A run goes
+on when its service ends, for as long as its lease: the next life of the service adopts it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from jobs.crash import crash_point
+from jobs.execution.execution import AttemptLostError, CancellingError, Execution
+from jobs.execution.parts import Parts
+from jobs.launchers.api import RunSpec, RunStatus
+from jobs.lifecycle.events import EngineReady
+from jobs.lifecycle.job import Job
+from jobs.lifecycle.runs import cu_millis, run_id_of
+from jobs.lifecycle.states import JobState
+from jobs.runs.logs import LogKeeper
+from jobs.store import run_rows
+from jobs.usage import COMPUTE_CU_MILLIS
+from storage.base.ids import RunId
+
+log = logging.getLogger(__name__)
+
+_FIRST_LOOKS = (0.01, 0.02, 0.05, 0.1, 0.1, 0.2)  # seconds; a short task waits for few of them
+_LATER = 0.5
+
+
+class DetachedError(AttemptLostError):
+    """The service ends and leaves the run to its next life; nothing of the job changes."""
+
+    code = "attempt_detached"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A run that has ended by itself. ``directory`` is removed after the block that got this."""
+
+    run_id: RunId
+    status: RunStatus
+    directory: Path
+
+
+@contextmanager
+def process(
+    parts: Parts,
+    execution: Execution,
+    plan: Callable[[RunId, Path], RunSpec],
+    *,
+    engine: str | None = None,
+    grace: timedelta = timedelta(seconds=10),
+) -> Iterator[Ended]:
+    """Launch the attempt's run, or adopt it, and wait for its end; what it wrote is kept.
+
+    ``plan`` gets the run's folder, which is there already, and may put files into it. ``grace`` is
+    between SIGTERM and SIGKILL when the job is to end. Raises ``CancellingError`` when it was, what
+    ``plan`` and ``Launcher.launch`` raise, and ``DetachedError``. Nothing of the run is left when
+    the block is through, but after ``DetachedError``.
+    """
+    run_id = run_id_of(execution.job)
+    try:
+        status = _followed(parts, execution, run_id, plan, engine=engine, grace=grace)
+    except DetachedError:
+        raise
+    except BaseException:
+        status = parts.launcher.stop(run_id, grace=timedelta(0), reason="its attempt failed")
+        _end(parts, execution, status)
+        parts.launcher.forget(run_id)
+        raise
+    finally:
+        execution.interrupt = execution.condemn = None
+        execution.let_go.set()
+    _end(parts, execution, status)
+    try:
+        if execution.stop.is_set():
+            raise CancellingError("the job is to stop", job_id=execution.job.id)
+        yield Ended(run_id=run_id, status=status, directory=parts.launcher.directory(run_id))
+    finally:
+        parts.launcher.forget(run_id)
+
+
+def _followed(
+    parts: Parts,
+    execution: Execution,
+    run_id: RunId,
+    plan: Callable[[RunId, Path], RunSpec],
+    *,
+    engine: str | None,
+    grace: timedelta,
+) -> RunStatus:
+    launcher = parts.launcher
+    if execution.adopted:
+        launcher.adopt(run_id)
+        log.info("run adopted", extra={"run": run_id, "job": execution.job.id})
+    else:
+        _intend(parts, execution.job, run_id, engine)
+        crash_point("after_intent")
+        spec = plan(run_id, launcher.prepare(run_id))
+        assert not spec.merged, "the two outputs of a job's run are told apart"
+        crash_point("before_launch")
+        if execution.stop.is_set():
+            raise CancellingError("the job is to stop", job_id=execution.job.id)
+        launcher.launch(_leased(parts, execution, spec))
+        crash_point("after_launch")
+
+    def end(reason: str = "cancelled", pause: timedelta = grace) -> None:
+        launcher.stop(run_id, grace=pause, reason=reason)
+
+    execution.interrupt = end
+    execution.condemn = lambda reason: end(reason, timedelta(0))
+    if execution.job.state is JobState.STARTING:
+        execution.step(EngineReady(at=parts.clock.now(), run_id=run_id))
+        with parts.database.transaction() as tx:
+            run_rows.ready_run(tx, run_id, at=parts.clock.now())
+    crash_point("run_started")
+    return _awaited(parts, execution, run_id)
+
+
+def _leased(parts: Parts, execution: Execution, spec: RunSpec) -> RunSpec:
+    """The run's lease counts from the moment from which the job's does."""
+    lease, launcher = parts.settings.run_lease, parts.launcher
+    renewed_at = execution.renewed_at
+    if renewed_at is None:
+        assert execution.job.lease_until is not None
+        claimed = execution.job.lease_until - lease
+        renewed_at = launcher.moment() - (parts.clock.now() - claimed).total_seconds()
+    return replace(spec, lease=lease, renewed_at=renewed_at)
+
+
+def _awaited(parts: Parts, execution: Execution, run_id: RunId) -> RunStatus:
+    """The end of the run. A look is cheap, and comes sooner while the run is young."""
+    keeper = LogKeeper(
+        store=parts.store, launcher=parts.launcher, clock=parts.clock, job=execution.job
+    )
+    looks, never = iter(_FIRST_LOOKS), threading.Event()
+    while not (status := parts.launcher.status(run_id)).state.ended:
+        if execution.stop.is_set() and execution.hand_over:
+            keeper.keep()
+            raise DetachedError("the service ends", job_id=execution.job.id)
+        keeper.tick()
+        crash_point("run_goes_on")
+        parts.clock.wait(never, timedelta(seconds=next(looks, _LATER)))
+    crash_point("run_ended")
+    keeper.keep()
+    return status
+
+
+def _intend(parts: Parts, job: Job, run_id: RunId, engine: str | None) -> None:
+    with parts.database.transaction() as tx:
+        run_rows.plan_job_run(
+            tx, run_id=run_id, job=job, engine=engine, owner=parts.replica, at=parts.clock.now()
+        )
+
+
+def _end(parts: Parts, execution: Execution, status: RunStatus) -> None:
+    """What the run used, and how it ended, are on record before its folder goes."""
+    job = execution.job
+    millis = round(status.elapsed_seconds * 1000)
+    execution.used[COMPUTE_CU_MILLIS] = cu_millis(job, milliseconds=millis)
+    with parts.database.transaction() as tx:
+        run_rows.end_run(
+            tx,
+            status.run_id,
+            at=parts.clock.now(),
+            exit_code=status.exit_code,
+            reason=status.reason or "ended",
+            cpu=timedelta(seconds=status.cpu_seconds),
+            peak_memory=status.peak_rss_bytes,
+        )
