@@ -22,12 +22,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.engines.api import EngineNeed
-from jobs.engines.class_archive import ClassArchive
 from jobs.engines.connect.client import ConnectClient
 from jobs.engines.connect.dialect import Dialect
 from jobs.engines.errors import EngineCannotReadError
-from jobs.engines.java import FLAGS, Java, find_java, spark_jars
 from jobs.engines.ports import free_port
+from jobs.engines.spark_install import MIB, Driver, SparkInstall, driver_environment
 from jobs.engines.spark_jobs import kill_leftovers
 from jobs.launchers.api import Launcher, RunSpec
 from jobs.lifecycle.spec import EngineName
@@ -37,11 +36,9 @@ from storage.base.ids import ProjectId, RunId, new_id
 
 log = logging.getLogger(__name__)
 
-_MIB = 1 << 20
-_OUTSIDE_HEAP = 640 * _MIB  # metaspace, code, threads, network buffers: 0.5 to 0.6 GiB measured
-_LEAST_HEAP = 512 * _MIB
+_OUTSIDE_HEAP = 640 * MIB  # metaspace, code, threads, network buffers: 0.5 to 0.6 GiB measured
+_LEAST_HEAP = 512 * MIB
 _PATTERN = re.compile(r"([\[\]{}*?\\])")
-_LOGGING = Path(__file__).with_name("log4j2.properties")
 _RECORD = timedelta(minutes=10)  # writing the archive took 12 to 92 s
 _TICK = timedelta(milliseconds=200)
 
@@ -74,9 +71,14 @@ class SparkEngine:
     def __init__(self, settings: SparkSettings) -> None:
         self._settings = settings
         self.version = importlib.metadata.version("pyspark")
+        self._install = SparkInstall(
+            cache=settings.cache,
+            java_home=settings.java_home,
+            quick_compiler=settings.quick_compiler,
+        )
 
     def plan(self, need: EngineNeed) -> RunSpec:
-        return self._spec(need, self._archive.flags())
+        return self._spec(need)
 
     def check(self, binding: Binding) -> None:
         for file in binding.files:
@@ -87,9 +89,10 @@ class SparkEngine:
 
     def improve(self, launcher: Launcher, clock: Clock, stop: threading.Event) -> None:
         """Record the class archive, by a server at the lowest priority that lives for this."""
-        if self._archive.ready:
+        archive = self._install.archive
+        if archive.ready:
             return
-        self._archive.prepare()
+        archive.prepare()
         run_id = RunId(new_id("run", clock.now()))
         draft = self._settings.cache / f"{run_id}.jsa"
         need = EngineNeed(
@@ -97,10 +100,10 @@ class SparkEngine:
             project_id=ProjectId("none"),
             queue="none",
             directory=launcher.directory(run_id),
-            memory_bytes=2048 * _MIB,
+            memory_bytes=2048 * MIB,
             cores=1,
         )
-        spec = self._spec(need, self._archive.recording(draft), priority=("/usr/bin/nice", "-n19"))
+        spec = self._spec(need, archive.recording(draft), priority=("/usr/bin/nice", "-n19"))
         launcher.launch(spec)
         try:
             client = self.connect(f"127.0.0.1:{spec.port}")
@@ -114,7 +117,7 @@ class SparkEngine:
                     return
             client.close()
             if self._end(launcher, run_id, clock, stop):
-                self._archive.keep(draft)
+                archive.keep(draft)
         finally:
             launcher.stop(run_id, grace=timedelta(0))
             launcher.forget(run_id)
@@ -135,18 +138,6 @@ class SparkEngine:
         return True
 
     @cached_property
-    def _java(self) -> Java:
-        return find_java(self._settings.java_home)
-
-    @cached_property
-    def _jars(self) -> tuple[Path, ...]:
-        return spark_jars()
-
-    @cached_property
-    def _archive(self) -> ClassArchive:
-        return ClassArchive(self._settings.cache, self._java, self._jars)
-
-    @cached_property
     def _dialect(self) -> Dialect:
         path = self._kept("warm-up.parquet", lambda path: pq.write_table(_sample_rows(), path))
         sample = f"parquet.`{address(f'file://{path}')}`"
@@ -161,7 +152,7 @@ class SparkEngine:
         )
 
     def _spec(
-        self, need: EngineNeed, flags: tuple[str, ...], *, priority: tuple[str, ...] = ()
+        self, need: EngineNeed, flags: tuple[str, ...] = (), *, priority: tuple[str, ...] = ()
     ) -> RunSpec:
         port = free_port()
         heap = max(need.memory_bytes - _OUTSIDE_HEAP, _LEAST_HEAP)
@@ -169,36 +160,20 @@ class SparkEngine:
         pools = self._kept("fair-pools.xml", lambda path: path.write_text(_POOLS))
         confs["spark.ui.port"] = str(free_port())
         confs["spark.scheduler.allocation.file"] = f"file://{pools}"
-        command = (
-            *priority,
-            str(self._java.program),
-            *("-cp", ":".join(map(str, self._jars))),
-            f"-Xmx{heap // _MIB}m",
-            *flags,
-            *FLAGS,
-            *(("-XX:TieredStopAtLevel=1",) if self._settings.quick_compiler else ()),
-            f"-Djava.io.tmpdir={need.directory}",
-            f"-Dlog4j2.configurationFile=file:{_LOGGING}",
-            "org.apache.spark.deploy.SparkSubmit",
-            *(part for key, value in confs.items() for part in ("--conf", f"{key}={value}")),
-            *("--master", f"local[{need.cores}]"),
-            *("--class", "org.apache.spark.sql.connect.service.SparkConnectServer"),
-            "spark-internal",
+        driver = Driver(
+            directory=need.directory,
+            heap_bytes=heap,
+            master=f"local[{need.cores}]",
+            confs=confs,
+            options=("--class", "org.apache.spark.sql.connect.service.SparkConnectServer"),
+            application=("spark-internal",),
+            priority=priority,
+            flags=flags,
         )
-        directory = str(need.directory)
         return RunSpec(
             run_id=need.run_id,
-            command=command,
-            environment={
-                "PATH": os.defpath,
-                "HOME": directory,
-                "LC_ALL": "C.UTF-8",  # or Java cannot name a file outside ASCII
-                "SPARK_LOCAL_IP": "127.0.0.1",
-                "SPARK_CONF_DIR": directory,
-                "SPARK_ENV_LOADED": "1",
-                "SPARK_USER": "dli",
-                "TZ": "UTC",
-            },
+            command=self._install.command(driver),
+            environment=driver_environment(need.directory),
             directory=need.directory,
             memory_bytes=max(need.memory_bytes, heap + _OUTSIDE_HEAP),
             labels={"engine": self.name.value, "project": need.project_id, "queue": need.queue},
@@ -207,7 +182,7 @@ class SparkEngine:
 
     def _check(self, uri: str) -> None:
         if uri.startswith("file://") or any(
-            jar.name.startswith("hadoop-aws") for jar in self._jars
+            jar.name.startswith("hadoop-aws") for jar in self._install.jars
         ):
             return
         raise EngineCannotReadError(
@@ -270,7 +245,7 @@ _CONFS = {
 
 def _sized(need: EngineNeed, heap: int) -> dict[str, str]:
     return {
-        "spark.driver.maxResultSize": f"{heap // 8 // _MIB}m",
+        "spark.driver.maxResultSize": f"{heap // 8 // MIB}m",
         "spark.local.dir": str(need.directory),
         "spark.sql.shuffle.partitions": str(need.cores * 4),
         "spark.sql.warehouse.dir": str(need.directory / "warehouse"),
