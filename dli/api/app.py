@@ -57,6 +57,7 @@ def create_app(services: Services) -> FastAPI:
     api = APIRouter(prefix=PREFIX, responses=PROBLEMS)
     for part in (statements, jobs, databases, tables, queues, projects, tokens, money):
         api.include_router(part.router)
+    api.include_router(jobs.schemas)
     app.include_router(api)
     app.include_router(health.router)
     app.add_route("/openapi.json", _openapi, include_in_schema=False)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,6 +10,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from dli.api.complaints import complaints, summed_up
 from dli.api.deps import services_of
 from dli.api.middleware import too_large
 from dli.api.wire import (
@@ -42,10 +40,9 @@ async def _service_error(request: Request, error: Exception) -> Response:
 
 async def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    told = [_field_error(request, item) for item in error.errors()]
-    message = "; ".join(f"{item['field']}: {item['message']}" for item in told[:5])
-    hints = [item["hint"] for item in told if item.get("hint")]
-    failure = InvalidRequestError(message, hint=hints[0] if hints else None, errors=told)
+    told = complaints(error.errors(), _body_of(request))
+    message, hint = summed_up(told)
+    failure = InvalidRequestError(message, hint=hint, errors=told)
     return problem(failure, instance=request.url.path)
 
 
@@ -78,34 +75,10 @@ async def _mistake(request: Request, error: Exception) -> Response:
     )
 
 
-def _field_error(request: Request, item: Mapping[str, Any]) -> dict[str, Any]:
-    """One field's error in plain words; never the value, which may be a secret."""
-    place = [str(part) for part in item["loc"] if part not in ("body", "query", "path", "header")]
-    field = ".".join(place) or "body"
-    kind = item["type"]
-    if kind == "json_invalid":
-        return {"field": "body", "message": f"is not JSON: {item['ctx']['error']}"}
-    if kind == "extra_forbidden":
-        near = get_close_matches(place[-1], _known(request, place[:-1]), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else None
-        return {"field": field, "message": "is not a known field", "hint": hint}
-    message = str(item["msg"]).removeprefix("Value error, ")
-    return {"field": field, "message": message[:1].lower() + message[1:]}
-
-
-def _known(request: Request, path: Sequence[str]) -> list[str]:
-    """Names of the fields at a place of the body, for a near match."""
+def _body_of(request: Request) -> type[BaseModel] | None:
+    """The model of the body that the route takes."""
     body_field = getattr(request.scope.get("route"), "body_field", None)
-    model = getattr(getattr(body_field, "field_info", None), "annotation", None)
-    for part in path:
-        fields = getattr(model, "model_fields", {})
-        model = _model_in(fields[part].annotation) if part in fields else None
-    return [field.alias or name for name, field in getattr(model, "model_fields", {}).items()]
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model of ``X`` or ``X | None``."""
-    for part in (annotation, *getattr(annotation, "__args__", ())):
-        if isinstance(part, type) and issubclass(part, BaseModel):
-            return part
-    return None
+    model: type[BaseModel] | None = getattr(
+        getattr(body_field, "field_info", None), "annotation", None
+    )
+    return model

@@ -7,19 +7,27 @@ import hashlib
 from dli.api.schemas.terms import TermsBody
 from dli.api.wire import dumps
 from dli.identity.principals import Principal
+from jobs.documents import Submitter
 from jobs.lifecycle.spec import ClientLease, RetryPolicy
 from jobs.views import Terms
 
 
-def terms_of(body: TermsBody, caller: Principal, *, key: str | None) -> Terms:
-    """The terms of a request in the caller's name. With a ``key`` the body is hashed beside it."""
+def submitter_of(caller: Principal) -> Submitter:
+    """A caller, as the one in whose name jobs are submitted."""
+    return Submitter(
+        project_id=caller.project_id, user_id=caller.user_id, may_write=caller.may_write
+    )
+
+
+def terms_of(body: TermsBody, by: Submitter, *, key: str | None) -> Terms:
+    """The terms of a request. With a ``key`` the body is hashed beside it."""
     retry, lease = body.retry, body.lease
     return Terms(
-        project_id=caller.project_id,
-        user_id=caller.user_id,
-        may_write=caller.may_write,
+        project_id=by.project_id,
+        user_id=by.user_id,
+        may_write=by.may_write,
         queue=body.queue,
-        labels=body.labels,
+        labels={**body.labels, **by.labels},
         max_cost=body.max_cost,
         timeout=body.timeout,
         priority=body.priority,
@@ -29,6 +37,8 @@ def terms_of(body: TermsBody, caller: Principal, *, key: str | None) -> Terms:
         lease=None if lease is None else ClientLease(ttl=lease.ttl),
         idempotency_key=key,
         body_hash=None if key is None else _hash(body),
+        parent_id=by.parent_id,
+        node=by.node,
     )
 
 

@@ -11,6 +11,7 @@ from starlette.responses import StreamingResponse
 
 from dli.api import results, streams
 from dli.api.deps import AllServices, Caller, IdempotencyKey
+from dli.api.documents import document_schema
 from dli.api.envelope import etag_of, job_json, kept_bill_json, listed_json
 from dli.api.idempotency import Once, do_once
 from dli.api.schemas.fields import Span
@@ -28,6 +29,15 @@ from storage.base.ids import JobId
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 _LOG = "text/plain; charset=utf-8"
+
+
+schemas = APIRouter(prefix="/schemas", tags=["jobs"])
+
+
+@schemas.get("/job.json", response_class=Response)
+def get_job_schema(caller: Caller) -> Response:
+    """The JSON Schema of a job document: what files, schedules and pipelines hold."""
+    return json_response(document_schema())
 
 
 @router.get("", response_model=JobsPage)

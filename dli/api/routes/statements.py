@@ -18,6 +18,7 @@ from dli.api.envelope import (
     plan_json,
 )
 from dli.api.idempotency import Once, do_once
+from dli.api.requests import statement_request
 from dli.api.schemas.fields import Span
 from dli.api.schemas.statements import (
     KeptBillReply,
@@ -27,11 +28,10 @@ from dli.api.schemas.statements import (
     StatementReply,
     StatementsPage,
 )
-from dli.api.terms import terms_of
+from dli.api.terms import submitter_of
 from dli.api.watching import answer, check_own, check_wait, ended, label_of, of_kind
 from dli.api.wire import InvalidRequestError, json_response, page_json
 from dli.billing.bills import find_bill
-from dli.identity.principals import Principal
 from dli.services import Services
 from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.lifecycle.states import JobState
@@ -57,7 +57,7 @@ async def submit_statement(
 
     `estimate`, `validate` and `explain` run nothing and keep nothing.
     """
-    asked = _request(caller, body, key)
+    asked = statement_request(body, submitter_of(caller), key=key)
     if body.mode is not Mode.RUN:
         return await run_in_threadpool(_plan, services, asked, body.mode)
     check_wait(services, body.wait)
@@ -196,19 +196,6 @@ async def follow_statement(
         raise InvalidRequestError("Last-Event-ID: is the number of an event")
     return await streams.job_events(
         services, caller.project_id, JobId(statement_id), after=int(after)
-    )
-
-
-def _request(caller: Principal, body: StatementBody, key: str | None) -> StatementRequest:
-    return StatementRequest(
-        terms=terms_of(body, caller, key=key),
-        sql=body.sql,
-        database=body.database,
-        engine=body.engine,
-        parameters=body.parameters,
-        max_bytes=body.max_bytes,
-        result_ttl=body.result.ttl,
-        max_rows=body.result.max_rows,
     )
 
 

@@ -1,0 +1,122 @@
+"""Job documents: bodies of the API with a ``kind``, as files, schedules and pipelines have them.
+
+The JSON Schema of a document is made of the same models that check it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from dli.api.complaints import complaints, summed_up
+from dli.api.requests import statement_request
+from dli.api.schemas.statements import StatementBody
+from dli.api.schemas.terms import TermsBody
+from jobs.documents import Document, Submitter
+from jobs.errors import RequestInvalidError
+from jobs.lifecycle.spec import JobKind
+from jobs.service import JobService, JobView
+from jobs.usage import Quote
+
+#: What only makes sense for one who waits for the answer.
+_NOT_HELD = frozenset({"wait", "mode"})
+
+B = TypeVar("B", bound=TermsBody)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """How one kind of document is read and handed in."""
+
+    body: type[TermsBody]
+    submit: Callable[[JobService, Any, Submitter, str], JobView]
+    estimate: Callable[[JobService, Any, Submitter], Quote | None]
+
+
+def _submit_statement(jobs: JobService, body: StatementBody, by: Submitter, key: str) -> JobView:
+    return jobs.submit(statement_request(body, by, key=key))
+
+
+def _estimate_statement(jobs: JobService, body: StatementBody, by: Submitter) -> Quote | None:
+    return jobs.estimate(statement_request(body, by, key=None)).quote
+
+
+KINDS: Mapping[JobKind, Kind] = {
+    JobKind.STATEMENT: Kind(
+        body=StatementBody, submit=_submit_statement, estimate=_estimate_statement
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Documents:
+    """``JobDocuments`` over the bodies of the API."""
+
+    jobs: JobService
+
+    def check(self, document: Document) -> None:
+        check_document(document)
+
+    def submit(self, document: Document, *, by: Submitter, key: str) -> JobView:
+        kind, body = _read(document)
+        return kind.submit(self.jobs, body, by, key)
+
+    def estimate(self, document: Document, *, by: Submitter) -> Quote | None:
+        kind, body = _read(document)
+        return kind.estimate(self.jobs, body, by)
+
+
+def check_document(document: Document) -> None:
+    """Raise ``RequestInvalidError`` that names the field which is wrong."""
+    _read(document)
+
+
+def document_schema() -> dict[str, Any]:
+    """The JSON Schema of a job document."""
+    found: dict[str, Any] = {}
+    options = []
+    for name, kind in KINDS.items():
+        schema = kind.body.model_json_schema(ref_template="#/$defs/{model}")
+        found |= schema.pop("$defs", {})
+        for left_out in _NOT_HELD:
+            schema["properties"].pop(left_out, None)
+        schema["properties"] = {"kind": {"const": name.value}, **schema["properties"]}
+        schema["required"] = ["kind", *schema.get("required", ())]
+        found[kind.body.__name__] = schema
+        options.append({"$ref": f"#/$defs/{kind.body.__name__}"})
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Job",
+        "description": "A job of any kind, as files, schedules and pipelines hold it.",
+        "oneOf": options,
+        "$defs": found,
+    }
+
+
+def _read(document: Document) -> tuple[Kind, TermsBody]:
+    """The body of a document. Raises ``RequestInvalidError`` that names the field."""
+    given = dict(document)
+    name = given.pop("kind", None)
+    known = [kind.value for kind in KINDS]
+    if name not in known:
+        raise RequestInvalidError(
+            f"kind: {name!r} is no kind of job" if name else "kind: is missing",
+            hint=f"one of {', '.join(known)}",
+            field="kind",
+        )
+    for field in _NOT_HELD & given.keys():
+        raise RequestInvalidError(
+            f"{field}: has no meaning in a job that nobody waits for",
+            hint="leave it out",
+            field=field,
+        )
+    kind = KINDS[JobKind(name)]
+    try:
+        return kind, kind.body.model_validate(given)
+    except ValidationError as error:
+        told = complaints(error.errors(include_url=False), kind.body)
+        message, hint = summed_up(told)
+        raise RequestInvalidError(message, hint=hint, errors=told) from error

@@ -1,0 +1,46 @@
+"""Job documents are the bodies of the API, and their schema says the same as their check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dli.api.documents import KINDS, check_document, document_schema
+from jobs.errors import RequestInvalidError
+
+
+def test_a_statement_is_a_document() -> None:
+    check_document({"kind": "statement", "sql": "SELECT 1", "labels": {"team": "a"}})
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"sql": "SELECT 1"}, "kind: is missing"),
+        ({"kind": "statment", "sql": "SELECT 1"}, "kind: 'statment' is no kind of job"),
+        ({"kind": "statement"}, "sql: field required"),
+        ({"kind": "statement", "sql": "SELECT 1", "quue": "a"}, "quue: is not a known field"),
+        ({"kind": "statement", "sql": "SELECT 1", "wait": "5s"}, "wait: has no meaning"),
+        ({"kind": "statement", "sql": "SELECT 1", "retry": {"tries": 2}}, "retry.tries"),
+    ],
+)
+def test_a_wrong_document_is_told_by_its_field(document: dict[str, Any], said: str) -> None:
+    with pytest.raises(RequestInvalidError) as caught:
+        check_document(document)
+    assert said in caught.value.message
+
+
+def test_a_near_field_is_named() -> None:
+    with pytest.raises(RequestInvalidError) as caught:
+        check_document({"kind": "statement", "sql": "SELECT 1", "quue": "a"})
+    assert caught.value.hint == "did you mean 'queue'?"
+
+
+def test_the_schema_has_every_kind_and_refuses_what_is_unknown() -> None:
+    schema = document_schema()
+    names = [option["$ref"].rpartition("/")[2] for option in schema["oneOf"]]
+    told = [schema["$defs"][name] for name in names]
+    assert [each["properties"]["kind"]["const"] for each in told] == [kind.value for kind in KINDS]
+    assert all(each["additionalProperties"] is False for each in told)
+    assert not any("wait" in each["properties"] for each in told)
