@@ -21,7 +21,7 @@ from jobs.errors import (
 from jobs.execution.execution import AttemptLostError, CancellingError, Execution
 from jobs.execution.parts import Parts
 from jobs.execution.recent import Recent
-from jobs.execution.runner import Runner
+from jobs.execution.runner import Runner, Work
 from jobs.execution.watch import Watch
 from jobs.execution.workers import Lane, Workers
 from jobs.launchers.api import LogPart, LogStream
@@ -80,7 +80,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-_WORKS = {JobKind.STATEMENT: run_statement}
 _TRIES = 5  # at a step that others compete for
 _SWEEP = timedelta(minutes=10)
 
@@ -91,22 +90,37 @@ class JobService:
     def __init__(self, parts: Parts, preparers: Preparers) -> None:
         self._parts = parts
         self._recent = Recent(parts.clock)
+        self._works: dict[JobKind, Work] = {JobKind.STATEMENT: run_statement}
         self._workers = Workers(
             seats=_seats(parts.settings),
-            run=Runner(parts=parts, recent=self._recent, works=_WORKS).run,
+            run=Runner(parts=parts, recent=self._recent, works=self._works).run,
             stop_work=Stopping(parts=parts).stop_work,
             ended=self._ended,
         )
         self._reading = Reading(parts=parts, workers=self._workers, recent=self._recent)
         self._queues = KnownQueues(parts.database, parts.clock)
-        accepting = Accepting(parts=parts, workers=self._workers)
+        self._accepting = Accepting(parts=parts, workers=self._workers)
         self._submitting = Submitting(
-            parts=parts, preparers=preparers, accepting=accepting, queues=self._queues
+            parts=parts, preparers=preparers, accepting=self._accepting, queues=self._queues
         )
         self._watch = Watch(parts=parts, workers=self._workers)
         self._starter = Starter(parts=parts, workers=self._workers)
         self._orphans = Orphans(parts=parts, workers=self._workers)
         self._loops = self._make_loops()
+
+    @property
+    def accepting(self) -> Accepting:
+        """Where kinds beside statements keep their jobs."""
+        return self._accepting
+
+    @property
+    def known_queues(self) -> KnownQueues:
+        """Queue definitions as they were a moment ago."""
+        return self._queues
+
+    def add_kind(self, kind: JobKind, work: Work) -> None:
+        """Say what an attempt at a job of this kind does; before the loops run."""
+        self._works[kind] = work
 
     @property
     def changes(self) -> Changes:
@@ -120,7 +134,7 @@ class JobService:
         ``job_id`` in the details and is kept as a failed job. The same idempotency key and body
         give the same job again; another body raises ``IdempotencyConflictError``.
         """
-        return self._once(request.terms, lambda: self._submitting.submit(request))
+        return self.once(request.terms, lambda: self._submitting.submit(request))
 
     def estimate(self, request: StatementRequest) -> PlanView:
         """What the statement touches and would cost; nothing is kept. Raises as ``submit``."""
@@ -312,8 +326,11 @@ class JobService:
                 execution.hand_over = True
                 self._workers.stop(execution)
 
-    def _once(self, terms: Terms, submit: Callable[[], JobView]) -> JobView:
-        """What ``submit`` gives, or the job that the terms' key stands for already."""
+    def once(self, terms: Terms, submit: Callable[[], JobView]) -> JobView:
+        """What ``submit`` gives, or the job that the terms' key stands for already.
+
+        Raises ``IdempotencyConflictError``, and what the first submit with the key raised.
+        """
         known = self._known(terms)
         if known is not None:
             return known
