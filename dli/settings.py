@@ -228,6 +228,23 @@ class EngineSettings(BaseModel):
     )
 
 
+class WorkSettings(BaseModel):
+    """Batches, tasks and pipelines"""
+
+    run_workers: int = Field(
+        32, ge=1, le=1000, description="Batches and tasks that this replica runs at the same time."
+    )
+    pipeline_workers: int = Field(
+        64, ge=1, le=1000, description="Pipeline runs that this replica sees to at the same time."
+    )
+    run_lease: Span = Field(
+        timedelta(seconds=60),
+        ge=timedelta(seconds=15),
+        description="A batch or task goes on without its service for so long (span); a restart "
+        "within it takes it over, then it is ended and tried again.",
+    )
+
+
 class MoneySettings(BaseModel):
     """Money"""
 
@@ -252,6 +269,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
     StorageSettings,
     StatementSettings,
     EngineSettings,
+    WorkSettings,
     MoneySettings,
     LogSettings,
 )
@@ -262,6 +280,7 @@ class Settings(  # one flat name space: the groups are for people
     StorageSettings,
     StatementSettings,
     EngineSettings,
+    WorkSettings,
     MoneySettings,
     LogSettings,
     BaseSettings,

@@ -92,7 +92,7 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
         )
         stack.callback(preparers.close)
         jobs = JobService(parts, preparers)
-        watch_parts(metrics, stored.database, parts.pool)
+        watch_parts(metrics, stored.database, parts.pool, jobs.orphans)
         loops = (*jobs.loops(), _replies_loop(stored))
         yield Services(
             settings=settings,
@@ -244,6 +244,9 @@ def _job_settings(settings: Settings, *, workers: int) -> JobSettings:
         lease=settings.lease,
         renew_every=settings.lease / 3,
         workers=workers,
+        run_workers=settings.run_workers if workers else 0,
+        pipeline_workers=settings.pipeline_workers if workers else 0,
+        run_lease=settings.run_lease,
         max_attempts=settings.max_attempts,
         max_timeout=settings.max_timeout,
         result_ttl=settings.result_ttl,

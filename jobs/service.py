@@ -294,6 +294,10 @@ class JobService:
         self._loops["reaper"].wake.set()
         return len(left)
 
+    def orphans(self) -> int:
+        """How many processes that no job wanted were found and ended here, since the start."""
+        return self._orphans.found
+
     def running(self) -> int:
         """How many statements run on this replica now."""
         return len(self._workers.active())

@@ -27,6 +27,8 @@ from jobs.engines.java import find_java
 from jobs.engines.sail import SailEngine, SailSettings
 from jobs.engines.spark import SparkEngine, SparkSettings
 from jobs.launchers.local import LocalLauncher
+from jobs.lifecycle.runs import is_of_job
+from jobs.store.run_rows import living_of
 from storage.base.clock import SystemClock
 from storage.base.errors import ServiceError
 from storage.base.ids import ProjectId, RunId, new_id
@@ -61,7 +63,7 @@ def run_checks(
     yield _warehouse(settings)
     alive = _answers(settings)
     yield _port(settings, alive=alive)
-    yield _leftovers(settings.folder, alive=alive)
+    yield _leftovers(settings, alive=alive)
     yield _java()
     if engines:
         with tempfile.TemporaryDirectory(prefix="dli-doctor-") as folder:
@@ -162,25 +164,49 @@ def _port(settings: Settings, *, alive: bool) -> Check:
     return Check(name="port", good=True, told=f"{settings.port} of {settings.host} is free")
 
 
-def _leftovers(folder: Path, *, alive: bool) -> Check:
-    """Engines that work below the home although no service does."""
-    found = []
+def _leftovers(settings: Settings, *, alive: bool) -> Check:
+    """Processes of runs below the home that nobody wants: no service, no living job."""
+    folder = settings.folder
+    found: dict[int, RunId] = {}
     for process in psutil.process_iter():
         try:
-            if Path(process.cwd()).is_relative_to(folder) and "DLI_RUN_ID" in process.environ():
-                found.append(process.pid)
-        except psutil.Error:  # not ours to look at, or gone by now
+            if Path(process.cwd()).is_relative_to(folder):
+                found[process.pid] = RunId(process.environ()["DLI_RUN_ID"])
+        except (psutil.Error, KeyError):  # not ours to look at, gone by now, or something else
             continue
-    orphans = [] if alive or _locked(folder) else found
+    served = alive or _locked(folder)
+    wanted = _wanted(settings, frozenset(found.values()))
+    orphans = {
+        pid: run_id
+        for pid, run_id in found.items()
+        if (run_id not in wanted if is_of_job(run_id) else not served)
+    }
     if orphans:
+        told = ", ".join(f"{pid} ({run_id})" for pid, run_id in orphans.items())
         return Check(
             name="leftovers",
             good=False,
-            told=f"processes without a service: {', '.join(map(str, orphans))}",
-            hint="the next start ends them",
+            told=f"processes that nobody wants: {told}",
+            hint="a running service ends them within seconds"
+            if served
+            else "the next start ends them",
         )
-    engines = f"{len(found)} processes of engines, all with a service" if found else "none"
-    return Check(name="leftovers", good=True, told=engines)
+    told = f"{len(found)} processes of runs, all wanted" if found else "none"
+    return Check(name="leftovers", good=True, told=told)
+
+
+def _wanted(settings: Settings, run_ids: frozenset[RunId]) -> frozenset[RunId]:
+    """Which of these runs have a row without an end; all, where the database does not tell."""
+    path = settings.folder / "meta.db"
+    given = settings.database_url
+    if not run_ids or (given is None and not path.exists()):
+        return run_ids
+    url = given.get_secret_value() if given else f"sqlite:///{path}"
+    try:
+        with contextlib.closing(Database(url)) as database, database.read() as tx:
+            return living_of(tx, run_ids)
+    except ServiceError:
+        return run_ids
 
 
 def _locked(folder: Path) -> bool:

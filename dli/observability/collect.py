@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from dli.observability.metrics import Metrics, Reading
 from jobs.engines.pool import EnginePool
+from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import TERMINAL, JobState
 from jobs.loops.runner import Loop
 from jobs.store.rows import jobs
@@ -17,11 +18,13 @@ from storage.base.errors import ServiceError
 from storage.meta.database import Database
 
 
-def watch_parts(metrics: Metrics, database: Database, pool: EnginePool) -> None:
-    """Tell the metrics of statements under way (of all replicas) and of this one's engines."""
+def watch_parts(
+    metrics: Metrics, database: Database, pool: EnginePool, orphans: Callable[[], int]
+) -> None:
+    """Tell the metrics of jobs under way (of all replicas), this one's engines and orphans."""
 
     def read() -> Iterable[Reading]:
-        return (*_statements(database), *_engines(pool))
+        return (*_jobs(database), *_engines(pool), *_orphans(orphans()))
 
     metrics.read_from(read)
 
@@ -41,24 +44,37 @@ def _counted_tick(loop: Loop, metrics: Metrics) -> Callable[[], int]:
     return tick
 
 
-def _statements(database: Database) -> Iterator[Reading]:
+def _jobs(database: Database) -> Iterator[Reading]:
     """None while the database is away: the rest of a scrape is needed most then."""
     under_way = [state.value for state in JobState if state not in TERMINAL]
     try:
         with database.read() as tx:
             rows = tx.execute(
-                select(jobs.c.state, func.count().label("number"))
+                select(jobs.c.kind, jobs.c.state, func.count().label("number"))
                 .where(jobs.c.state.in_(under_way))
-                .group_by(jobs.c.state)
+                .group_by(jobs.c.kind, jobs.c.state)
             )
-            found = {row.state: row.number for row in rows}
+            found = {(row.kind, row.state): row.number for row in rows}
     except ServiceError:
         return
     yield (
-        "dli_statements",
-        "Statements under way in all replicas, by state.",
-        ("state",),
-        [((state,), found.get(state, 0)) for state in under_way],
+        "dli_jobs",
+        "Jobs under way in all replicas, by kind and state.",
+        ("kind", "state"),
+        [
+            ((kind.value, state), found.get((kind.value, state), 0))
+            for kind in JobKind
+            for state in under_way
+        ],
+    )
+
+
+def _orphans(found: int) -> Iterator[Reading]:
+    yield (
+        "dli_orphans_total",
+        "Processes that no job wanted any more, found and ended here since the start.",
+        (),
+        [((), found)],
     )
 
 

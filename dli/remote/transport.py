@@ -107,7 +107,7 @@ class Transport:
         query: Mapping[str, object] | None = None,
         live: bool = False,
     ) -> Iterator[Iterator[bytes]]:
-        """The body of a GET as it arrives, piece by piece; a ``live`` one may be silent for long."""
+        """The body of a GET as it arrives, in pieces; a ``live`` one may be silent for long."""
         timeout = httpx.Timeout(self._http.timeout.connect, read=None) if live else None
         try:
             with self._http.stream(

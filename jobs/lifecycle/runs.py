@@ -11,6 +11,11 @@ def run_id_of(job: Job) -> RunId:
     return RunId(f"run_{job.id.partition('_')[2]}_{job.attempt}")
 
 
+def is_of_job(run_id: RunId) -> bool:
+    """Whether the run is an attempt of a job; others are engines, which serve many."""
+    return run_id.count("_") == 2
+
+
 def cu_millis(job: Job, *, milliseconds: int) -> int:
     """What its reservation comes to in that time: a CU is a core with 4 GiB, the larger counts."""
     of_memory = -(-job.memory_bytes * 1000 // _CU_MEMORY)

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from jobs.execution.parts import Parts
 from jobs.execution.workers import Workers
-from jobs.lifecycle.runs import run_id_of
+from jobs.lifecycle.runs import is_of_job, run_id_of
 from jobs.lifecycle.spec import RUNS
 from jobs.store import run_rows
 from jobs.store.jobs import job_of
@@ -31,7 +31,7 @@ class Orphans:
 
     def tick(self) -> int:
         """Stop and forget runs that no job wants; close rows of runs that are gone."""
-        known = {run_id for run_id in self.parts.launcher.known() if self._is_of_job(run_id)}
+        known = {run_id for run_id in self.parts.launcher.known() if is_of_job(run_id)}
         unwanted = known - self._wanted()
         for run_id in unwanted:
             self._stop(run_id)
@@ -43,12 +43,8 @@ class Orphans:
         return tuple(
             run_id
             for run_id in self.parts.launcher.running()
-            if self._is_of_job(run_id) and run_id not in wanted
+            if is_of_job(run_id) and run_id not in wanted
         )
-
-    def _is_of_job(self, run_id: RunId) -> bool:
-        """Engines are the pool's; runs of jobs are called after their job and attempt."""
-        return run_id.count("_") == 2
 
     def _wanted(self) -> frozenset[RunId]:
         """Of jobs that are not at their end, and of those that a worker here still sees off."""

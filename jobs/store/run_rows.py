@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -129,6 +129,12 @@ def runs_of(tx: Tx, job_id: JobId) -> tuple[AttemptView, ...]:
 def living_job_runs(tx: Tx, owner: str) -> frozenset[RunId]:
     """Runs of batches and tasks that ``owner`` launched and nobody saw the end of."""
     living = runs.c.owner == owner, runs.c.ended_at.is_(None), runs.c.job_id.is_not(None)
+    return frozenset(RunId(row.id) for row in tx.execute(select(runs.c.id).where(*living)))
+
+
+def living_of(tx: Tx, run_ids: Collection[RunId]) -> frozenset[RunId]:
+    """Which of these runs nobody saw the end of."""
+    living = runs.c.id.in_(sorted(run_ids)), runs.c.ended_at.is_(None)
     return frozenset(RunId(row.id) for row in tx.execute(select(runs.c.id).where(*living)))
 
 

@@ -367,5 +367,6 @@ def test_the_metrics_tell_of_statements(service: Service, admin: httpx.Client) -
     ).text
     assert 'dli_statement_seconds_count{outcome="finished"}' in text
     assert 'dli_usage_total{meter="scan.bytes"}' in text
-    assert 'dli_statements{state="running"} 0.0' in text
+    assert 'dli_jobs{kind="statement",state="running"} 0.0' in text
+    assert "dli_orphans_total 0.0" in text
     assert 'dli_engines{engine="sail",state="ready"} 1.0' in text
