@@ -5,7 +5,7 @@ A run is named before it is launched (its row says so), and one id starts at mos
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -29,21 +29,57 @@ class LaunchError(UnavailableError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a run may use beside memory. ``cores`` None: all of the machine.
+
+    No run ever gains rights that its service has not, and none writes core dumps.
+    """
+
+    cores: int | None = None
+    nice: int = 0  #: 0 to 19; higher runs later
+    open_files: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
     """What to start. ``environment`` is the whole of it, and may hold secrets: never shown.
 
-    ``command[0]`` is a path. ``directory`` is ``Launcher.directory`` of the id: the working
-    directory, empty at the start, removed by ``forget``. A run that uses more than
-    ``memory_bytes`` is killed.
+    ``command[0]`` is a path. ``directory`` is ``Launcher.directory`` of the id; what ``prepare``'s
+    caller put there is there. A run whose processes together use more than ``memory_bytes`` is
+    killed, and so is one that writes more than ``max_output_bytes``: to its standard output, if
+    that is a file, and to all files below ``directory``. No file may grow above that either.
+
+    ``lease`` None: the run ends with its service. Else it survives a restart of the service, and
+    has ended, to the last process, when ``Launcher.renew`` was not called for that long.
     """
 
     run_id: RunId
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     directory: Path
+    workdir: Path | None = None  #: where the command begins; None: ``directory``
     memory_bytes: int | None = None
+    limits: Limits = Limits()
     labels: Mapping[str, str] = field(default_factory=dict)
     port: int | None = None  #: where it will listen, for engines
+    stdin: Path | None = None  #: a file; None: empty
+    stdout: Path | None = None  #: a file that gets all of it, whole; None: the log keeps the end
+    merged: bool = True  #: standard output and error are one log, "stdout"
+    max_output_bytes: int | None = None
+    timeout: timedelta | None = None  #: then it is ended, reason "deadline"
+    lease: timedelta | None = None
+    renewed_at: float | None = None  #: ``Launcher.moment`` from which the lease counts; None: now
+    grace: timedelta = timedelta(seconds=2)  #: SIGTERM to SIGKILL when nobody named another
+    wrapper: Path | None = None  #: a program whose processes get no SIGTERM, being only a cover
+
+    def __post_init__(self) -> None:
+        if self.stdout is not None and self.merged:
+            raise ValueError("a run whose standard output is a file has an error log of its own")
+        if self.lease is not None and self.lease < self.grace + LEAST_LEASE:
+            raise ValueError(f"a lease of {self.lease} leaves no time beside a grace {self.grace}")
+
+
+LEAST_LEASE = timedelta(seconds=2)  #: beyond the grace; a lease is looked at once a second
 
 
 class RunState(StrEnum):
@@ -62,15 +98,23 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStatus:
-    """A run at one moment. ``exit_code`` is minus the signal's number after a signal."""
+    """A run at one moment. ``exit_code`` is minus the signal's number after a signal.
+
+    ``reason`` tells why it was ended: what ``stop`` was told ("stopped" if nothing), "memory",
+    "output", "deadline", "lease", or "orphaned", when its service or its warden died. None: it
+    ended by itself. Usage is of all processes of the run; of one that is GONE it is what was last
+    seen, a second before its end at most, and never more than it was.
+    """
 
     run_id: RunId
     state: RunState
     exit_code: int | None = None
-    reason: str | None = None  #: stopped, memory, orphaned: why we ended it; None: by itself
-    pid: int | None = None
-    rss_bytes: int = 0  #: now, of the main process
-    cpu_seconds: float = 0.0  #: so far, of the whole run as far as it is known
+    reason: str | None = None
+    pid: int | None = None  #: of the main process
+    rss_bytes: int = 0  #: now
+    peak_rss_bytes: int = 0  #: the most that was seen at once, and never less than any one had
+    cpu_seconds: float = 0.0  #: so far
+    elapsed_seconds: float = 0.0  #: from its start, on a clock that nobody sets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,14 +130,42 @@ class LogPart:
         return self.offset + len(self.data)
 
 
+class LogStream(StrEnum):
+    """Which output of a run."""
+
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What all runs of a launcher together may use."""
+
+    cpu_millis: int  #: thousandths of cores
+    memory_bytes: int
+
+
 class Launcher(Protocol):
-    """Starts runs somewhere. Thread-safe. A run does not outlive the service that started it."""
+    """Starts runs somewhere. Thread-safe."""
 
     def directory(self, run_id: RunId) -> Path:
         """The run's own folder, as the run sees it."""
 
+    def prepare(self, run_id: RunId) -> Path:
+        """Make the run's folder, to put there what the run needs; twice is the same as once.
+
+        Raises ``RunExistsError`` for one that was launched, and ``LaunchError``.
+        """
+
     def launch(self, spec: RunSpec) -> RunStatus:
         """Start it and return at once. Raises ``RunExistsError`` and ``LaunchError``."""
+
+    def adopt(self, run_id: RunId) -> RunStatus:
+        """Take over a run of a service that died; its status, with what it left cleared away.
+
+        All that can be done with a run of one's own can be done with it, adopted or not; only one
+        whose warden died must be adopted, or asked for its status, for its last process to end.
+        """
 
     def status(self, run_id: RunId) -> RunStatus:
         """How it is; GONE for a run that was never launched or was forgotten."""
@@ -101,14 +173,30 @@ class Launcher(Protocol):
     def stop(self, run_id: RunId, *, grace: timedelta, reason: str = "stopped") -> RunStatus:
         """End the run: SIGTERM, SIGKILL after ``grace``; returns when nothing of it is left.
 
-        One that has ended already is no error.
+        One that has ended already is no error. The first reason is the one that is told.
+        """
+
+    def moment(self) -> float:
+        """Now, on the clock of leases: seconds."""
+
+    def renew(self, run_ids: Iterable[RunId], *, at: float) -> None:
+        """The leases of these runs count from ``at``; an older one changes nothing.
+
+        ``at`` is the ``moment`` before the transaction began that renewed the lease of the runs'
+        jobs, so that a run ends before another replica may take its job over. Runs that are not
+        here, or have ended, are passed over.
         """
 
     def address(self, run_id: RunId, port: int) -> str | None:
         """``host:port`` where the run itself listens; None while it does not, or another does."""
 
-    def logs(self, run_id: RunId, *, offset: int = 0) -> LogPart:
-        """What it wrote on its standard output and error; only the last part is kept."""
+    def logs(
+        self, run_id: RunId, *, stream: LogStream = LogStream.STDOUT, offset: int = 0
+    ) -> LogPart:
+        """What it wrote: a part of a MiB at most, empty at the end; only the last part is kept.
+
+        Of a run with one log for both it is the same for either stream.
+        """
 
     def running(self) -> Iterator[RunId]:
         """Every run of this launcher that may still live, also those of a service that died."""
@@ -119,5 +207,8 @@ class Launcher(Protocol):
     def forget(self, run_id: RunId) -> None:
         """Remove all traces of a run that has ended."""
 
+    def capacity(self) -> Capacity:
+        """What there is for runs, used or not."""
+
     def close(self) -> None:
-        """End all that this launcher started."""
+        """End all that this launcher started without a lease; the others live on."""

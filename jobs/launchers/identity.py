@@ -1,15 +1,25 @@
-"""Which process a pid means: pids are used again, a pid with its start time is not.
+"""Which process a pid means, and how long ago something was: what no restart and no clock changes.
 
-Imported by the service and, as a plain file beside it, by the warden, which starts without
-site-packages; so only the standard library is used here.
+Pids are used again, a pid with its start time is not. Imported by the service and, as a plain file
+beside it, by the warden, which starts without site-packages; so only the standard library is used
+here.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 
 _LINUX: bool = sys.platform == "linux"
+
+
+def moment() -> float:
+    """Seconds on a clock that all processes of this machine share and nobody can set.
+
+    On Linux it goes on while the machine sleeps. It begins anew with each boot.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if _LINUX else time.monotonic()
 
 
 def identity(pid: int) -> str | None:
@@ -26,7 +36,7 @@ def identity(pid: int) -> str | None:
             return None
         if fields[0] in (b"Z", b"X"):
             return None
-        return f"{_boot()}:{fields[19].decode()}"
+        return f"{boot()}:{fields[19].decode()}"
     import subprocess  # noqa: PLC0415  half of the warden's start, and not needed on Linux
 
     listed = subprocess.run(
@@ -50,6 +60,9 @@ def group_alive(group: int) -> bool:
     return True
 
 
-def _boot() -> str:
+def boot() -> str:
+    """What tells this boot of the machine from all others; empty where that is not known."""
+    if not _LINUX:
+        return ""
     with open("/proc/sys/kernel/random/boot_id") as file:
         return file.read().strip()

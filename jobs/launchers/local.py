@@ -1,124 +1,147 @@
 """Runs as processes of this machine, each under a warden (see ``warden``) in a folder of its own.
 
-The folder is all that is known of a run after a restart: what it was, whether it ended, what it
-wrote. Each process of a run carries the run's id in its environment, so that those which fled from
-their process group and lost their warden are found as well.
+The folder is all that is known of a run, and all that is needed to deal with it: this launcher
+keeps nothing of a run in memory but the pipe of its warden, so a run of a service that died is like
+one of its own. Each process of a run carries the run's id in its environment, so that those which
+fled from their process group and lost their warden are found as well.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import logging
 import os
-import select
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import psutil
 
-from jobs.launchers.api import LaunchError, LogPart, RunExistsError, RunSpec, RunState, RunStatus
-from jobs.launchers.identity import identity
+from jobs.launchers import facts, machine, processes
+from jobs.launchers.api import (
+    Capacity,
+    LaunchError,
+    LogPart,
+    LogStream,
+    RunExistsError,
+    RunSpec,
+    RunState,
+    RunStatus,
+)
+from jobs.launchers.identity import boot, identity, moment
+from jobs.launchers.segments import read_log
 from storage.base.ids import RunId
 
 log = logging.getLogger(__name__)
 
 _WARDEN = Path(__file__).with_name("warden.py")
-_ORPHAN_GRACE = 2.0  # seconds between SIGTERM and SIGKILL when the service is gone
 _MARK = "DLI_RUN_ID"  # in the environment of each process of a run
-_SAMPLE = 0.5  # seconds between two looks at a run's memory
-_PATIENCE = 5.0  # seconds for the warden to end a run after the grace is over
+_DYING = 5.0  # seconds from SIGKILL to the end of a process
+_UNBORN = 5.0  # seconds that a warden may need to take its lock
+_PART = 1 << 20  # bytes of a log that are read at once
+_ROUNDS = 5  # in which what a dead warden left is killed
+_CLOSING = timedelta(seconds=2)
 
 
 class LocalLauncher:
     """Launches below ``root``, which belongs to one service at a time."""
 
-    def __init__(self, root: Path, *, log_bytes: int = 1 << 20) -> None:
+    def __init__(self, root: Path, *, log_bytes: int = 1 << 20, patience: float = 5.0) -> None:
         self._root = root
+        self._patience = patience  # seconds for a warden to end a run after the grace is over
         self._log_bytes = log_bytes
-        self._lock = threading.Lock()  # guards _live
-        self._live: dict[RunId, _Live] = {}
+        self._lock = threading.Lock()  # guards _wardens
+        self._wardens: dict[RunId, _Warden] = {}
+        self._turn = itertools.count()  # which cores the next run gets
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def directory(self, run_id: RunId) -> Path:
-        return self._root / run_id
+        return self._root / run_id / "work"
 
-    def launch(self, spec: RunSpec) -> RunStatus:
-        directory = self.directory(spec.run_id)
-        if spec.directory != directory:
-            raise ValueError(f"a local run's directory is {directory}, not {spec.directory}")
+    def prepare(self, run_id: RunId) -> Path:
+        directory = self.directory(run_id)
         try:
-            directory.mkdir(mode=0o700)
-        except FileExistsError as error:
-            raise RunExistsError(f"run {spec.run_id} was launched before") from error
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise LaunchError(f"cannot make {directory}: {error.strerror}") from error
+        if self._facts(run_id, "order.json") is not None:
+            raise RunExistsError(f"run {run_id} was launched before")
+        return directory
+
+    def launch(self, spec: RunSpec) -> RunStatus:
+        directory = self.prepare(spec.run_id)
+        if spec.directory != directory:
+            raise ValueError(f"a local run's directory is {directory}, not {spec.directory}")
+        order = {
+            "labels": dict(spec.labels),
+            "stdout": _text(spec.stdout),
+            "merged": spec.merged,
+            "boot": boot(),
+            "launched": moment(),
+        }
         try:
-            live = _Live(spec=spec, warden=self._start(spec), launcher=self)
+            if not facts.claim(self._home(spec.run_id), "order.json", order):
+                raise RunExistsError(f"run {spec.run_id} was launched before")
+            warden = self._start(spec)
         except OSError as error:
             raise LaunchError(f"cannot start a process: {error.strerror}") from error
         with self._lock:
-            self._live[spec.run_id] = live
-        live.begin()
+            self._wardens[spec.run_id] = warden
         log.info("run launched", extra={"run": spec.run_id, "labels": dict(spec.labels)})
         return RunStatus(run_id=spec.run_id, state=RunState.STARTING)
 
-    def status(self, run_id: RunId) -> RunStatus:
-        live = self._known(run_id)
-        started, exited = self._facts(run_id, "started.json"), self._facts(run_id, "exited.json")
-        ended = exited is not None if live is None else live.ended.is_set()
-        if exited is not None and ended:
-            reason = live.reason if live else None
-            return RunStatus(
-                run_id=run_id,
-                state=RunState.EXITED,
-                exit_code=exited["code"],
-                reason=reason or ("stopped" if exited["stopped"] else None),
-                pid=started["pid"] if started else None,
-                cpu_seconds=exited["cpu"],
-            )
-        if ended or (live is None and not self._alive(started)):
-            return RunStatus(
-                run_id=run_id, state=RunState.GONE, reason=live.reason if live else None
-            )
-        if started is None:
-            return RunStatus(run_id=run_id, state=RunState.STARTING)
-        running = RunStatus(run_id=run_id, state=RunState.RUNNING, pid=started["pid"])
-        return _measured(running, started["pid_identity"])
-
-    def stop(self, run_id: RunId, *, grace: timedelta, reason: str = "stopped") -> RunStatus:
-        live = self._known(run_id)
-        if live is None:
-            self._stop_foreign(run_id, grace)
-        else:
-            live.stop(grace.total_seconds(), reason)
+    def adopt(self, run_id: RunId) -> RunStatus:
         return self.status(run_id)
 
-    def logs(self, run_id: RunId, *, offset: int = 0) -> LogPart:
-        parts: list[bytes] = []
-        at = offset
-        for path in sorted(self.directory(run_id).glob("output.*.log")):
-            begin = int(path.name.split(".")[1])
-            try:
-                with path.open("rb") as file:
-                    if not parts:
-                        at = max(offset, begin)
-                    file.seek(max(at - begin, 0))
-                    parts.append(file.read())
-            except FileNotFoundError:  # let go while we looked
-                continue
-        return LogPart(offset=at, data=b"".join(parts))
+    def status(self, run_id: RunId) -> RunStatus:
+        known = self._look(run_id)
+        if known.state is not RunState.RUNNING:
+            return known
+        return self._measured(known)
+
+    def stop(self, run_id: RunId, *, grace: timedelta, reason: str = "stopped") -> RunStatus:
+        if not self._look(run_id).state.ended:
+            self._ask_to_stop(run_id, grace.total_seconds(), reason)
+            if not self._ends_within(run_id, grace.total_seconds() + self._patience):
+                log.error("a warden does not obey", extra={"run": run_id})
+                self._kill_warden(run_id)
+                self._ends_within(run_id, _DYING)
+        return self.status(run_id)
+
+    def moment(self) -> float:
+        return moment()
+
+    def renew(self, run_ids: Iterable[RunId], *, at: float) -> None:
+        for run_id in run_ids:
+            before = self._facts(run_id, "lease")
+            if before is None or before["renewed"] < at:
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    facts.write(self._home(run_id), "lease", {"renewed": at}, lasting=False)
+
+    def logs(
+        self, run_id: RunId, *, stream: LogStream = LogStream.STDOUT, offset: int = 0
+    ) -> LogPart:
+        order = self._facts(run_id, "order.json") or {"merged": True}
+        if order["merged"]:
+            at, data = read_log(self._home(run_id), "output", offset)
+        elif order["stdout"] is not None and stream is LogStream.STDOUT:
+            at, data = _read_file(order["stdout"], offset)
+        else:
+            at, data = read_log(self._home(run_id), stream.value, offset)
+        return LogPart(offset=at, data=data[:_PART])
 
     def address(self, run_id: RunId, port: int) -> str | None:
-        status = self.status(run_id)
+        status = self._look(run_id)
         if status.state is not RunState.RUNNING or status.pid is None:
             return None
         try:
@@ -132,7 +155,7 @@ class LocalLauncher:
 
     def running(self) -> Iterator[RunId]:
         for run_id in self.known():
-            if not self.status(run_id).state.ended:
+            if not self._look(run_id).state.ended:
                 yield run_id
 
     def known(self) -> Iterator[RunId]:
@@ -140,144 +163,267 @@ class LocalLauncher:
             yield RunId(path.name)
 
     def forget(self, run_id: RunId) -> None:
-        if not self.status(run_id).state.ended:
+        if not self._look(run_id).state.ended:
             raise ValueError(f"run {run_id} still runs")
         with self._lock:
-            live = self._live.pop(run_id, None)
-        if live is not None:
-            live.join()
-        shutil.rmtree(self.directory(run_id), ignore_errors=True)
+            warden = self._wardens.pop(run_id, None)
+        if warden is not None:
+            warden.bury()
+        shutil.rmtree(self._home(run_id), ignore_errors=True)
+
+    def capacity(self) -> Capacity:
+        return machine.capacity()
 
     def close(self) -> None:
         with self._lock:
-            live = list(self._live.values())
-        for run in live:
-            run.ask_to_stop(2.0, "stopped")
-        for run in live:
-            run.stop(2.0, "stopped")
-            run.join()
+            wardens = dict(self._wardens)
+        ours = [run_id for run_id, warden in wardens.items() if not warden.leased]
+        for run_id in ours:
+            if not self._look(run_id).state.ended:
+                self._ask_to_stop(run_id, _CLOSING.total_seconds(), "stopped")
+        for run_id in ours:
+            self.stop(run_id, grace=_CLOSING)
+        for run_id, warden in wardens.items():
+            if self._look(run_id).state.ended:
+                warden.bury()
+            else:
+                warden.leave()
 
-    def sweep(self, run_id: RunId) -> None:
-        """Kill what a dead warden left: the command's group if it is still it, and all marked."""
-        started = self._facts(run_id, "started.json")
-        if started is not None and _is(started, "pid"):
-            _kill_group(started["pid"])
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get(_MARK) == run_id:
-                    process.kill()
-            except psutil.Error:
-                continue
-
-    def _start(self, spec: RunSpec) -> subprocess.Popen[bytes]:
+    def _start(self, spec: RunSpec) -> _Warden:
         """A warden that has its order; the order goes through the pipe, out of sight of ``ps``."""
-        with (spec.directory / "warden.log").open("wb") as errors:
+        home = self._home(spec.run_id)
+        with (Path(home) / "warden.log").open("wb") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_WARDEN)],
+                [sys.executable, "-I", "-S", str(_WARDEN), home],
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdout=errors,
                 stderr=errors,
-                cwd=spec.directory,
+                cwd=home,
                 env={"LC_ALL": "C"},
                 start_new_session=True,
             )
-        order = {
+        warden = _Warden(process=process, leased=spec.lease is not None)
+        warden.tell(json.dumps(self._order(spec)).encode())
+        return warden
+
+    def _order(self, spec: RunSpec) -> dict[str, Any]:
+        seconds = {
+            "grace": spec.grace.total_seconds(),
+            "timeout": spec.timeout.total_seconds() if spec.timeout else None,
+            "lease": spec.lease.total_seconds() if spec.lease else None,
+            "renewed": moment() if spec.renewed_at is None else spec.renewed_at,
+        }
+        return {
             "command": spec.command,
             "environment": {**spec.environment, _MARK: spec.run_id},
             "directory": str(spec.directory),
+            "workdir": str(spec.workdir or spec.directory),
+            "stdin": _text(spec.stdin),
+            "stdout": _text(spec.stdout),
+            "merged": spec.merged,
             "log_bytes": self._log_bytes,
-            "grace": _ORPHAN_GRACE,
+            "memory_bytes": spec.memory_bytes,
+            "max_output_bytes": spec.max_output_bytes,
+            "cpus": self._cpus(spec.limits.cores),
+            "nice": spec.limits.nice,
+            "open_files": spec.limits.open_files,
+            "wrapper": _text(spec.wrapper),
+            **seconds,
         }
-        _tell(process.stdin, json.dumps(order).encode())
-        return process
 
-    def _stop_foreign(self, run_id: RunId, grace: timedelta) -> None:
-        """End a run of a service that died: its warden should be at it already."""
+    def _cpus(self, cores: int | None) -> list[int] | None:
+        """The cores that the run is kept to, taken in turn; None where it may have all."""
+        if cores is None or not hasattr(os, "sched_getaffinity"):
+            return None
+        ours = sorted(os.sched_getaffinity(0))
+        if cores >= len(ours):
+            return None
+        first = next(self._turn) * cores
+        return [ours[(first + each) % len(ours)] for each in range(cores)]
+
+    def _look(self, run_id: RunId) -> RunStatus:
+        """The state, by the folder and the lock in it; usage only of what has ended."""
         started = self._facts(run_id, "started.json")
-        if started is not None and _is(started, "warden"):
-            _send(started["warden"], signal.SIGTERM)
-            _until(lambda: not _is(started, "warden"), grace.total_seconds() + _ORPHAN_GRACE)
-            if _is(started, "warden"):
-                _send(started["warden"], signal.SIGKILL)
-        self.sweep(run_id)
-        _until(lambda: not self._alive(started), _PATIENCE)
+        pid = started["pid"] if started is not None else None
+        exited = self._facts(run_id, "exited.json")
+        if exited is not None:
+            return _exited(run_id, pid, exited)
+        if self._facts(run_id, "gone.json") is None and self._has_warden(run_id):
+            state = RunState.STARTING if started is None else RunState.RUNNING
+            return RunStatus(run_id=run_id, state=state, pid=pid)
+        exited = self._facts(run_id, "exited.json")  # it may have ended while we looked
+        return self._gone(run_id) if exited is None else _exited(run_id, pid, exited)
 
-    def _alive(self, started: dict[str, Any] | None) -> bool:
-        return started is not None and (_is(started, "pid") or _is(started, "warden"))
+    def _measured(self, status: RunStatus) -> RunStatus:
+        """``status`` with what its processes, all that is below its warden, used up to now."""
+        started = self._facts(status.run_id, "started.json")
+        if started is None:  # forgotten just now
+            return status
+        beat = self._facts(status.run_id, "beat.json") or {"peak": 0}
+        found, warden = processes.tree(started["warden"]), processes.look(started["warden"])
+        rss = sum(process.rss for process in found)
+        spent = sum(process.cpu + process.reaped for process in found)
+        return replace(
+            status,
+            rss_bytes=rss,
+            peak_rss_bytes=max(rss, beat["peak"]),
+            cpu_seconds=spent + (warden.reaped if warden is not None else 0.0),
+            elapsed_seconds=max(moment() - started["began"], 0.0),
+        )
+
+    def _has_warden(self, run_id: RunId) -> bool:
+        """Whether a warden lives, or may still come; if not, none ever will.
+
+        Who holds the lock knows that there is no warden. One that comes later finds ``gone.json``
+        and starts nothing.
+        """
+        with self._lock:
+            ours = self._wardens.get(run_id)
+        order = self._facts(run_id, "order.json")
+        if order is None:
+            return False
+        lives = ours is not None and ours.process.poll() is None
+        young = order["boot"] == boot() and moment() - order["launched"] < _UNBORN
+        unborn = ours is None and young and self._facts(run_id, "started.json") is None
+        if lives or unborn:
+            return True
+        held = facts.lock(self._home(run_id), wait=False)
+        if held is None:
+            return True
+        try:
+            return not self._clear(run_id)
+        finally:
+            os.close(held)
+
+    def _clear(self, run_id: RunId) -> bool:
+        """Kill what a dead warden left, and write down that there is nothing more. Has the lock."""
+        if self._facts(run_id, "exited.json") or self._facts(run_id, "gone.json"):
+            return True
+        stop = self._facts(run_id, "stop")
+        reason = "orphaned" if stop is None else stop["reason"]
+        if self._facts(run_id, "started.json") is not None:
+            log.warning("a warden died before its run", extra={"run": run_id})
+            rounds = 0
+            while self._sweep(run_id):
+                rounds += 1
+                if rounds > _ROUNDS:
+                    log.error("a process cannot be killed", extra={"run": run_id})
+                    return False
+        facts.write(self._home(run_id), "gone.json", {"reason": reason})
+        return True
+
+    def _sweep(self, run_id: RunId) -> bool:
+        """Kill the command's group, whatever its warden last saw, and all that is marked, with
+        everything below; whether there was something."""
+        started = self._facts(run_id, "started.json")
+        beat = self._facts(run_id, "beat.json") or {"boot": None, "processes": []}
+        seen = {tuple(each) for each in beat["processes"]} if beat["boot"] == boot() else set()
+        found: dict[int, processes.Process] = {}
+        for process in psutil.process_iter():
+            look = processes.look(process.pid) or processes.Process(process.pid, "", 0, 0.0, 0.0)
+            if (look.pid, look.start) in seen or _environment(process).get(_MARK) == run_id:
+                found |= {each.pid: each for each in (look, *processes.tree(look.pid))}
+        if started is not None and _is(started, "pid"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(started["pid"], signal.SIGKILL)
+        alive = [each for each in found.values() if _lives(each)]
+        processes.kill_all(alive)
+        _until(lambda: not any(_lives(each) for each in alive), _DYING)
+        return bool(alive)
+
+    def _ask_to_stop(self, run_id: RunId, grace: float, reason: str) -> None:
+        """Let the end begin: a second call can only hasten it, the first reason stays."""
+        kill_at = moment() + grace
+        before = self._facts(run_id, "stop") or {"reason": reason, "kill_at": kill_at}
+        stop = {"reason": before["reason"], "kill_at": min(before["kill_at"], kill_at)}
+        facts.write(self._home(run_id), "stop", stop)
+        with self._lock:
+            ours = self._wardens.get(run_id)
+        started = self._facts(run_id, "started.json")
+        if ours is not None:
+            ours.tell(b"")
+        elif started is not None and _is(started, "warden"):
+            processes.send(started["warden"], signal.SIGTERM)
+
+    def _kill_warden(self, run_id: RunId) -> None:
+        with self._lock:
+            ours = self._wardens.get(run_id)
+        started = self._facts(run_id, "started.json")
+        if ours is not None:
+            ours.process.kill()
+            ours.process.wait()
+        elif started is not None and _is(started, "warden"):
+            processes.send(started["warden"], signal.SIGKILL)
+
+    def _ends_within(self, run_id: RunId, seconds: float) -> bool:
+        return _until(lambda: self._look(run_id).state.ended, seconds)
+
+    def _gone(self, run_id: RunId) -> RunStatus:
+        reason = self._facts(run_id, "gone.json") or {"reason": None}
+        beat = self._facts(run_id, "beat.json")
+        gone = RunStatus(run_id=run_id, state=RunState.GONE, reason=reason["reason"])
+        if beat is None:
+            return gone
+        return replace(
+            gone,
+            peak_rss_bytes=beat["peak"],
+            cpu_seconds=beat["cpu"],
+            elapsed_seconds=beat["elapsed"],
+        )
+
+    def _home(self, run_id: RunId) -> str:
+        return str(self._root / run_id)
 
     def _facts(self, run_id: RunId, name: str) -> dict[str, Any] | None:
-        try:
-            facts: dict[str, Any] = json.loads((self.directory(run_id) / name).read_bytes())
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return facts
-
-    def _known(self, run_id: RunId) -> _Live | None:
-        with self._lock:
-            return self._live.get(run_id)
+        return facts.read(self._home(run_id), name)
 
 
-@dataclass(kw_only=True, eq=False)
-class _Live:
-    """A run of this service: its warden, and the thread that waits for the warden's end."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Warden:
+    """A warden that this service started, and the pipe to it."""
 
-    spec: RunSpec
-    warden: subprocess.Popen[bytes]
-    launcher: LocalLauncher
-    reason: str | None = None
-    ended: threading.Event = field(default_factory=threading.Event)
-    thread: threading.Thread | None = None
+    process: subprocess.Popen[bytes]
+    leased: bool
 
-    def begin(self) -> None:
-        name = f"watch-{self.spec.run_id}"
-        self.thread = threading.Thread(target=self._watch, name=name, daemon=True)
-        self.thread.start()
+    def tell(self, line: bytes) -> None:
+        """Write one line; a warden that is gone needs no order."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError, ValueError):
+            self.process.stdin.write(line + b"\n")
+            self.process.stdin.flush()
 
-    def join(self) -> None:
-        if self.thread is not None:
-            self.thread.join()
+    def leave(self) -> None:
+        """Let it live on without us."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.returncode = 0  # that nobody waits for it is no mistake
 
-    def ask_to_stop(self, grace: float, reason: str) -> None:
-        """Let the end begin; the first reason is the one that is told."""
-        self.reason = self.reason or reason
-        _tell(self.warden.stdin, f"stop {grace}".encode())
+    def bury(self) -> None:
+        """Wait for its end, which follows at once on that of its run."""
+        self.process.wait()
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
 
-    def stop(self, grace: float, reason: str) -> None:
-        if self.ended.is_set():
-            return
-        self.ask_to_stop(grace, reason)
-        if not self.ended.wait(grace + _PATIENCE):
-            log.error("a warden does not obey", extra={"run": self.spec.run_id})
-            self.warden.kill()
-            self.ended.wait()
 
-    def _watch(self) -> None:
-        """Wait until the warden is dead, however it died: its standard output ends then."""
-        assert self.warden.stdout is not None
-        assert self.warden.stdin is not None
-        while not select.select([self.warden.stdout], [], [], _SAMPLE)[0]:
-            self._look_at_memory()
-        self.warden.wait()
-        self.warden.stdout.close()
-        try:
-            self.warden.stdin.close()
-        except BrokenPipeError:
-            log.debug("the warden was gone first", extra={"run": self.spec.run_id})
-        run_id = self.spec.run_id
-        if not (self.spec.directory / "exited.json").exists():
-            self.reason = self.reason or "orphaned"
-            log.warning("a warden died before its run", extra={"run": run_id})
-            self.launcher.sweep(run_id)
-        self.ended.set()
-        log.info("run ended", extra={"run": run_id, "reason": self.reason})
+def _exited(run_id: RunId, pid: int | None, exited: dict[str, Any]) -> RunStatus:
+    return RunStatus(
+        run_id=run_id,
+        state=RunState.EXITED,
+        exit_code=exited["code"],
+        reason=exited["reason"],
+        pid=pid,
+        peak_rss_bytes=exited["peak"],
+        cpu_seconds=exited["cpu"],
+        elapsed_seconds=exited["elapsed"],
+    )
 
-    def _look_at_memory(self) -> None:
-        if self.spec.memory_bytes is None or self.reason is not None:
-            return
-        status = self.launcher.status(self.spec.run_id)
-        if status.rss_bytes > self.spec.memory_bytes:
-            log.warning("run over its memory", extra={"run": self.spec.run_id})
-            self.ask_to_stop(0.0, "memory")
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except psutil.Error:
+        return {}
 
 
 def _is(started: dict[str, Any], which: str) -> bool:
@@ -285,46 +431,30 @@ def _is(started: dict[str, Any], which: str) -> bool:
     return bool(identity(started[which]) == started[f"{which}_identity"])
 
 
-def _measured(status: RunStatus, expected: str) -> RunStatus:
-    """``status`` with memory and CPU of its process; without, if it has just ended."""
-    assert status.pid is not None
-    try:
-        process = psutil.Process(status.pid)
-        with process.oneshot():
-            rss, cpu = process.memory_info().rss, process.cpu_times()
-    except psutil.Error:
-        return status
-    if identity(status.pid) != expected:
-        return status
-    return replace(status, rss_bytes=rss, cpu_seconds=cpu.user + cpu.system)
+def _lives(process: processes.Process) -> bool:
+    now = processes.look(process.pid)
+    same = now is None or now.start == process.start
+    return same and identity(process.pid) is not None
 
 
-def _tell(pipe: IO[bytes] | None, line: bytes) -> None:
-    """Write one line to a warden; one that is gone needs no order."""
-    assert pipe is not None
-    try:
-        pipe.write(line + b"\n")
-        pipe.flush()
-    except (BrokenPipeError, ValueError):
-        return
-
-
-def _until(done: Callable[[], bool], seconds: float) -> None:
-    """Look 50 times a second until ``done()`` or the time is over."""
+def _until(done: Callable[[], bool], seconds: float) -> bool:
+    """Look 50 times a second until ``done()`` or the time is over; whether it was done."""
     pause, end = threading.Event(), time.monotonic() + seconds
-    while not done() and time.monotonic() < end:
+    while not done():
+        if time.monotonic() > end:
+            return False
         pause.wait(0.02)
+    return True
 
 
-def _send(pid: int, number: int) -> None:
+def _read_file(path: str, offset: int) -> tuple[int, bytes]:
     try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
+        with open(path, "rb") as file:
+            file.seek(offset)
+            return offset, file.read(_PART)
+    except FileNotFoundError:
+        return offset, b""
 
 
-def _kill_group(group: int) -> None:
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

@@ -1,18 +1,22 @@
-"""The small parent of every local run: a run never outlives the service that started it.
+"""The small parent of every local run: it measures the run, ends it, and tells how it ended.
 
-Started as ``python -I -S warden.py``; its standard input is a pipe whose other end only the service
-holds. The first line on it is the order (JSON), a later ``stop SECONDS`` ends the run, and the end
-of the pipe, which even ``kill -9`` of the service brings about, ends it too. It leaves
-``started.json`` and ``exited.json`` in the run's directory, each whole or not there, and the output
-in segments named by the offset at which they begin.
+Started as ``python -I -S warden.py FOLDER``. Its standard input is a pipe whose other end only the
+service holds: the first line is the order (JSON, with secrets, hence no file). A run without a
+lease ends with that pipe, which even ``kill -9`` of the service brings about. A run with a lease
+lives on while the file ``lease`` is renewed: it outlives a restart of the service, and no more. The
+file ``stop`` ends either; a byte on the pipe, or SIGTERM, lets the warden look at once.
+
+It holds the folder's lock as long as it lives, and leaves there: ``started.json``, ``beat.json``
+(each second; what is known of a run whose warden was killed), ``exited.json``, which is written
+when nothing of the run is left, and the output in segments.
 
 The command gets a session of its own. On Linux it is killed by the kernel when the warden dies, and
-the warden inherits whatever double-forks away from it. A second process of the service that was
-forked may hold the pipe open, hence the look at the parent's pid each second.
+the warden inherits whatever double-forks away from it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -23,106 +27,137 @@ import time
 from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from identity import group_alive, identity  # type: ignore[import-not-found]
+import facts  # type: ignore[import-not-found]
+import processes  # type: ignore[import-not-found]
+from identity import boot, group_alive, identity, moment  # type: ignore[import-not-found]
+from segments import SegmentLog  # type: ignore[import-not-found]
 
-_SUBREAPER, _DEATH_SIGNAL = 36, 1  # prctl(2)
+_SUBREAPER, _DEATH_SIGNAL, _NO_NEW_PRIVILEGES = 36, 1, 38  # prctl(2)
+_BEAT = 1.0  # seconds between two beats; what may be lost of a run's usage
+_MARGIN = 0.2  # seconds from SIGKILL to the end of a lease
+_SAMPLE = 0.25  # seconds between two looks at the processes
+_SHARE = 0.01  # of a core, that these looks may cost
+_PERSISTENT = 300  # tries, one a second, to write the end on a disk that takes nothing
 
 
 def main() -> int:
     """Run the order on standard input to its end; the exit code is of no meaning."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
-    order, rest = _order()
-    if order is None:
+    home = sys.argv[1]
+    held = facts.lock(home, wait=True)
+    if facts.read(home, "gone.json") is not None:  # the service gave the run up before we came
         return 0
-    os.chdir(order["directory"])
-    return _Run(order, rest).watch()
+    order, rest = _order()
+    if order is not None and facts.read(home, "stop") is None:
+        _Run(order, home, leftover=rest).watch()
+    os.close(held)
+    return 0
 
 
 class _Run:
     """One command, from its start to the last process of it."""
 
-    def __init__(self, order: dict[str, Any], rest: bytes) -> None:
+    def __init__(self, order: dict[str, Any], home: str, *, leftover: bytes) -> None:
+        self._order = order
+        self._home = home
         self._parent = os.getppid()
-        self._input = rest
-        self._grace: float = order["grace"]  # for a stop that nobody asked for
-        self._log = _Log(order["log_bytes"])
+        self._leased = order["lease"] is not None
+        self._grace: float = order["grace"]
         self._kill_at: float | None = None
-        self._asked = False  # stopping: SIGTERM has been sent
+        self._reason: str | None = None
+        self._termed = False
         self._code: int | None = None
+        self._watcher = _Watcher(order)
         self._wake = _wake_on_signals()
         _prctl(_SUBREAPER, 1)
-        self._output, self._pid = _spawn(order)
-        facts = {"pid": self._pid, "pid_identity": identity(self._pid), "at": time.time()}
-        facts |= {"warden": os.getpid(), "warden_identity": identity(os.getpid())}
-        _write("started.json", facts)
+        self._began = moment()
+        self._pid, self._logs = _spawn(order, home)
+        self._look_at, self._beat_at = self._began, self._began + _BEAT
+        self._over_at = self._began + (order["timeout"] or 1e9)
+        started = {"pid": self._pid, "pid_identity": identity(self._pid), "at": time.time()}
+        started |= {"boot": boot(), "began": self._began}
+        started |= {"warden": os.getpid(), "warden_identity": identity(os.getpid())}
+        facts.write(home, "started.json", started)
+        if leftover:
+            self._obey()
 
-    def watch(self) -> int:
-        inputs = [0, self._output, self._wake]
-        self._obey(b"")
+    def watch(self) -> None:
+        """Until nothing of the run is left."""
+        inputs = [0, self._wake, *self._logs]
         while self._code is None:
-            timeout = 1.0 if self._kill_at is None else max(0.0, self._kill_at - time.monotonic())
-            ready = select.select(inputs, [], [], min(timeout, 1.0))[0]
-            if self._wake in ready:
-                self._signals()
-            if self._output in ready and not self._log.take(self._output):
-                inputs.remove(self._output)
-            if 0 in ready and not self._orders():
-                inputs.remove(0)
-                self._stop(self._grace)
-            if os.getppid() != self._parent:
-                self._stop(self._grace)
-            if self._kill_at is not None and time.monotonic() >= self._kill_at:
-                _signal_group(self._pid, signal.SIGKILL)
+            now = moment()
+            due = min(self._look_at, self._beat_at, self._over_at, self._kill_at or self._beat_at)
+            ready = select.select(inputs, [], [], max(0.0, due - now))[0]
+            for source in ready:
+                if source == self._wake:
+                    os.read(source, 512)
+                    self._obey()
+                elif source == 0:
+                    self._service(inputs)
+                elif not self._logs[source].take(source):
+                    inputs.remove(source)
+            self._duties()
             self._reap()
         self._end(inputs)
-        return 0
 
-    def _end(self, inputs: list[int]) -> None:
-        """Kill what the command left behind, keep the rest of its output, tell how it ended."""
-        _signal_group(self._pid, signal.SIGKILL)
-        for _ in range(200):
-            left = _children()
-            for pid in left:
-                _signal(pid, signal.SIGKILL)
-            self._reap()
-            if not left and not group_alive(self._pid):
-                break
-            select.select([], [], [], 0.01)
-        if self._output in inputs:
-            os.set_blocking(self._output, False)
-            self._log.drain(self._output)
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        code = self._code if self._code is not None else 0
-        facts = {"code": code, "at": time.time(), "stopped": self._asked}
-        facts |= {"cpu": used.ru_utime + used.ru_stime}
-        _write("exited.json", facts)
+    def _duties(self) -> None:
+        """What is due by the clock."""
+        now = moment()
+        if now >= self._look_at:
+            reason = self._watcher.look()
+            self._look_at = now + max(_SAMPLE, (moment() - now) / _SHARE)
+            if reason is not None:
+                self._stop(reason, now)
+        if now >= self._beat_at:
+            self._beat_at = now + _BEAT
+            self._beat(now)
+            self._obey()
+            self._check_service(now)
+        if now >= self._over_at:
+            self._over_at = now + 1e9
+            self._stop("deadline", now + self._grace)
+        if self._kill_at is not None and now >= self._kill_at:
+            processes.kill_all(processes.tree(os.getpid()))
+            self._kill_at = now + _SAMPLE  # again: one may just have been forked
 
-    def _orders(self) -> bool:
-        """Read what the service says; False at the end of the pipe."""
-        data = os.read(0, 4096)
-        self._obey(data)
-        return bool(data)
+    def _check_service(self, now: float) -> None:
+        """End with the service, or with the lease that nobody renews."""
+        if self._leased:
+            renewed = (facts.read(self._home, "lease") or self._order)["renewed"]
+            kill_at = renewed + self._order["lease"] - _MARGIN
+            term_at = kill_at - self._grace
+            self._beat_at = min(self._beat_at, max(term_at, now + _MARGIN))
+            if now >= term_at:
+                self._stop("lease", max(now, kill_at))
+        elif os.getppid() != self._parent:  # the pipe may be held by a fork of the service
+            self._stop("orphaned", now + self._grace)
 
-    def _obey(self, data: bytes) -> None:
-        self._input += data
-        while b"\n" in self._input:
-            line, _, self._input = self._input.partition(b"\n")
-            word, _, seconds = line.partition(b" ")
-            if word == b"stop":
-                self._stop(float(seconds))
+    def _service(self, inputs: list[int]) -> None:
+        """Something on the pipe: look what is wanted; its end is the end of a run without lease."""
+        if not os.read(0, 4096):
+            inputs.remove(0)
+            if not self._leased:
+                self._stop("orphaned", moment() + self._grace)
+        self._obey()
 
-    def _stop(self, grace: float) -> None:
-        """SIGTERM at once, SIGKILL after ``grace``; a second call can only hasten the end."""
-        kill_at = time.monotonic() + grace
+    def _obey(self) -> None:
+        """Stop if a file says so, or a signal."""
+        stop = facts.read(self._home, "stop")
+        if stop is not None:
+            self._stop(stop["reason"], stop["kill_at"])
+        elif _asked_to_end():
+            self._stop("stopped", moment() + self._grace)
+
+    def _stop(self, reason: str, kill_at: float) -> None:
+        """SIGTERM at once, SIGKILL at ``kill_at``; a second call can only hasten the end."""
+        self._reason = self._reason or reason
         self._kill_at = kill_at if self._kill_at is None else min(self._kill_at, kill_at)
-        if not self._asked:
-            self._asked = True
-            _signal_group(self._pid, signal.SIGTERM)
-
-    def _signals(self) -> None:
-        if bytes([signal.SIGTERM]) in os.read(self._wake, 512):
-            self._stop(self._grace)
+        if not self._termed:
+            self._termed = True
+            for process in processes.tree(os.getpid()):
+                if processes.program(process.pid) != self._order["wrapper"]:
+                    processes.send(process.pid, signal.SIGTERM)
 
     def _reap(self) -> None:
         """Collect what has ended: the command, and orphans that became our children."""
@@ -136,47 +171,107 @@ class _Run:
             if pid == self._pid:
                 self._code = os.waitstatus_to_exitcode(status)
 
+    def _end(self, inputs: list[int]) -> None:
+        """Kill what the command left behind, keep the rest of its output, tell how it ended."""
+        elapsed = moment() - self._began
+        self._watcher.look()
+        pause = 0.002
+        while left := processes.tree(os.getpid()):
+            processes.kill_all(left)
+            select.select([], [], [], pause)
+            pause = min(pause * 2, _SAMPLE)
+            self._reap()
+        if group_alive(self._pid):  # where no /proc shows what is left
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._pid, signal.SIGKILL)
+        for source, log in self._logs.items():
+            if source in inputs:
+                log.drain(source)
+        if self._watcher.overwritten():
+            self._reason = self._reason or "output"
+        exited = {"code": self._code, "reason": self._reason, "elapsed": elapsed, "at": time.time()}
+        exited |= self._watcher.used(final=True)
+        for _ in range(_PERSISTENT):
+            with contextlib.suppress(OSError):
+                facts.write(self._home, "exited.json", exited)
+                return
+            select.select([], [], [], 1.0)
 
-class _Log:
-    """The last bytes of the output, between half of ``limit`` and all of it, in two segments."""
+    def _beat(self, now: float) -> None:
+        """What is known if this process is killed: usage so far, and whom to kill in that case."""
+        beat = {"boot": boot(), "elapsed": now - self._began, **self._watcher.used(final=False)}
+        beat["processes"] = self._watcher.seen
+        with contextlib.suppress(OSError):  # a full disk
+            facts.write(self._home, "beat.json", beat, lasting=False)
 
-    def __init__(self, limit: int) -> None:
-        self._half = max(limit // 2, 1)
-        self._names: list[str] = []
-        self._end = 0
-        self._size = 0
-        self._file = self._segment()
 
-    def take(self, source: int) -> bool:
-        """Move what is there from ``source`` to the log; False at its end."""
-        data = os.read(source, 65536)
-        while data:
-            part, data = data[: self._half - self._size], data[self._half - self._size :]
-            os.write(self._file, part)
-            self._size += len(part)
-            self._end += len(part)
-            if self._size >= self._half:
-                os.close(self._file)
-                self._file = self._segment()
-            if not data:
-                return True
-        return False
+class _Watcher:
+    """What a run uses, and whether that is more than it may."""
 
-    def drain(self, source: int) -> None:
-        try:
-            while self.take(source):
-                pass
-        except BlockingIOError:
-            return
+    def __init__(self, order: dict[str, Any]) -> None:
+        self._memory: int | None = order["memory_bytes"]
+        self._output: int | None = order["max_output_bytes"]
+        self._stdout: str | None = order["stdout"]
+        self._directory: str = order["directory"]
+        self._given = _size(self._directory) if self._output is not None else 0
+        self._measure_at = 0.0
+        self._peak = 0
+        self._spent: dict[tuple[int, str], float] = {}  # CPU of those that live
+        self._spent_before = 0.0  # of those that we saw, and that have ended
+        self._waited_for = 0.0  # of what lives and what was waited for, seen or not
+        self.seen: list[tuple[int, str]] = []  #: pids with their starts
 
-    def _segment(self) -> int:
-        name = f"output.{self._end:020d}.log"
-        self._names.append(name)
-        self._size = 0
-        for old in self._names[:-2]:
-            os.unlink(old)
-        self._names = self._names[-2:]
-        return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    def look(self) -> str | None:
+        """Measure; the reason to end the run, if there is one."""
+        found = processes.tree(os.getpid())
+        self.seen = [(process.pid, process.start) for process in found]
+        self._count(found)
+        occupied = processes.memory(found, self._memory)
+        self._peak = max(self._peak, occupied)
+        if self._memory is not None and occupied > self._memory:
+            return "memory"
+        return "output" if self._writes_too_much() else None
+
+    def overwritten(self) -> bool:
+        """At the end: whether it wrote more than it may."""
+        self._measure_at = 0.0
+        return self._writes_too_much()
+
+    def used(self, *, final: bool) -> dict[str, Any]:
+        """CPU seconds and peak bytes. At the end the kernel knows of those that we never saw."""
+        cpu = max(self._spent_before + sum(self._spent.values()), self._waited_for)
+        if not final:
+            return {"cpu": cpu, "peak": self._peak}
+        reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
+        unit = 1 if sys.platform == "darwin" else 1024
+        return {
+            "cpu": max(cpu, reaped.ru_utime + reaped.ru_stime),
+            "peak": max(self._peak, reaped.ru_maxrss * unit),
+        }
+
+    def _count(self, found: list[processes.Process]) -> None:
+        """CPU by two ways, since neither sees all: a parent may not wait for its children, and a
+        process may live between two looks."""
+        living = {(each.pid, each.start): each.cpu for each in found}
+        self._spent_before += sum(cpu for key, cpu in self._spent.items() if key not in living)
+        self._spent = living
+        ours = resource.getrusage(resource.RUSAGE_CHILDREN)
+        below = sum(each.cpu + each.reaped for each in found)
+        self._waited_for = max(self._waited_for, ours.ru_utime + ours.ru_stime + below)
+
+    def _writes_too_much(self) -> bool:
+        if self._output is None:
+            return False
+        if self._stdout is not None:
+            with contextlib.suppress(OSError):
+                if os.stat(self._stdout).st_size > self._output:
+                    return True
+        now = moment()
+        if now < self._measure_at:
+            return False
+        written = _size(self._directory) - self._given
+        self._measure_at = now + max(1.0, (moment() - now) / _SHARE)
+        return written > self._output
 
 
 def _order() -> tuple[dict[str, Any] | None, bytes]:
@@ -191,33 +286,74 @@ def _order() -> tuple[dict[str, Any] | None, bytes]:
     return json.loads(line), rest
 
 
-def _spawn(order: dict[str, Any]) -> tuple[int, int]:
-    """Start the command in a session of its own; its output's pipe and its pid.
+def _spawn(order: dict[str, Any], home: str) -> tuple[int, dict[int, SegmentLog]]:
+    """Start the command in a session of its own; its pid, and its output's pipes with their logs.
 
     Returns when it has its session, or a stop that follows at once would find no group.
     """
-    source, sink = os.pipe()
+    kept = ["output"] if order["merged"] else ["stdout", "stderr"]
+    pipes = {stream: os.pipe() for stream in kept if stream != "stdout" or not order["stdout"]}
     begun, beginning = os.pipe()  # closed by exec
+    warden = os.getpid()
     pid = os.fork()
     if pid:
-        os.close(sink)
+        for _, sink in pipes.values():
+            os.close(sink)
         os.close(beginning)
         os.read(begun, 1)
         os.close(begun)
-        return source, pid
+        limit = order["log_bytes"]
+        return pid, {pipe[0]: SegmentLog(home, name, limit) for name, pipe in pipes.items()}
     try:  # the child: nothing but system calls until exec
         os.setsid()
         _prctl(_DEATH_SIGNAL, signal.SIGKILL)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        for target, origin in ((0, nothing), (1, sink), (2, sink)):
-            os.dup2(origin, target)
+        if os.getppid() != warden:
+            os._exit(127)
+        sinks = {stream: pipe[1] for stream, pipe in pipes.items()}
+        errors = sinks["output"] if order["merged"] else sinks["stderr"]
+        os.dup2(errors, 2)
+        _confine(order)
+        given = os.open(order["stdin"] or os.devnull, os.O_RDONLY)
+        output = errors if order["merged"] else sinks.get("stdout")
+        if output is None:
+            output = os.open(order["stdout"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(given, 0)
+        os.dup2(output, 1)
+        os.chdir(order["workdir"])
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         os.execve(order["command"][0], order["command"], order["environment"])  # noqa: S606
     except OSError as error:
-        os.write(2, f"cannot start {order['command'][0]}: {error.strerror}\n".encode())
+        where = f" ({error.filename})" if error.filename not in (None, order["command"][0]) else ""
+        os.write(2, f"cannot start {order['command'][0]}: {error.strerror}{where}\n".encode())
     finally:
         os._exit(127)
+
+
+def _confine(order: dict[str, Any]) -> None:
+    """The limits of the command, set in its own process before it begins."""
+    os.umask(0o077)
+    if order["nice"]:
+        os.nice(order["nice"])
+    if order["cpus"]:
+        os.sched_setaffinity(0, order["cpus"])
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if order["open_files"] is not None:
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        most = order["open_files"]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if order["max_output_bytes"] is not None:
+        most = order["max_output_bytes"] + 1  # the one byte more shows that there was more
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    _prctl(_NO_NEW_PRIVILEGES, 1)
+
+
+_signalled: list[int] = []
+
+
+def _asked_to_end() -> bool:
+    return bool(_signalled)
 
 
 def _wake_on_signals() -> int:
@@ -225,32 +361,20 @@ def _wake_on_signals() -> int:
     source, sink = os.pipe()
     os.set_blocking(sink, False)
     signal.set_wakeup_fd(sink)
-    for number in (signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda number, _: _signalled.append(number))
     return source
 
 
-def _children() -> list[int]:
-    """Our direct children, Linux only: the orphans among the command's descendants come to us."""
-    try:
-        with open(f"/proc/self/task/{os.getpid()}/children") as file:
-            return [int(pid) for pid in file.read().split()]
-    except OSError:
-        return []
-
-
-def _signal_group(group: int, number: int) -> None:
-    try:
-        os.killpg(group, number)
-    except (ProcessLookupError, PermissionError):
-        return
-
-
-def _signal(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
+def _size(directory: str) -> int:
+    """Bytes of all files below; links are not followed, what vanishes meanwhile counts nothing."""
+    total = 0
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            with contextlib.suppress(OSError):
+                file = os.lstat(os.path.join(folder, name))
+                total += min(file.st_size, file.st_blocks * 512)  # a hole takes no place
+    return total
 
 
 def _prctl(option: int, value: int) -> None:
@@ -260,13 +384,6 @@ def _prctl(option: int, value: int) -> None:
     import ctypes  # noqa: PLC0415  not needed elsewhere, and a third of the start's time
 
     ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
-
-
-def _write(name: str, facts: dict[str, Any]) -> None:
-    """Put the facts there, whole or not at all."""
-    with open(f".{name}", "w") as file:
-        json.dump(facts, file)
-    os.replace(f".{name}", name)
 
 
 if __name__ == "__main__":

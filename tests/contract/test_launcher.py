@@ -7,21 +7,28 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 
-from jobs.launchers.api import Launcher, LaunchError, RunExistsError, RunSpec, RunState, RunStatus
+from jobs.launchers.api import Launcher, LaunchError, RunExistsError, RunState
 from jobs.launchers.local import LocalLauncher
-from storage.base.ids import RunId, new_id
-
-LAUNCHERS: dict[str, Callable[[Path], Launcher]] = {"local": LocalLauncher}
-NOW = timedelta(0)
+from storage.base.ids import RunId
+from tests.support.runs import (
+    LAUNCHERS,
+    NOW,
+    alive,
+    begun,
+    ended,
+    eventually,
+    kill,
+    service,
+    spec,
+    warden,
+)
 
 
 @pytest.fixture(params=LAUNCHERS)
@@ -29,43 +36,6 @@ def launcher(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Launche
     made = LAUNCHERS[request.param](tmp_path / "runs")
     yield made
     made.close()
-
-
-def spec(launcher: Launcher, script: str, **more: object) -> RunSpec:
-    run_id = RunId(new_id("run", datetime.now(UTC)))
-    values = {
-        "run_id": run_id,
-        "command": ("/bin/sh", "-c", script),
-        "directory": launcher.directory(run_id),
-        "environment": {"PATH": os.environ["PATH"], "SECRET": "hush"},
-        **more,
-    }
-    return RunSpec(**values)  # type: ignore[arg-type]
-
-
-def eventually(holds: Callable[[], object], seconds: float = 10.0) -> None:
-    pause, end = threading.Event(), time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "never came about"
-        pause.wait(0.01)
-
-
-def ended(launcher: Launcher, run_id: RunId) -> RunStatus:
-    eventually(lambda: launcher.status(run_id).state.ended)
-    return launcher.status(run_id)
-
-
-def begun(launcher: Launcher, run_id: RunId) -> int:
-    """Wait for the first output, which is a pid."""
-    eventually(lambda: launcher.logs(run_id).data.endswith(b"\n"))
-    return int(launcher.logs(run_id).data.split()[0])
-
-
-def alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def test_exit_code_and_output_are_kept(launcher: Launcher) -> None:
@@ -218,58 +188,40 @@ def test_directory_that_cannot_be_made_says_so(launcher: Launcher, tmp_path: Pat
     (tmp_path / "runs").unlink()
 
 
-SERVICE = """
-import sys, threading
-from pathlib import Path
-from jobs.launchers.api import RunSpec
-from jobs.launchers.local import LocalLauncher
-launcher = LocalLauncher(Path(sys.argv[1]))
-for name, script in (("run_a", "trap '' TERM; echo $$; while :; do sleep 0.05; done"),
-                     ("run_b", "setsid sh -c 'echo $$; exec sleep 1000' & wait")):
-    launcher.launch(RunSpec(run_id=name, command=("/bin/sh", "-c", script), environment=
-                            {"PATH": "/usr/bin:/bin"}, directory=launcher.directory(name)))
-threading.Event().wait()
-"""
+TWO = {
+    "run_a": "trap '' TERM; echo $$; while :; do sleep 0.05; done",
+    "run_b": "setsid sh -c 'echo $$; exec sleep 1000' & wait",
+}
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def two(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process with two runs under way, below ``tmp_path / "dead"``."""
-    process = subprocess.Popen([sys.executable, "-c", SERVICE, str(tmp_path / "dead")])
+    process = service(tmp_path / "dead", 0, **TWO)
     yield process
-    process.kill()
-    process.wait()
+    kill(process)
 
 
-def test_nothing_outlives_a_killed_service(
-    service: subprocess.Popen[bytes], tmp_path: Path
-) -> None:
+def test_nothing_outlives_a_killed_service(two: subprocess.Popen[bytes], tmp_path: Path) -> None:
     after = LocalLauncher(tmp_path / "dead")
     pids = [begun(after, RunId(name)) for name in ("run_a", "run_b")]
     assert all(alive(pid) for pid in pids)
-    service.kill()
-    service.wait()
+    kill(two)
     eventually(lambda: not any(alive(pid) for pid in pids))
     eventually(lambda: not list(after.running()))
     assert after.status(RunId("run_a")).exit_code == -signal.SIGKILL
 
 
 def test_runs_of_a_dead_service_are_stopped_by_the_next(
-    service: subprocess.Popen[bytes], tmp_path: Path
+    two: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
     after = LocalLauncher(tmp_path / "dead")
     pids = [begun(after, RunId(name)) for name in ("run_a", "run_b")]
-    service.kill()
-    service.wait()
+    kill(two)
     for run_id in list(after.running()):
         after.stop(run_id, grace=NOW)
     assert not any(alive(pid) for pid in pids)
     assert not list(after.running())
-
-
-def wardens(directory: Path) -> int:
-    facts = json.loads((directory / "started.json").read_bytes())
-    return int(facts["warden"])
 
 
 def test_run_whose_warden_was_killed_is_killed_and_told(launcher: Launcher) -> None:
@@ -277,22 +229,22 @@ def test_run_whose_warden_was_killed_is_killed_and_told(launcher: Launcher) -> N
     made = spec(launcher, script)
     launcher.launch(made)
     pid = begun(launcher, made.run_id)
-    os.kill(wardens(made.directory), signal.SIGKILL)
+    os.kill(warden(launcher, made.run_id), signal.SIGKILL)
     status = ended(launcher, made.run_id)
     assert (status.state, status.reason) == (RunState.GONE, "orphaned")
     eventually(lambda: not alive(pid), 2.0)
 
 
 def test_run_orphaned_together_with_its_service_is_found(
-    service: subprocess.Popen[bytes], tmp_path: Path
+    two: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
     after = LocalLauncher(tmp_path / "dead")
     pids = [begun(after, RunId(name)) for name in ("run_a", "run_b")]
-    killed = [wardens(tmp_path / "dead" / name) for name in ("run_a", "run_b")]
-    service.kill()
+    killed = [warden(after, RunId(name)) for name in ("run_a", "run_b")]
+    two.kill()
     for pid in killed:
         os.kill(pid, signal.SIGKILL)
-    service.wait()
+    two.wait()
     for name in ("run_a", "run_b"):
         after.stop(RunId(name), grace=NOW)
     eventually(lambda: not any(alive(pid) for pid in pids), 2.0)
@@ -301,10 +253,10 @@ def test_run_orphaned_together_with_its_service_is_found(
 def test_recycled_pid_is_not_killed(tmp_path: Path) -> None:
     launcher = LocalLauncher(tmp_path / "runs")
     bystander = subprocess.Popen(["/bin/sleep", "1000"], start_new_session=True)
-    directory = launcher.directory(RunId("run_old"))
-    directory.mkdir()
+    home = launcher.prepare(RunId("run_old")).parent
     facts = {"pid": bystander.pid, "pid_identity": "another boot:1", "warden": 1}
-    (directory / "started.json").write_text(json.dumps({**facts, "warden_identity": "x"}))
+    (home / "order.json").write_text(json.dumps({"boot": "another boot", "launched": 0.0}))
+    (home / "started.json").write_text(json.dumps({**facts, "warden_identity": "x"}))
     assert launcher.stop(RunId("run_old"), grace=NOW).state is RunState.GONE
     assert bystander.poll() is None
     bystander.kill()

@@ -341,7 +341,7 @@ def test_recover_kills_what_an_earlier_life_left(pools: Pools) -> None:
     after = EnginePool(
         pools.database,
         [SailEngine(SailSettings())],
-        LocalLauncher(pools.launcher.directory(handle.run_id).parent),
+        LocalLauncher(pools.launcher.directory(handle.run_id).parent.parent),
         SystemClock(),
         PoolSettings(owner="replica"),
     )
