@@ -1,0 +1,171 @@
+"""Attempts that are runs of their own: logs, ends, cancels, and lives of the service."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jobs.launchers.api import LogStream, RunSpec
+from jobs.lifecycle.events import Fault
+from jobs.lifecycle.runs import run_id_of
+from jobs.lifecycle.spec import JobKind, RetryPolicy
+from jobs.lifecycle.states import JobState
+from jobs.store.run_rows import runs_of
+from jobs.usage import COMPUTE_CU_MILLIS
+from jobs.views import JobView
+from tests.support.commands import run_command, submit_command
+from tests.support.jobs import PROJECT
+from tests.support.replicas import FAST, Replica, start_replica
+
+pytestmark = pytest.mark.xdist_group("runs")
+
+
+@pytest.fixture(scope="module")
+def replica(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Replica]:
+    root = tmp_path_factory.mktemp("runs")
+    shutil.copyfile(sqlite_template, root / "meta.db")
+    with start_replica(root, f"sqlite:///{root / 'meta.db'}") as made:
+        yield made
+
+
+def log(replica: Replica, view: JobView, stream: LogStream = LogStream.STDOUT) -> str:
+    part = replica.service.log(PROJECT, view.job.id, stream=stream)
+    return part.data.decode()
+
+
+def test_a_command_ends_with_what_it_made(replica: Replica) -> None:
+    made = submit_command(replica, "echo out; echo err >&2; touch made-it")
+    view = replica.await_end(made.job.id)
+    assert (view.job.state, view.facts) == (
+        JobState.FINISHED,
+        {"exit_code": 0, "made": ["made-it"]},
+    )
+    assert (log(replica, view), log(replica, view, LogStream.STDERR)) == ("out\n", "err\n")
+    [attempt] = view.attempts
+    assert (attempt.attempt, attempt.exit_code) == (1, 0)
+    assert attempt.run_id == run_id_of(view.job)
+
+
+def test_its_time_is_metered(replica: Replica) -> None:
+    view = replica.await_end(submit_command(replica, "sleep 0.5").job.id)
+    assert 500 <= view.usage[COMPUTE_CU_MILLIS] < 30_000
+
+
+def test_nothing_of_a_run_is_left(replica: Replica) -> None:
+    view = replica.await_end(submit_command(replica, "true").job.id)
+    assert not replica.parts.launcher.directory(run_id_of(view.job)).exists()
+
+
+def test_a_fault_of_the_user_is_the_end(replica: Replica) -> None:
+    view = replica.await_end(submit_command(replica, "echo no; exit 3").job.id)
+    assert view.job.failure is not None
+    assert (view.job.state, view.job.attempt) == (JobState.FAILED, 1)
+    assert view.job.failure.code == "test_exit_code"
+    assert log(replica, view) == "no\n"
+
+
+def test_a_policy_tries_what_the_user_is_to_blame_for_again(replica: Replica) -> None:
+    retry = RetryPolicy(attempts=2, on=(Fault.USER,))
+    view = replica.await_end(submit_command(replica, "echo try; exit 3", retry=retry).job.id)
+    assert (view.job.state, len(view.attempts)) == (JobState.FAILED, 2)
+    first = replica.service.log(PROJECT, view.job.id, stream=LogStream.STDOUT, attempt=1)
+    assert first.data == b"try\n"
+
+
+def test_a_log_can_be_read_while_it_is_written(replica: Replica) -> None:
+    made = submit_command(replica, "echo first; while [ ! -e go ]; do sleep 0.05; done; echo last")
+    replica.await_state(made.job.id, JobState.RUNNING)
+    for _ in range(100):
+        if log(replica, made):
+            break
+        threading.Event().wait(0.05)
+    assert log(replica, made) == "first\n"
+    (replica.parts.launcher.directory(run_id_of(made.job)) / "go").touch()
+    view = replica.await_end(made.job.id)
+    assert log(replica, view) == "first\nlast\n"
+
+
+def test_a_cancelled_run_is_gone_before_it_is_called_so(replica: Replica) -> None:
+    text = "trap '' TERM; (trap '' TERM; exec setsid sleep 1000) & sleep 1000; sleep 1000"
+    made = submit_command(replica, text)
+    replica.await_state(made.job.id, JobState.RUNNING)
+    replica.service.cancel(PROJECT, made.job.id)
+    view = replica.await_end(made.job.id)
+    assert view.job.state is JobState.CANCELLED
+    assert view.timings["cancel"] < 10_000
+    assert run_id_of(view.job) not in set(replica.parts.launcher.running())
+
+
+def test_a_run_goes_on_without_its_service(database_url: str, tmp_path: Path) -> None:
+    settings = replace(FAST, run_workers=4)
+    text = "echo begin; while [ ! -e go ]; do sleep 0.05; done; echo end; touch made-it"
+    with start_replica(tmp_path, database_url, settings=settings) as first:
+        made = submit_command(first, text)
+        before = first.await_state(made.job.id, JobState.RUNNING)
+    with start_replica(tmp_path, database_url, settings=settings) as second:
+        second.service.add_kind(JobKind.TASK, run_command)
+        launcher = second.parts.launcher
+        assert run_id_of(before.job) in set(launcher.running()), "it lives on"
+        second.service.recover()
+        (launcher.directory(run_id_of(before.job)) / "go").touch()
+        view = second.await_end(made.job.id)
+        assert (view.job.state, view.job.attempt) == (JobState.FINISHED, 1)
+        assert view.facts["made"] == ["made-it"]
+        assert log(second, view) == "begin\nend\n"
+        assert "adopted" in [event.kind for event in view.history]
+
+
+def test_a_run_that_ended_meanwhile_is_not_run_again(database_url: str, tmp_path: Path) -> None:
+    with start_replica(tmp_path, database_url) as first:
+        made = submit_command(first, f"sleep 1; echo ran >> {tmp_path}/count; touch made-it")
+        first.await_state(made.job.id, JobState.RUNNING)
+    threading.Event().wait(2.5)
+    with start_replica(tmp_path, database_url) as second:
+        second.service.add_kind(JobKind.TASK, run_command)
+        second.service.recover()
+        view = second.await_end(made.job.id)
+        assert (view.job.state, view.job.attempt) == (JobState.FINISHED, 1)
+        with second.parts.database.read() as tx:
+            assert len(runs_of(tx, made.job.id)) == 1
+    assert (tmp_path / "count").read_text() == "ran\n"
+
+
+def test_a_cancel_meets_a_run_that_was_left(database_url: str, tmp_path: Path) -> None:
+    with start_replica(tmp_path, database_url) as first:
+        made = submit_command(first, "sleep 1000")
+        first.await_state(made.job.id, JobState.RUNNING)
+    with start_replica(tmp_path, database_url) as second:
+        second.service.add_kind(JobKind.TASK, run_command)
+        second.service.cancel(PROJECT, made.job.id)
+        second.service.recover()
+        view = second.await_end(made.job.id)
+        assert view.job.state is JobState.CANCELLED
+        assert not list(second.parts.launcher.running())
+
+
+def test_a_run_that_no_job_wants_is_an_orphan(replica: Replica) -> None:
+    made = submit_command(replica, "true")
+    view = replica.await_end(made.job.id)
+    launcher = replica.parts.launcher
+    run_id = run_id_of(replace(view.job, attempt=7))
+    launcher.prepare(run_id)
+    launcher.launch(
+        RunSpec(
+            run_id=run_id,
+            command=("/bin/sleep", "1000"),
+            directory=launcher.directory(run_id),
+            merged=False,
+        )
+    )
+    before = replica.service.orphans()
+    for _ in range(300):
+        if replica.service.orphans() > before:
+            break
+        threading.Event().wait(0.1)
+    assert replica.service.orphans() == before + 1
+    assert run_id not in set(launcher.known())
