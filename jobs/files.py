@@ -181,6 +181,15 @@ class Files:
                 file=ref.name,
             ) from error
 
+    def read(self, project_id: ProjectId, ref: FileRef, *, most: int) -> bytes:
+        """The whole of a small file. Raises ``FileTooLargeError``, and as ``fetch``."""
+        if ref.size > most:
+            raise FileTooLargeError(f"{ref.name} is larger than {most} bytes")
+        try:
+            return b"".join(self._read(project_id, ref))
+        except ObjectMissingError as error:
+            raise FileMissingError(f"the file {ref.name} is not there", file=ref.name) from error
+
     def sweep(self) -> int:
         """Remove uploaded files that no living job has and nobody used for long; how many."""
         before = self._clock.now() - self._settings.kept

@@ -71,13 +71,13 @@ def whole_size(spec: BatchSpec) -> Size:
 
 
 def next_size(size: Size) -> Size:
-    """What follows ``size`` after an out-of-memory end: the next class by memory, else twice.
+    """What follows ``size`` after an out-of-memory end: the memory of the next class, else twice.
 
-    Cores never become fewer.
+    Cores stay: more tasks side by side would want more memory again.
     """
     for known in SIZES.values():
         if known.memory_bytes > size.memory_bytes:
-            return replace(known, cores=max(known.cores, size.cores))
+            return replace(size, memory_bytes=known.memory_bytes)
     return replace(size, memory_bytes=size.memory_bytes * 2)
 
 

@@ -7,7 +7,7 @@ server that runs; a session is one statement's private room in it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -67,8 +67,24 @@ class EngineClient(Protocol):
     def open_session(self) -> EngineSession:
         """A session that shares nothing with any other. Raises ``EngineLostError``."""
 
+    def open_client_session(self, session_id: str) -> ClientSession:
+        """A session that a program of its own will use as well, under an id that it is told."""
+
     def close(self) -> None:
         """Let go of the connection; calls under way end with ``EngineLostError``."""
+
+
+class ClientSession(Protocol):
+    """A session for another process: it is made ready here, and ended here."""
+
+    def configure(self, confs: Mapping[str, str]) -> None:
+        """Set the session's own confs. Raises ``EngineStatementError`` and ``EngineLostError``."""
+
+    def bind(self, binding: Binding) -> None:
+        """As ``EngineSession.bind``."""
+
+    def end(self) -> None:
+        """Stop what runs in it and forget it, whoever uses it. Never raises."""
 
 
 class ResultStream(Protocol):

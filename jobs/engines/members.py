@@ -54,6 +54,7 @@ class EngineHandle:
     engine: EngineName
     version: str
     client: EngineClient
+    address: str  #: ``host:port`` of the server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,7 @@ class Member:
     run_id: RunId
     created_at: datetime
     used_at: float
+    address: str = ""
     client: EngineClient | None = None  #: set when it is ready
     failure: ServiceError | None = None  #: why it never was
     users: int = 0

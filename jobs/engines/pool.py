@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from jobs.engines.api import Engine, EngineNeed
@@ -63,6 +63,7 @@ class EnginePool:
         self._current: dict[Key, Member] = {}  # those that take statements, or soon will
         self._members: dict[RunId, Member] = {}  # all that may live
         self._counts = PoolCounts()
+        self._warm: frozenset[Key] = frozenset()  # kept though nobody uses them
         self._closed = False
         self._improving: set[EngineName] = set()
         self._stop = threading.Event()  # for our own threads
@@ -102,9 +103,38 @@ class EnginePool:
                         engine=engine,
                         version=self._engines[engine].version,
                         client=member.client,
+                        address=member.address,
                     )
                 waited_for = member
                 self._changed.wait(_STOPPED)
+
+    def serves(self, *, project_id: ProjectId, queue: str, engine: EngineName) -> bool:
+        """Whether such an engine takes statements here, or soon will."""
+        return Key(project_id=project_id, queue=queue, engine=engine) in self._current
+
+    def keep_warm(self, wanted: Iterable[tuple[ProjectId, str, EngineName]]) -> None:
+        """Keep one of each though nobody uses it, from now on and instead of those before."""
+        keys = frozenset(
+            Key(project_id=project_id, queue=queue, engine=engine)
+            for project_id, queue, engine in wanted
+        )
+        with self._changed:
+            self._warm = keys
+            for key in keys:
+                if key not in self._current and not self._closed:
+                    self._begin(key)
+
+    def make_room(self) -> bool:
+        """Let go of the engine that was idle for longest, for others want its memory."""
+        with self._changed:
+            idle = [
+                member
+                for member in self._current.values()
+                if not (member.users or member.warming or member.key in self._warm)
+            ]
+            if idle:
+                self._retire(min(idle, key=lambda member: member.used_at), "room")
+            return bool(idle)
 
     def release(self, handle: EngineHandle) -> None:
         """The statement has ended, or never began."""
@@ -153,6 +183,17 @@ class EnginePool:
                 hint="read fewer rows or columns, or give the engine more memory",
             )
         return error
+
+    def improve_soon(self, engine: EngineName) -> None:
+        """Prepare faster starts of ``engine`` in the background, where nobody has begun to."""
+        with self._changed:
+            if self._closed or engine in self._improving:
+                return
+            name = f"improve-{engine.value}"
+            thread = threading.Thread(target=self._improve, args=(engine,), name=name, daemon=True)
+            self._threads = [each for each in self._threads if each.is_alive()]
+            self._threads.append(thread)
+            thread.start()
 
     def views(self) -> tuple[EngineView, ...]:
         """What lives now, by start."""
@@ -289,16 +330,19 @@ class EnginePool:
                 engine=member.key.engine,
                 owner=settings.owner,
                 at=member.created_at,
+                cpu_millis=settings.cores * 1000,
+                memory_bytes=settings.memory[member.key.engine],
             )
         if self._stop.is_set():
             raise EngineStartError("the service is stopping")
         self._launcher.launch(spec)
-        client = engine.connect(self._wait_listening(member, spec.port))
+        address = self._wait_listening(member, spec.port)
+        client = engine.connect(address)
         if not client.alive(settings.start_timeout.total_seconds()):
             client.close()
             raise self._start_error(member, "it listens but does not answer")
         with self._changed:
-            member.client = client
+            member.client, member.address = client, address
             member.probed_at = member.ready_at = self._clock.monotonic()
             self._changed.notify_all()
         with self._database.transaction() as tx:
@@ -345,7 +389,8 @@ class EnginePool:
             return "dead"
         if (deaf := self._deaf(member, now)) is not None:
             return deaf
-        if not member.users and now - member.used_at >= settings.idle.total_seconds():
+        unused = not member.users and member.key not in self._warm
+        if unused and now - member.used_at >= settings.idle.total_seconds():
             return "idle"
         if now - member.ready_at >= settings.max_age.total_seconds():
             return "old"

@@ -42,13 +42,19 @@ class JobBrokenError(BrokenError):
 
 
 class AttemptFailedError(InvalidInputError):
-    """An attempt ended without success, by its own doing or another's: ``fault`` says whose."""
+    """An attempt ended without success, by its own doing or another's: ``fault`` says whose.
+
+    ``memory_bytes`` is what the next attempt shall reserve, where that is more.
+    """
 
     code = "attempt_failed"
 
-    def __init__(self, message: str, *, fault: Fault, **given: Any) -> None:
+    def __init__(
+        self, message: str, *, fault: Fault, memory_bytes: int | None = None, **given: Any
+    ) -> None:
         super().__init__(message, **given)
         self.fault = fault
+        self.memory_bytes = memory_bytes
 
 
 def fault_of(error: ServiceError, job: Job) -> Fault:
@@ -159,6 +165,7 @@ class Runner:
                 failure=Failure.of(error),
                 fault=fault_of(error, job),
                 not_before=parts.backoff.not_before(job, at),
+                memory_bytes=error.memory_bytes if isinstance(error, AttemptFailedError) else None,
             )
         execution.timings["total"] = round((at - job.created_at).total_seconds() * 1000, 3)
         try:

@@ -61,12 +61,13 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The attempt ended without a result; ``not_before`` is for the next one, if there is one."""
+    """The attempt ended without a result; what follows is for the next one, if there is one."""
 
     at: datetime
     failure: Failure
     fault: Fault
     not_before: datetime | None = None
+    memory_bytes: int | None = None  #: that the next one reserves; None: as much as this one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,8 +26,9 @@ class Job:
     """One job at one version. Money and quantities are integers; times are aware UTC.
 
     ``owner`` and ``lease_until`` are set exactly in the owned states. ``attempt`` counts the
-    claims, from 1. From ``priority`` to ``memory_bytes`` nothing ever changes; a statement reserves
-    nothing: the engine that it shares is a run of its own.
+    claims, from 1. From ``priority`` to ``memory_bytes`` nothing ever changes, but that an attempt
+    after one that ran out of memory reserves more. A statement reserves nothing: the engine that
+    it shares is a run of its own.
     """
 
     id: JobId

@@ -95,7 +95,8 @@ def _finish(job: Job, event: Published) -> Job:
 
 def _fail(job: Job, event: Failed) -> Job:
     if may_retry(job, event.fault):
-        return _queue_again(job, event.not_before)
+        memory = job.memory_bytes if event.memory_bytes is None else event.memory_bytes
+        return _queue_again(replace(job, memory_bytes=memory), event.not_before)
     return _end(job, JobState.FAILED, event.at, failure=event.failure)
 
 

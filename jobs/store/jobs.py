@@ -266,11 +266,12 @@ def summary_of(row: Row[Any]) -> Summary:
 
 _FIXED = (
     "id", "project_id", "user_id", "queue", "created_at", "deadline", "priority", "parent_id",
-    "node", "cpu_millis", "memory_bytes", "client_until",
+    "node", "cpu_millis", "client_until",
 )  # fmt: skip
 _CHANGING = (
     "state", "version", "attempt", "max_attempts", "started_at", "ended_at", "owner",
     "lease_until", "not_before", "run_id", "engine_version", "cancel_reason", "failure",
+    "memory_bytes",
 )  # fmt: skip
 _MEASURED = ("timings", "usage", "progress_rows", "progress_bytes")
 
@@ -338,7 +339,9 @@ def _detail(after: Job, event: Event) -> dict[str, Any]:
         return {} if event.run_id is None else {"run_id": event.run_id}
     if isinstance(event, Failed):
         failure = event.failure
-        return {"code": failure.code, "message": failure.message, "fault": event.fault.value}
+        kept = {"code": failure.code, "message": failure.message, "fault": event.fault.value}
+        grows = event.memory_bytes is not None and not after.state.terminal
+        return kept | ({"next_memory_bytes": event.memory_bytes} if grows else {})
     if isinstance(event, CancelRequested):
         told: dict[str, Any] = {} if event.by is None else {"by": event.by}
         return told | ({"client_gone": True} if event.client_gone else {})

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -111,6 +111,22 @@ class ConnectClient:
             self._release(old)
         return ConnectSession(self._stub, self._dialect, seat, leave=self._leave)
 
+    def open_client_session(self, session_id: str) -> ConnectClientSession:
+        seat = _Seat(id=session_id)
+        session = ConnectSession(self._stub, self._dialect, seat, leave=self._end)
+        return ConnectClientSession(session)
+
+    def _end(self, seat: _Seat, *, clean: bool) -> None:
+        """Release a session and wait until its server has heard it."""
+        self._release(seat)
+        for call in list(self._releases):
+            try:
+                call.result(_SHORT)
+            except grpc.RpcError as error:
+                log.info("release not heard", extra={"code": str(error.code())})
+            except grpc.FutureTimeoutError:
+                log.info("release not heard in time")
+
     def _leave(self, seat: _Seat, *, clean: bool) -> None:
         """Keep a session for the next statement, or end it."""
         if clean and seat.uses < _REUSES:
@@ -153,7 +169,7 @@ class ConnectSession:
         self._swept: set[str] = set()
         seat.uses += 1
         if dialect.confs and not seat.configured:
-            self._configure()
+            self.configure(dialect.confs)
 
     def bind(self, binding: Binding) -> None:
         for file in binding.files:
@@ -250,10 +266,11 @@ class ConnectSession:
             [pair] = self._stub.Config(request, timeout=_SHORT).pairs
         return int(pair.value)
 
-    def _configure(self) -> None:
+    def configure(self, confs: Mapping[str, str]) -> None:
+        """Set confs of this session only."""
         request = base.ConfigRequest(session_id=self._seat.id, client_type=_USER)
         request.user_context.user_id = _USER
-        for key, value in self._dialect.confs.items():
+        for key, value in confs.items():
             pair = request.operation.set.pairs.add()
             pair.key, pair.value = key, value
         with self._translated():
@@ -334,6 +351,24 @@ class ConnectSession:
             raise self._failed(error) from error
         except ValueError as error:  # gRPC's word for a closed channel
             raise EngineLostError("the connection to the engine was closed") from error
+
+
+class ConnectClientSession:
+    """A session that another process uses, as long as that lives."""
+
+    def __init__(self, session: ConnectSession) -> None:
+        self._session = session
+
+    def configure(self, confs: Mapping[str, str]) -> None:
+        if confs:
+            self._session.configure(confs)
+
+    def bind(self, binding: Binding) -> None:
+        self._session.bind(binding)
+
+    def end(self) -> None:
+        """The server interrupts what a released session runs."""
+        self._session.release()
 
 
 def _interrupted() -> StatementInterruptedError:

@@ -32,7 +32,7 @@ def relation(binding: Binding, dialect: Dialect) -> Any:
     if not binding.partitioned_by:
         found = _read(binding, binding.columns, binding.files, dialect)
         return found if dialect.partition_folders else _project(found, binding, None)
-    base = _common_base(binding) if dialect.partition_folders else None
+    base = common_base(binding) if dialect.partition_folders else None
     if base is not None:
         found = _read(binding, binding.columns, binding.files, dialect)
         found.read.data_source.options["basePath"] = f"{base}/"
@@ -124,7 +124,7 @@ def _union(parts: Sequence[Any]) -> Any:
     return made
 
 
-def _common_base(binding: Binding) -> str | None:
+def common_base(binding: Binding) -> str | None:
     """The folder above the partition folders, if these say for each file what our list says."""
     depth = len(binding.partitioned_by)
     base: str | None = None

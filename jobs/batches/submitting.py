@@ -1,0 +1,143 @@
+"""The way in for batches: checked, sized, kept; or only estimated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from jobs.accepting import Accepting, KeyTakenError, Offer, check_terms, least
+from jobs.batches.confs import SAFE_PATTERNS
+from jobs.batches.sizes import whole_size
+from jobs.batches.spec import BatchDefaults, BatchRequest, batch_spec, check_form
+from jobs.batches.tables import bindings_of
+from jobs.batches.work import reserved_of, split_program
+from jobs.errors import RequestInvalidError, WriteForbiddenError
+from jobs.execution.parts import Parts
+from jobs.files import Files
+from jobs.lifecycle.job import Job
+from jobs.lifecycle.runs import cu_millis
+from jobs.lifecycle.spec import BatchLanguage, BatchSpec, JobKind, RetryPolicy, Size
+from jobs.queues.definitions import DEFAULT_QUEUE, QueueDef
+from jobs.queues.known import KnownQueues
+from jobs.views import JobView, Terms
+from storage.base.errors import BusyError, ServiceError, TooLargeError, UnavailableError
+
+_LONGEST_SCRIPT = 1_000_000  # bytes of a SQL program; the lexer's own bound is on characters
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchEstimate:
+    """What is known of a batch before it runs: what it reserves, and the most that it can use.
+
+    Nobody knows beforehand how long a program runs, so nothing here is exact and nothing has a
+    price: ``most_cu_millis`` is what it uses if it lasts until its timeout.
+    """
+
+    spec: BatchSpec
+    queue: str
+    size: Size
+    cpu_millis: int
+    memory_bytes: int
+    most_cu_millis: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batches:
+    """Safe to call from any thread. ``once`` is ``JobService.once``."""
+
+    parts: Parts
+    accepting: Accepting
+    queues: KnownQueues
+    files: Files
+    once: Callable[[Terms, Callable[[], JobView]], JobView]
+
+    def submit(self, request: BatchRequest) -> JobView:
+        """Keep a batch, and start it if there is room; returns at once.
+
+        Raises ``WriteForbiddenError``, ``RequestInvalidError``, what ``Files`` raises for files
+        that are not there, what the catalog raises for tables, the lexer for SQL programs, and
+        what ``Accepting.keep`` does. The same key and body give the same job again.
+        """
+        return self.once(request.terms, lambda: self._submit(request))
+
+    def estimate(self, request: BatchRequest) -> BatchEstimate:
+        """What it would reserve and use at most; nothing is kept. Raises as ``submit``."""
+        queue, job = self._understood(request)
+        spec = _spec_of(job)
+        millis = spec.timeout // _MILLISECOND  # it counts from the submit: attempts share it
+        return BatchEstimate(
+            spec=spec,
+            queue=queue.name,
+            size=whole_size(spec),
+            cpu_millis=job.cpu_millis,
+            memory_bytes=job.memory_bytes,
+            most_cu_millis=cu_millis(job, milliseconds=millis),
+        )
+
+    def check(self, request: BatchRequest) -> None:
+        """Raise ``RequestInvalidError`` for what is wrong in the request itself; no I/O."""
+        check_terms(request.terms)
+        check_form(request, ("spark.*",))  # which keys are allowed is for the queue to say
+
+    def _submit(self, request: BatchRequest) -> JobView:
+        terms = request.terms
+        _, job = self._understood(request)
+        offer = Offer(job=job, key=terms.idempotency_key, body_hash=terms.body_hash)
+        try:
+            return self.accepting.keep(offer)
+        except (BusyError, UnavailableError, TooLargeError, KeyTakenError):
+            raise
+        except ServiceError as error:
+            self.accepting.keep_refused(offer, error)
+            error.details["job_id"] = job.id
+            raise
+
+    def _understood(self, request: BatchRequest) -> tuple[QueueDef, Job]:
+        terms = request.terms
+        if not terms.may_write:
+            raise WriteForbiddenError(
+                "a batch needs the right to write", hint="ask a project's admin"
+            )
+        check_terms(terms)
+        queue = self.queues.get(terms.project_id, terms.queue or DEFAULT_QUEUE)
+        spec = batch_spec(request, self._defaults(terms, queue), self.files)
+        self._check_content(terms, spec)
+        cpu, memory = reserved_of(spec, whole_size(spec))
+        job = self.accepting.new_job(
+            JobKind.BATCH,
+            spec,
+            terms=terms,
+            queue=queue,
+            at=self.parts.clock.now(),
+            cpu_millis=cpu,
+            memory_bytes=memory,
+        )
+        return queue, job
+
+    def _defaults(self, terms: Terms, queue: QueueDef) -> BatchDefaults:
+        settings = self.parts.settings
+        most = min(queue.timeout, settings.max_timeout)
+        return BatchDefaults(
+            conf_allowed=SAFE_PATTERNS,
+            database=settings.default_database,
+            max_cost=least(terms.max_cost, queue.max_cost),
+            timeout=min(terms.timeout or most, most),
+            retry=terms.retry
+            or RetryPolicy(attempts=settings.max_attempts, pause=settings.retry_pause),
+        )
+
+    def _check_content(self, terms: Terms, spec: BatchSpec) -> None:
+        """What can be seen before the run of the things that the batch names."""
+        if spec.program.size == 0:
+            raise RequestInvalidError("the program is an empty file", field="program")
+        if spec.language is BatchLanguage.SQL:
+            split_program(self.files.read(terms.project_id, spec.program, most=_LONGEST_SCRIPT))
+        if spec.tables:
+            bindings_of(self.parts, terms.project_id, spec.tables)
+
+
+def _spec_of(job: Job) -> BatchSpec:
+    assert isinstance(job.spec, BatchSpec)
+    return job.spec
