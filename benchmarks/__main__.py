@@ -24,7 +24,15 @@ from benchmarks.measuring import Context, Row
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 #: Modules with a ``run(context)``, in the order of the table.
-NAMES = ("overhead", "tpch_queries", "start", "load", "large_result", "estimate")
+NAMES = (
+    "overhead",
+    "tpch_queries",
+    "start",
+    "load",
+    "large_result",
+    "estimate",
+    "job_list",
+)
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ def upgrade() -> None:
         jobs.add_column(sa.Column("client_until", sa.BigInteger()))
         jobs.add_column(sa.Column("facts", sa.Text()))
         jobs.create_index("ix_jobs_parent_id", ["parent_id"])
+        jobs.create_index("ix_jobs_listed", ["project_id", "state", "id"])
     with op.batch_alter_table("runs") as runs:
         runs.alter_column("engine", existing_type=sa.String(length=16), nullable=True)
         runs.add_column(
