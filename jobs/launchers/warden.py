@@ -7,8 +7,8 @@ lives on while the file ``lease`` is renewed: it outlives a restart of the servi
 file ``stop`` ends either; a byte on the pipe, or SIGTERM, lets the warden look at once.
 
 It holds the folder's lock as long as it lives, and leaves there: ``started.json``, ``beat.json``
-(each second; what is known of a run whose warden was killed), ``exited.json``, which is written
-when nothing of the run is left, and the output in segments.
+(each second, and when a process came or went: what is known of a run whose warden was killed),
+``exited.json``, which is written when nothing of the run is left, and the output in segments.
 
 The command gets a session of its own. On Linux it is killed by the kernel when the warden dies, and
 the warden inherits whatever double-forks away from it.
@@ -103,15 +103,16 @@ class _Run:
 
     def _duties(self) -> None:
         """What is due by the clock."""
-        now = moment()
+        now, before = moment(), self._watcher.seen
         if now >= self._look_at:
             reason = self._watcher.look()
             self._look_at = now + max(_SAMPLE, (moment() - now) / _SHARE)
             if reason is not None:
                 self._stop(reason, now)
+        if now >= self._beat_at or self._watcher.seen != before:
+            self._beat(now)
         if now >= self._beat_at:
             self._beat_at = now + _BEAT
-            self._beat(now)
             self._obey()
             self._check_service(now)
         if now >= self._over_at:

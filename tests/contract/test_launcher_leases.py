@@ -198,11 +198,7 @@ def test_daemons_of_a_killed_warden_are_found(tmp_path: Path, service_dies: bool
     process = service(tmp_path, 30, run_a=script)
     after = LocalLauncher(tmp_path)
     left = pids(after, RunId("run_a"), 2)
-    eventually(
-        lambda: (
-            len((facts.read(str(tmp_path / "run_a"), "beat.json") or {}).get("processes", "")) > 1
-        )
-    )
+    eventually(lambda: left[1] in beaten(tmp_path / "run_a"))
     if service_dies:
         kill(process)
     os.kill(warden(after, RunId("run_a")), signal.SIGKILL)
@@ -218,7 +214,7 @@ def test_warden_that_does_nothing_is_killed_with_its_run(tmp_path: Path) -> None
     made = stubborn(launcher)
     launcher.launch(made)
     left = pids(launcher, made.run_id, 2)
-    eventually((launcher.directory(made.run_id).parent / "beat.json").exists)
+    eventually(lambda: left[1] in beaten(tmp_path / made.run_id))
     os.kill(warden(launcher, made.run_id), signal.SIGSTOP)
     status = launcher.stop(made.run_id, grace=NOW, reason="stuck")
     assert (status.state, status.reason) == (RunState.GONE, "stuck")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.launchers.api import Launcher, LogStream, RunExistsError, RunSpec, RunState
+from jobs.launchers.api import Launcher, Limits, LogStream, RunExistsError, RunSpec, RunState
 from jobs.launchers.local import LocalLauncher
 from tests.support.runs import LAUNCHERS, NOW, begun, ended, eventually, spec
 
@@ -172,6 +173,39 @@ def test_status_tells_the_use_of_daemons(launcher: Launcher) -> None:
     assert status.peak_rss_bytes >= status.rss_bytes > 0
     assert status.elapsed_seconds > 0.1
     launcher.stop(made.run_id, grace=NOW)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores are chosen on Linux only")
+def test_runs_are_kept_to_their_cores(launcher: Launcher) -> None:
+    count = len(os.sched_getaffinity(0))
+    script = "python3 -S -c 'import os; print(sorted(os.sched_getaffinity(0)))'"
+    seen = set()
+    for _ in range(count):
+        made = spec(launcher, script, limits=Limits(cores=1))
+        launcher.launch(made)
+        ended(launcher, made.run_id)
+        seen.add(launcher.logs(made.run_id).data)
+    assert seen == {f"[{core}]\n".encode() for core in os.sched_getaffinity(0)}
+    made = spec(launcher, script, limits=Limits(cores=count + 1))
+    launcher.launch(made)
+    ended(launcher, made.run_id)
+    assert launcher.logs(made.run_id).data == f"{sorted(os.sched_getaffinity(0))}\n".encode()
+
+
+def test_limits_hold_from_the_beginning(launcher: Launcher) -> None:
+    script = "nice; ulimit -n; ulimit -c; umask; grep NoNewPrivs /proc/self/status || true"
+    made = spec(launcher, script, limits=Limits(nice=7, open_files=99))
+    launcher.launch(made)
+    ended(launcher, made.run_id)
+    lines = launcher.logs(made.run_id).data.decode().split("\n")
+    assert lines[:4] == ["7", "99", "0", "0077"]
+    assert sys.platform != "linux" or lines[4] == "NoNewPrivs:\t1"
+
+
+def test_capacity_is_that_of_something(launcher: Launcher) -> None:
+    capacity = launcher.capacity()
+    assert capacity.cpu_millis >= 1
+    assert capacity.memory_bytes > 100 * MIB
 
 
 def test_log_outlives_a_reader_that_is_slow(tmp_path: Path) -> None:
