@@ -8,10 +8,13 @@ compares the version, and finds out there if somebody else (a cancel, a reaper) 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
+from typing import TypeVar
 
 from jobs.lifecycle.events import Event
 from jobs.lifecycle.job import Job
@@ -20,8 +23,13 @@ from jobs.store.jobs import JobChangedError, Measures, Step, load, next_step, wr
 from jobs.views import JobView, Progress
 from sql.statement import PreparedStatement
 from storage.base.clock import Clock
-from storage.base.errors import ConflictError
+from storage.base.errors import ConflictError, UnavailableError
 from storage.meta.database import Database, Tx
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+_TRY_AGAIN = timedelta(seconds=1)
 
 
 class AttemptLostError(ConflictError):
@@ -59,6 +67,8 @@ class Execution:
         self.ended = threading.Event()  #: set: the worker is through with it
         self.interrupt: Callable[[], None] | None = None  #: tells the engine, while it executes
         self.condemn: Callable[[str], None] | None = None  #: kills the engine, while it holds one
+        self.beside_the_end: Callable[[Tx], None] | None = None  #: in its last transaction
+        self.after_the_end: Callable[[], None] | None = None  #: once that is written
         self.progress = Progress()
         self.timings: dict[str, float] = dict(timings)
         self.used: dict[str, int] = {}  #: by this attempt, by meter
@@ -87,6 +97,19 @@ class Execution:
     def job(self) -> Job:
         """As far as this replica knows."""
         return self._job
+
+    def patiently(self, action: Callable[[], T]) -> T:
+        """What ``action`` gives, tried again while a part that it needs is away.
+
+        For work that is not worth doing again. Raises ``UnavailableError`` when the job must end.
+        """
+        while True:
+            try:
+                return action()
+            except UnavailableError as error:
+                log.info("waiting", extra={"job": self._job.id, "code": error.code})
+                if self._clock.wait(self.stop, _TRY_AGAIN):
+                    raise
 
     def note_stop(self) -> None:
         """Tell the work that it must end."""

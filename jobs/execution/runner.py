@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from jobs.crash import crash_point
@@ -15,7 +16,7 @@ from jobs.execution.parts import Parts
 from jobs.execution.recent import Recent
 from jobs.lifecycle.events import Failed, Fault, HandedOver, Published, ResultReady, Stopped
 from jobs.lifecycle.job import Job
-from jobs.lifecycle.spec import JobKind
+from jobs.lifecycle.spec import RUNS, JobKind
 from jobs.lifecycle.states import JobState
 from jobs.store.jobs import keep_facts
 from storage.base.errors import (
@@ -25,6 +26,7 @@ from storage.base.errors import (
     ServiceError,
     UnavailableError,
 )
+from storage.meta.database import Tx
 from storage.tables.errors import PartialWriteError
 
 log = logging.getLogger(__name__)
@@ -94,6 +96,8 @@ class Runner:
                 log.exception("job broke", extra={"job": job_id})
                 broken = JobBrokenError("the service failed on the job", job_id=job_id)
                 self._end(execution, broken)
+            if execution.after_the_end is not None:
+                execution.after_the_end()
         except AttemptLostError as error:
             log.warning("attempt lost", extra={"job": job_id, "code": error.code})
         except Exception:
@@ -103,7 +107,10 @@ class Runner:
         outcome = self.works[execution.job.kind](self.parts, execution)
         crash_point("before_publish")
         execution.step(ResultReady(at=self.parts.clock.now()))
-        self._publish(execution, outcome)
+        if execution.job.kind in RUNS:
+            execution.patiently(partial(self._publish, execution, outcome))
+        else:
+            self._publish(execution, outcome)
         crash_point("after_commit")
         log.info(
             "job finished",
@@ -132,6 +139,7 @@ class Runner:
             if outcome.commit is not None:
                 outcome.commit(tx)
                 crash_point("in_write_before_commit")
+            _keep_beside(execution, tx)
             parts.ending.close(tx, execution.job, used=execution.used, at=at)
             crash_point("in_publish_before_commit")
         self._remember(execution, outcome)
@@ -170,6 +178,7 @@ class Runner:
         execution.timings["total"] = round((at - job.created_at).total_seconds() * 1000, 3)
         try:
             with execution.finishing(parts.database, event) as tx:
+                _keep_beside(execution, tx)
                 parts.ending.close(tx, execution.job, used=execution.used, at=at)
                 if execution.writes_table:
                     parts.tables.abandon(tx, job.id, attempt=job.attempt)
@@ -182,3 +191,8 @@ class Runner:
             "attempt ended",
             extra={"job": job.id, "state": execution.job.state.value, "code": error.code},
         )
+
+
+def _keep_beside(execution: Execution, tx: Tx) -> None:
+    if execution.beside_the_end is not None:
+        execution.beside_the_end(tx)

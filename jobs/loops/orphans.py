@@ -58,11 +58,12 @@ class Orphans:
 
     def _stop(self, run_id: RunId) -> None:
         launcher = self.parts.launcher
-        if not launcher.status(run_id).state.ended:
-            self.found += 1
+        lived = not launcher.status(run_id).state.ended
+        if lived:
             log.warning("orphan stopped", extra={"run": run_id})
             launcher.stop(run_id, grace=timedelta(seconds=2), reason="no job wants it")
         launcher.forget(run_id)
+        self.found += lived
 
     def _close_rows(self, known: set[RunId]) -> int:
         """A row without an end, whose job is at its end and whose process is nowhere."""

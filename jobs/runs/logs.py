@@ -7,6 +7,7 @@ the launcher let go of output before it was kept, a gap is left, and readers pas
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,8 +16,11 @@ from jobs.launchers.api import Launcher, LogPart, LogStream
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.runs import run_id_of
 from storage.base.clock import Clock
+from storage.base.errors import UnavailableError
 from storage.base.ids import JobId
 from storage.objects.api import ObjectInfo, ObjectStore
+
+log = logging.getLogger(__name__)
 
 _EVERY = timedelta(seconds=2)
 _ENOUGH = 1 << 20  # bytes that are kept without waiting for that
@@ -40,11 +44,16 @@ class LogKeeper:
             self._kept_at = now
             self.keep()
 
-    def keep(self) -> None:
-        """Keep all that came."""
-        for stream in LogStream:
-            while self._keep_part(stream) >= _ENOUGH:
-                continue
+    def keep(self) -> bool:
+        """Keep all that came; false where the store does not take it now. A run goes on without."""
+        try:
+            for stream in LogStream:
+                while self._keep_part(stream) >= _ENOUGH:
+                    continue
+        except UnavailableError as error:
+            log.warning("log not kept", extra={"job": self.job.id, "code": error.code})
+            return False
+        return True
 
     def _keep_part(self, stream: LogStream) -> int:
         offset = self._offset(stream)

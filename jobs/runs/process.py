@@ -27,11 +27,13 @@ from jobs.runs.logs import LogKeeper
 from jobs.store import run_rows
 from jobs.usage import COMPUTE_CU_MILLIS
 from storage.base.ids import RunId
+from storage.meta.database import Tx
 
 log = logging.getLogger(__name__)
 
 _FIRST_LOOKS = (0.01, 0.02, 0.05, 0.1, 0.1, 0.2)  # seconds; a short task waits for few of them
 _LATER = 0.5
+_KEEP_AGAIN = timedelta(seconds=1)
 
 
 class DetachedError(AttemptLostError):
@@ -62,8 +64,9 @@ def process(
 
     ``plan`` gets the run's folder, which is there already, and may put files into it. ``grace`` is
     between SIGTERM and SIGKILL when the job is to end. Raises ``CancellingError`` when it was, what
-    ``plan`` and ``Launcher.launch`` raise, and ``DetachedError``. Nothing of the run is left when
-    the block is through, but after ``DetachedError``.
+    ``plan`` and ``Launcher.launch`` raise, and ``DetachedError``; no process of the run is left
+    then, but after the last. The folder with the exit facts stays until the attempt's end is on
+    record: a service that dies before that finds them, and the run is not made again.
     """
     run_id = run_id_of(execution.job)
     try:
@@ -72,19 +75,15 @@ def process(
         raise
     except BaseException:
         status = parts.launcher.stop(run_id, grace=timedelta(0), reason="its attempt failed")
-        _end(parts, execution, status)
-        parts.launcher.forget(run_id)
+        _note_end(parts, execution, status)
         raise
     finally:
         execution.interrupt = execution.condemn = None
         execution.let_go.set()
-    _end(parts, execution, status)
-    try:
-        if execution.stop.is_set():
-            raise CancellingError("the job is to stop", job_id=execution.job.id)
-        yield Ended(run_id=run_id, status=status, directory=parts.launcher.directory(run_id))
-    finally:
-        parts.launcher.forget(run_id)
+    _note_end(parts, execution, status)
+    if execution.stop.is_set():
+        raise CancellingError("the job is to stop", job_id=execution.job.id)
+    yield Ended(run_id=run_id, status=status, directory=parts.launcher.directory(run_id))
 
 
 def _followed(
@@ -118,8 +117,6 @@ def _followed(
     execution.condemn = lambda reason: end(reason, timedelta(0))
     if execution.job.state is JobState.STARTING:
         execution.step(EngineReady(at=parts.clock.now(), run_id=run_id))
-        with parts.database.transaction() as tx:
-            run_rows.ready_run(tx, run_id, at=parts.clock.now())
     crash_point("run_started")
     return _awaited(parts, execution, run_id)
 
@@ -149,7 +146,8 @@ def _awaited(parts: Parts, execution: Execution, run_id: RunId) -> RunStatus:
         crash_point("run_goes_on")
         parts.clock.wait(never, timedelta(seconds=next(looks, _LATER)))
     crash_point("run_ended")
-    keeper.keep()
+    while not keeper.keep() and not execution.stop.is_set():
+        parts.clock.wait(execution.stop, _KEEP_AGAIN)
     return status
 
 
@@ -160,12 +158,13 @@ def _intend(parts: Parts, job: Job, run_id: RunId, engine: str | None) -> None:
         )
 
 
-def _end(parts: Parts, execution: Execution, status: RunStatus) -> None:
-    """What the run used, and how it ended, are on record before its folder goes."""
+def _note_end(parts: Parts, execution: Execution, status: RunStatus) -> None:
+    """What the run used and how it ended go on record with the end of the attempt."""
     job = execution.job
     millis = round(status.elapsed_seconds * 1000)
     execution.used[COMPUTE_CU_MILLIS] = cu_millis(job, milliseconds=millis)
-    with parts.database.transaction() as tx:
+
+    def keep(tx: Tx) -> None:
         run_rows.end_run(
             tx,
             status.run_id,
@@ -175,3 +174,6 @@ def _end(parts: Parts, execution: Execution, status: RunStatus) -> None:
             cpu=timedelta(seconds=status.cpu_seconds),
             peak_memory=status.peak_rss_bytes,
         )
+
+    execution.beside_the_end = keep
+    execution.after_the_end = lambda: parts.launcher.forget(status.run_id)
