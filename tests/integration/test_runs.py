@@ -5,10 +5,14 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import sql
+from sqlalchemy.engine import make_url
 
 from jobs.launchers.api import LogStream, RunSpec
 from jobs.lifecycle.events import Fault
@@ -169,3 +173,37 @@ def test_a_run_that_no_job_wants_is_an_orphan(replica: Replica) -> None:
         threading.Event().wait(0.1)
     assert replica.service.orphans() == before + 1
     assert run_id not in set(launcher.known())
+
+
+@contextmanager
+def away(server_url: str, name: str) -> Iterator[None]:
+    """A PostgreSQL database that nobody reaches within the block, as in a restart."""
+    server = make_url(server_url).set(drivername="postgresql")
+    database = sql.Identifier(name)
+    with psycopg.connect(server.render_as_string(hide_password=False), autocommit=True) as admin:
+        admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(database))
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+        )
+        try:
+            yield
+        finally:
+            admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(database))
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_database_that_is_away_costs_no_attempt(
+    postgres_url: str, postgres_schema_url: str, database_url: str, tmp_path: Path
+) -> None:
+    name = make_url(postgres_schema_url).database
+    assert name is not None
+    text = f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; echo ran >> {tmp_path}/count"
+    with start_replica(tmp_path, database_url) as replica:
+        made = submit_command(replica, text)
+        replica.await_state(made.job.id, JobState.RUNNING)
+        with away(postgres_url, name):
+            (tmp_path / "go").touch()
+            threading.Event().wait(5)
+        view = replica.await_end(made.job.id)
+        assert (view.job.state, view.job.attempt) == (JobState.FINISHED, 1)
+    assert (tmp_path / "count").read_text() == "ran\n"
