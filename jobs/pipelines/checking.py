@@ -1,0 +1,61 @@
+"""Documents of nodes checked before anything runs, with examples in the places of references."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from jobs.documents import JobDocuments
+from jobs.errors import RequestInvalidError
+from jobs.pipelines.errors import Fault, PipelineInvalidError
+from jobs.pipelines.references import OUTPUTS, Ref, resolve
+from jobs.pipelines.spec import Pipeline
+from jobs.pipelines.values import Typed
+
+_EXAMPLES: Final[Mapping[str, Any]] = {
+    "string": "x",
+    "int": 1,
+    "bigint": 1,
+    "double": 1.0,
+    "boolean": True,
+    "date": "2026-01-31",
+    "timestamp": "2026-01-31T00:00:00Z",
+}
+
+
+def check_documents(pipeline: Pipeline, documents: JobDocuments) -> None:
+    """Raise ``PipelineInvalidError`` for every node whose job cannot be read.
+
+    What a reference stands for is known when it runs; a complaint about such a field is none.
+    """
+    faults: list[Fault] = []
+    for name, node in pipeline.nodes.items():
+        places = {".".join(place.path) for place in node.places()}
+        try:
+            documents.check(resolve(node.document, lambda ref: _example(pipeline, ref)))
+        except RequestInvalidError as error:
+            faults += [
+                Fault(field=f"nodes.{name}.{told['field']}", message=told["message"], hint=hint)
+                for told in _told(error)
+                if told["field"] not in places
+                for hint in [told.get("hint")]
+            ]
+    if faults:
+        raise PipelineInvalidError.of(faults)
+
+
+def _told(error: RequestInvalidError) -> list[dict[str, Any]]:
+    errors = error.details.get("errors")
+    if isinstance(errors, list) and errors:
+        return errors
+    field = error.details.get("field")
+    message = error.message.removeprefix(f"{field}: ")
+    return [{"field": field or "kind", "message": message, "hint": error.hint}]
+
+
+def _example(pipeline: Pipeline, ref: Ref) -> Typed:
+    if ref.parameter is None:
+        return Typed(type=OUTPUTS[ref.output] or "string", value="1")
+    declared = pipeline.parameters[ref.parameter]
+    value = declared.default if declared.default is not None else _EXAMPLES.get(declared.type, "1")
+    return Typed(type=declared.type, value=value)

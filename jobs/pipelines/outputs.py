@@ -1,0 +1,67 @@
+"""What later nodes can use of a job that has finished, and what a job costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jobs.lifecycle.job import Job
+from jobs.lifecycle.spec import StatementSpec
+from jobs.lifecycle.states import JobState
+from jobs.pipelines.spec import parse_money
+from jobs.pipelines.values import family_of
+from jobs.views import JobView
+from storage.results.render import schema_json
+
+_WRITES = frozenset({"create_table_as", "insert", "insert_overwrite"})
+
+
+def outputs_of(view: JobView) -> dict[str, Any]:
+    """``rows`` of a result, or written; ``value``: the first column of the first row, typed;
+    ``files``: names and URIs of what a task or a batch left."""
+    found: dict[str, Any] = {}
+    manifest = view.manifest
+    if manifest is not None:
+        found["rows"] = manifest.rows
+        first = manifest.preview[0] if manifest.preview else None
+        if first is not None and len(manifest.schema):
+            type_ = schema_json(manifest.schema)[0]["type"]
+            if family_of(type_) is not None:
+                found["value"] = {"type": type_, "value": first[0]}
+            if _wrote(view.job) and first[0] is not None:
+                found["rows"] = int(first[0])
+    files = files_of(view.facts)
+    if files:
+        found["files"] = files
+    return found
+
+
+def files_of(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Names and URIs of the kept files that the facts of a job list."""
+    listed = facts.get("outputs") or ()
+    return {str(each["name"]): str(each["uri"]) for each in listed if each.get("uri")}
+
+
+def cost_of(job: Job, document: Mapping[str, Any] | None) -> int:
+    """Nanos that a job takes, or took, of its run's cap.
+
+    Its quote while it may still finish, and if it finished; nothing if it ended otherwise. A job
+    without a price before its run counts with the most that it may cost.
+    """
+    if job.state in (JobState.FAILED, JobState.CANCELLED) and job.quote is not None:
+        return 0
+    if job.quote is not None:
+        return job.quote.amount
+    return own_cap(document or {}) or 0
+
+
+def own_cap(document: Mapping[str, Any]) -> int | None:
+    """The ``max_cost`` of a document in nanos; None without one that can be read."""
+    try:
+        return parse_money(document.get("max_cost"))
+    except ValueError:
+        return None
+
+
+def _wrote(job: Job) -> bool:
+    return isinstance(job.spec, StatementSpec) and job.spec.statement_type in _WRITES
