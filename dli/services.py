@@ -10,8 +10,10 @@ from dli.billing.pricebook import PriceBook
 from dli.identity.identity import Identity
 from dli.observability.metrics import Metrics
 from dli.settings import Settings
+from jobs.batches.submitting import Batches
 from jobs.changes import Changes
 from jobs.engines.pool import EnginePool
+from jobs.files import Files
 from jobs.loops.runner import Loop
 from jobs.service import JobService
 from storage.base.clock import Clock
@@ -33,6 +35,8 @@ class Services:
     results: Results
     pool: EnginePool
     jobs: JobService
+    batches: Batches
+    files: Files
     changes: Changes
     identity: Identity
     book: PriceBook

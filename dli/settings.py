@@ -245,6 +245,23 @@ class WorkSettings(BaseModel):
     )
 
 
+class BatchSettings(BaseModel):
+    """Batches and files"""
+
+    max_upload: Size = Field(
+        2**29, description="Largest file, or form with files, that may be uploaded (size)."
+    )
+    files_kept: Span = Field(
+        timedelta(days=30),
+        ge=timedelta(days=1),
+        description="An uploaded file that no job named for so long is removed (span).",
+    )
+    batch_python: Path | None = Field(
+        None,
+        description="Python that runs batches, with PySpark 4.2.1; the service's own if not set.",
+    )
+
+
 class MoneySettings(BaseModel):
     """Money"""
 
@@ -270,6 +287,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
     StatementSettings,
     EngineSettings,
     WorkSettings,
+    BatchSettings,
     MoneySettings,
     LogSettings,
 )
@@ -281,6 +299,7 @@ class Settings(  # one flat name space: the groups are for people
     StatementSettings,
     EngineSettings,
     WorkSettings,
+    BatchSettings,
     MoneySettings,
     LogSettings,
     BaseSettings,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,15 +21,19 @@ from dli.observability.metrics import Metrics
 from dli.observability.observed import ObservedAllowance, ObservedSink
 from dli.services import Services
 from dli.settings import FILE, InvalidSettingError, Settings
+from jobs.batches.submitting import Batches
+from jobs.batches.work import BatchRunSettings, BatchWork
 from jobs.changes import Changes
 from jobs.engines.members import PoolSettings
 from jobs.engines.pool import EnginePool
 from jobs.engines.sail import SailEngine, SailSettings
 from jobs.engines.spark import SparkEngine, SparkSettings
+from jobs.engines.spark_install import SparkInstall
 from jobs.execution.ending import Ending
 from jobs.execution.parts import Parts
+from jobs.files import Files, FileSettings
 from jobs.launchers.local import LocalLauncher
-from jobs.lifecycle.spec import EngineName
+from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.loops.runner import Loop
 from jobs.preparers import Preparers
 from jobs.preparing.relations import Relations
@@ -48,7 +53,7 @@ _SCHEME = "s3://"
 
 #: What of the home is the service's own and can never be registered as a table.
 OWN_FILES = (FILE, "token", "replica", "url", "lock", "meta.db", "meta.db-wal", "meta.db-shm")
-OWN_FOLDERS = ("warehouse", "engines")
+OWN_FOLDERS = ("warehouse", "engines", "uploads")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +97,10 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
         )
         stack.callback(preparers.close)
         jobs = JobService(parts, preparers)
+        files = _files(settings, stored)
+        batches = _add_batches(settings, parts, jobs, files)
         watch_parts(metrics, stored.database, parts.pool, jobs.orphans)
-        loops = (*jobs.loops(), _replies_loop(stored))
+        loops = (*jobs.loops(), _replies_loop(stored), _files_loop(stored, files))
         yield Services(
             settings=settings,
             clock=stored.clock,
@@ -103,6 +110,8 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
             results=stored.results,
             pool=parts.pool,
             jobs=jobs,
+            batches=batches,
+            files=files,
             changes=parts.changes,
             identity=Identity(stored.database, stored.clock),
             book=book,
@@ -112,6 +121,37 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
             stopping=threading.Event(),
             closing=threading.Event(),
         )
+
+
+def _files(settings: Settings, stored: _Stored) -> Files:
+    return Files(
+        database=stored.database,
+        store=stored.warehouse,
+        locations=stored.locations,
+        clock=stored.clock,
+        settings=FileSettings(
+            drafts=settings.folder / "uploads",
+            max_upload=settings.max_upload,
+            kept=settings.files_kept,
+        ),
+    )
+
+
+def _add_batches(settings: Settings, parts: Parts, jobs: JobService, files: Files) -> Batches:
+    """Batches join the kinds of jobs that the service runs."""
+    work = BatchWork(
+        files=files,
+        spark=SparkInstall(cache=settings.engine_cache, java_home=settings.java_home),
+        settings=BatchRunSettings(python=settings.batch_python or Path(sys.executable)),
+    )
+    jobs.add_kind(JobKind.BATCH, work.run)
+    return Batches(
+        parts=parts,
+        accepting=jobs.accepting,
+        queues=jobs.known_queues,
+        files=files,
+        once=jobs.once,
+    )
 
 
 def _storage(settings: Settings, clock: Clock) -> _Stored:
@@ -283,3 +323,7 @@ def _replies_loop(stored: _Stored) -> Loop:
         return forget_replies(stored.database, stored.clock.now())
 
     return Loop(name="replies", tick=tick, clock=stored.clock, idle=timedelta(minutes=10))
+
+
+def _files_loop(stored: _Stored, files: Files) -> Loop:
+    return Loop(name="files", tick=files.sweep, clock=stored.clock, idle=timedelta(minutes=10))

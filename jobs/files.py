@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sqlalchemy import BigInteger, Column, Row, String, Table, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -84,6 +85,34 @@ class FileSettings:
     kept: timedelta = timedelta(days=30)  #: since the last use
 
 
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """An upload under way: bytes in a file of this machine, counted and hashed."""
+
+    sink: IO[bytes]
+    most: int
+    keep_as: Callable[[ProjectId, str, int, Path], StoredFile]
+    _digest: Any = field(default_factory=hashlib.sha256)
+    _size: int = 0
+
+    def write(self, piece: bytes) -> None:
+        """Add ``piece``. Raises ``FileTooLargeError``."""
+        self._size += len(piece)
+        if self._size > self.most:
+            raise FileTooLargeError(
+                f"the file is larger than {self.most} bytes",
+                hint="put it into object storage and name its address",
+            )
+        self._digest.update(piece)
+        self.sink.write(piece)
+
+    def keep(self, project_id: ProjectId) -> StoredFile:
+        """Keep what was written, once by its content."""
+        self.sink.flush()
+        path = Path(self.sink.name)
+        return self.keep_as(project_id, self._digest.hexdigest(), self._size, path)
+
+
 class Files:
     """The files of all projects. Thread-safe."""
 
@@ -102,26 +131,22 @@ class Files:
         self._clock = clock
         self._settings = settings
 
+    @contextmanager
+    def draft(self) -> Iterator[Draft]:
+        """A file to write piece by piece; what is not kept within the block is gone after it."""
+        self._settings.drafts.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=self._settings.drafts) as sink:
+            yield Draft(sink=sink, most=self._settings.max_upload, keep_as=self._keep)
+
     def keep(self, project_id: ProjectId, pieces: Iterable[bytes]) -> StoredFile:
         """Keep what ``pieces`` are together, in constant memory; twice is the same as once.
 
         Raises ``FileTooLargeError`` at the piece that is too much; nothing is kept then.
         """
-        most = self._settings.max_upload
-        digest, size = hashlib.sha256(), 0
-        self._settings.drafts.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile(dir=self._settings.drafts) as draft:
+        with self.draft() as draft:
             for piece in pieces:
-                size += len(piece)
-                if size > most:
-                    raise FileTooLargeError(
-                        f"the file is larger than {most} bytes",
-                        hint="put it into object storage and name its address",
-                    )
-                digest.update(piece)
                 draft.write(piece)
-            draft.flush()
-            return self._keep(project_id, digest.hexdigest(), size, Path(draft.name))
+            return draft.keep(project_id)
 
     def uploaded(self, project_id: ProjectId, sha256: str, *, name: str) -> FileRef:
         """A reference to an uploaded file, which counts as a use of it.

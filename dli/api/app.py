@@ -15,7 +15,9 @@ from dli.api import errors
 from dli.api.docs import docs_page
 from dli.api.middleware import RequestMiddleware
 from dli.api.routes import (
+    batches,
     databases,
+    files,
     health,
     jobs,
     money,
@@ -52,10 +54,15 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     errors.install(app)
     app.add_middleware(
-        RequestMiddleware, max_body=services.settings.max_body, metrics=services.metrics
+        RequestMiddleware,
+        max_body=services.settings.max_body,
+        max_upload=services.settings.max_upload,
+        metrics=services.metrics,
     )
     api = APIRouter(prefix=PREFIX, responses=PROBLEMS)
-    for part in (statements, jobs, databases, tables, queues, projects, tokens, money):
+    for part in (statements, jobs, batches, files, databases, tables, queues):
+        api.include_router(part.router)
+    for part in (projects, tokens, money):
         api.include_router(part.router)
     api.include_router(jobs.schemas)
     app.include_router(api)

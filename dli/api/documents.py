@@ -12,14 +12,18 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from dli.api.complaints import complaints, summed_up
-from dli.api.requests import statement_request
+from dli.api.requests import batch_request, statement_request
+from dli.api.schemas.batches import BatchBody
 from dli.api.schemas.statements import StatementBody
 from dli.api.schemas.terms import TermsBody
+from jobs.batches.spec import ANY_CONF, check_form
+from jobs.batches.submitting import Batches
 from jobs.documents import Document, Submitter
 from jobs.errors import RequestInvalidError
 from jobs.lifecycle.spec import JobKind
 from jobs.service import JobService, JobView
 from jobs.usage import Quote
+from storage.base.ids import ProjectId, UserId
 
 #: What only makes sense for one who waits for the answer.
 _NOT_HELD = frozenset({"wait", "mode"})
@@ -32,46 +36,67 @@ class Kind:
     """How one kind of document is read and handed in."""
 
     body: type[TermsBody]
-    submit: Callable[[JobService, Any, Submitter, str], JobView]
-    estimate: Callable[[JobService, Any, Submitter], Quote | None]
+    submit: Callable[[Documents, Any, Submitter, str], JobView]
+    estimate: Callable[[Documents, Any, Submitter], Quote | None]
+    check: Callable[[Any], None] = lambda body: None  #: beyond the form of the body; no I/O
 
 
-def _submit_statement(jobs: JobService, body: StatementBody, by: Submitter, key: str) -> JobView:
-    return jobs.submit(statement_request(body, by, key=key))
+def _submit_statement(doors: Documents, body: StatementBody, by: Submitter, key: str) -> JobView:
+    return doors.jobs.submit(statement_request(body, by, key=key))
 
 
-def _estimate_statement(jobs: JobService, body: StatementBody, by: Submitter) -> Quote | None:
-    return jobs.estimate(statement_request(body, by, key=None)).quote
+def _estimate_statement(doors: Documents, body: StatementBody, by: Submitter) -> Quote | None:
+    return doors.jobs.estimate(statement_request(body, by, key=None)).quote
 
+
+def _submit_batch(doors: Documents, body: BatchBody, by: Submitter, key: str) -> JobView:
+    return doors.batches.submit(batch_request(body, by, key=key))
+
+
+def _estimate_batch(doors: Documents, body: BatchBody, by: Submitter) -> Quote | None:
+    doors.batches.estimate(batch_request(body, by, key=None))  # raises as the submit would
+    return None
+
+
+def _check_batch(body: BatchBody) -> None:
+    check_form(batch_request(body, _NOBODY, key=None), ANY_CONF)
+
+
+_NOBODY = Submitter(project_id=ProjectId(""), user_id=UserId(""), may_write=True)
 
 KINDS: Mapping[JobKind, Kind] = {
     JobKind.STATEMENT: Kind(
         body=StatementBody, submit=_submit_statement, estimate=_estimate_statement
+    ),
+    JobKind.BATCH: Kind(
+        body=BatchBody, submit=_submit_batch, estimate=_estimate_batch, check=_check_batch
     ),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Documents:
-    """``JobDocuments`` over the bodies of the API."""
+    """``JobDocuments`` over the bodies of the API, with a door for each kind."""
 
     jobs: JobService
+    batches: Batches
 
     def check(self, document: Document) -> None:
         check_document(document)
 
     def submit(self, document: Document, *, by: Submitter, key: str) -> JobView:
         kind, body = _read(document)
-        return kind.submit(self.jobs, body, by, key)
+        return kind.submit(self, body, by, key)
 
     def estimate(self, document: Document, *, by: Submitter) -> Quote | None:
         kind, body = _read(document)
-        return kind.estimate(self.jobs, body, by)
+        return kind.estimate(self, body, by)
 
 
 def check_document(document: Document) -> None:
     """Raise ``RequestInvalidError`` that names the field which is wrong."""
-    _read(document)
+    kind, body = _read(document)
+    kind.check(body)
 
 
 def document_schema() -> dict[str, Any]:

@@ -16,6 +16,8 @@ from dli.billing.bills import Bill
 from dli.billing.money import Money
 from dli.billing.pricebook import PriceBook
 from dli.billing.rating import BillLine, rate
+from jobs.batches.sizes import size_name
+from jobs.batches.submitting import BatchEstimate
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import (
     BatchSpec,
@@ -159,6 +161,27 @@ NOUNS: dict[JobKind, str] = {
     JobKind.TASK: "jobs",
     JobKind.PIPELINE: "jobs",
 }
+
+
+def batch_estimate_json(told: BatchEstimate) -> dict[str, Any]:
+    """The answer to the ``estimate`` of a batch: no job, and no price."""
+    return {
+        "id": None,
+        "kind": JobKind.BATCH.value,
+        "mode": "estimate",
+        "name": told.spec.name,
+        "queue": told.queue,
+        "size": {
+            "name": size_name(told.size),
+            "cores": told.size.cores,
+            "memory_bytes": told.size.memory_bytes,
+        },
+        "timeout": format_span(told.spec.timeout),
+        "cu_milliseconds": {"likely": told.likely_cu_millis, "most": told.most_cu_millis},
+        "price": None,
+        "reason": told.reason,
+        "spec": plain(told.spec),
+    }
 
 
 def plan_json(plan: PlanView, *, mode: str) -> dict[str, Any]:

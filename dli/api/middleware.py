@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 REQUEST_ID = b"x-request-id"
 _GIVEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_FILES = frozenset({"/api/v1/files"})
 _QUIET = ("/healthz", "/readyz", "/metrics")
 
 
@@ -35,9 +36,10 @@ class _TooLong(HTTPException):
 class RequestMiddleware:
     """The outermost layer of the application."""
 
-    def __init__(self, app: ASGIApp, *, max_body: int, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, max_body: int, max_upload: int, metrics: Metrics) -> None:
         self._app = app
         self._max_body = max_body
+        self._max_upload = max_upload
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,12 +56,13 @@ class RequestMiddleware:
         status = 500
         answered = False
         taken = 0
+        most = self._most(scope, headers)
 
         async def receive_bounded() -> Message:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > self._max_body:
+            if taken > most:
                 raise _TooLong
             return message
 
@@ -71,17 +74,24 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            if _length(headers) > self._max_body:
+            if _length(headers) > most:
                 raise _TooLong
             await self._app(scope, receive_bounded, send_named)
         except _TooLong:
             if not answered:
-                await self._refuse(scope, receive, send_named)
+                await self._refuse(most, scope, receive, send_named)
         finally:
             self._tell(scope, status, time.perf_counter() - started)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = problem(too_large(self._max_body), instance=scope["path"])
+    def _most(self, scope: Scope, headers: dict[bytes, bytes]) -> int:
+        """Bytes of a body. Files are written down as they come, all others are held in memory."""
+        form = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
+        if scope["method"] == "POST" and (scope["path"] in _FILES or form):
+            return self._max_upload
+        return self._max_body
+
+    async def _refuse(self, most: int, scope: Scope, receive: Receive, send: Send) -> None:
+        response = problem(too_large(most), instance=scope["path"])
         response.headers["Connection"] = "close"  # the rest of the body is not read
         await response(scope, receive, send)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dli.api.schemas.batches import BatchBody, FileBody, SizeBody
 from dli.api.schemas.statements import StatementBody
 from dli.api.terms import terms_of
+from jobs.batches.spec import BatchRequest, GivenFile
 from jobs.documents import Submitter
+from jobs.errors import RequestInvalidError
+from jobs.lifecycle.spec import Size
 from jobs.service import StatementRequest
 
 
@@ -20,3 +24,41 @@ def statement_request(body: StatementBody, by: Submitter, *, key: str | None) ->
         result_ttl=body.result.ttl,
         max_rows=body.result.max_rows,
     )
+
+
+def batch_request(body: BatchBody, by: Submitter, *, key: str | None) -> BatchRequest:
+    """A Spark program to run or to estimate."""
+    return BatchRequest(
+        terms=terms_of(body, by, key=key),
+        program=_file(body.program),
+        name=body.name,
+        language=body.language,
+        main_class=body.main_class,
+        arguments=body.arguments,
+        py_files=[_file(each) for each in body.py_files],
+        jars=[_file(each) for each in body.jars],
+        files=[_file(each) for each in body.files],
+        conf=body.conf,
+        environment=body.environment,
+        database=body.database,
+        tables=body.tables,
+        size=body.size,
+        driver=_size(body.driver),
+        executor=_size(body.executor),
+        executors=body.executors,
+        session=body.session,
+    )
+
+
+def _file(body: FileBody) -> GivenFile:
+    if body.part is not None:
+        raise RequestInvalidError(
+            f"part: there is no form with a file {body.part!r}",
+            hint="send multipart/form-data, or upload the file and name its sha256",
+            field="part",
+        )
+    return GivenFile(name=body.name, sha256=body.sha256, uri=body.uri)
+
+
+def _size(body: SizeBody | None) -> Size | None:
+    return None if body is None else Size(cores=body.cores, memory_bytes=body.memory)

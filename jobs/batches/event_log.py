@@ -73,10 +73,17 @@ class SparkSummary:
         """As JSON."""
         return asdict(self)
 
+    def short(self) -> dict[str, Any]:
+        """As JSON, without the stages one by one."""
+        return {name: value for name, value in asdict(self).items() if name != "longest"}
 
-def summarise(lines: Iterable[bytes]) -> SparkSummary:
-    """Read the lines of an event log. Lines that are cut off or of no interest are passed over."""
-    reading = _Reading()
+
+def summarise(lines: Iterable[bytes], *, folder: str = "") -> SparkSummary:
+    """Read the lines of an event log. Lines that are cut off or of no interest are passed over.
+
+    ``folder`` is that of the program, which the names of stages are told without.
+    """
+    reading = _Reading(folder)
     for line in lines:
         head = line[:_EVENT_WITHIN]
         if b'"SparkListenerLogStart"' in head or any(kind in head for kind in _KINDS):
@@ -91,7 +98,8 @@ def summarise(lines: Iterable[bytes]) -> SparkSummary:
 class _Reading:
     """A summary under way. Holds the totals of the stages that have not ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
         self._told = SparkSummary()
         self._open: dict[tuple[int, int], Totals] = {}
         self._began: int | None = None
@@ -138,7 +146,7 @@ class _Reading:
         stage = Stage(
             id=key[0],
             attempt=key[1],
-            name=info["Stage Name"][:_LONGEST_NAME],
+            name=info["Stage Name"].replace(self._folder, "")[:_LONGEST_NAME],
             planned_tasks=info["Number of Tasks"],
             ms=ended - began if began is not None and ended is not None else 0,
             failure=None if failure is None else failure.partition("\n")[0][:_LONGEST_NAME],

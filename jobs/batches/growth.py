@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from jobs.batches.sizes import next_size, whole_size
 from jobs.launchers.api import Capacity
-from jobs.lifecycle.events import KINDS, Failed, Fault
+from jobs.lifecycle.events import KINDS, Claimed, Failed, Fault
 from jobs.lifecycle.spec import BatchSpec, Size
 from jobs.views import JobEvent
 
@@ -17,6 +17,16 @@ def memory_ends(history: Iterable[JobEvent]) -> int:
     return sum(
         step.kind == failed and step.detail.get("fault") == Fault.MEMORY.value for step in history
     )
+
+
+def sizes_so_far(spec: BatchSpec, history: Iterable[JobEvent]) -> list[Size]:
+    """Of each attempt that was begun, in order."""
+    claimed, sizes, ends = KINDS[Claimed], [], 0
+    for step in history:
+        if step.kind == claimed:
+            sizes.append(attempt_size(spec, ends))
+        ends += memory_ends([step])
+    return sizes
 
 
 def attempt_size(spec: BatchSpec, memory_ends: int) -> Size:

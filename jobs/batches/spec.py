@@ -44,6 +44,7 @@ _MOST_ARGUMENTS = 1000
 _MOST_TABLES = 100
 _LONGEST_NAME = 128
 _LONGEST_TEXT = 32_768  # of one argument or variable
+ANY_CONF = ("spark.*",)  #: for checks before the queue is known, which says what is allowed
 _CONNECT_CONF = "spark.sql."  # the rest belongs to the engine, which others use as well
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from jobs.accepting import Accepting, KeyTakenError, Offer, check_terms, least
 from jobs.batches.confs import SAFE_PATTERNS
 from jobs.batches.sizes import whole_size
-from jobs.batches.spec import BatchDefaults, BatchRequest, batch_spec, check_form
+from jobs.batches.spec import BatchDefaults, BatchRequest, batch_spec
 from jobs.batches.tables import bindings_of
 from jobs.batches.work import reserved_of, split_program
 from jobs.errors import RequestInvalidError, WriteForbiddenError
@@ -41,6 +41,8 @@ class BatchEstimate:
     cpu_millis: int
     memory_bytes: int
     most_cu_millis: int
+    likely_cu_millis: int | None = None  #: by earlier runs of the same program
+    reason: str = "nobody knows how long a program runs before it has, so it has no price"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +77,6 @@ class Batches:
             memory_bytes=job.memory_bytes,
             most_cu_millis=cu_millis(job, milliseconds=millis),
         )
-
-    def check(self, request: BatchRequest) -> None:
-        """Raise ``RequestInvalidError`` for what is wrong in the request itself; no I/O."""
-        check_terms(request.terms)
-        check_form(request, ("spark.*",))  # which keys are allowed is for the queue to say
 
     def _submit(self, request: BatchRequest) -> JobView:
         terms = request.terms

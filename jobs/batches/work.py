@@ -7,7 +7,7 @@ import logging
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,7 +21,7 @@ from jobs.batches.command import Folders
 from jobs.batches.errors import ERRORS
 from jobs.batches.event_log import SparkSummary, summarise
 from jobs.batches.exits import ExitKind, ProgramExit, Verdict, judge
-from jobs.batches.growth import attempt_size, grown, memory_ends
+from jobs.batches.growth import attempt_size, grown, memory_ends, sizes_so_far
 from jobs.batches.sizes import size_name
 from jobs.batches.tables import bindings_of, described
 from jobs.engines.pool import EngineHandle
@@ -57,7 +57,7 @@ class ScriptInvalidError(InvalidInputError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchSettings:
+class BatchRunSettings:
     """``python`` runs the programs: one with the PySpark of the service."""
 
     python: Path = field(default_factory=lambda: Path(sys.executable))
@@ -71,7 +71,7 @@ class BatchWork:
 
     files: Files
     spark: SparkInstall
-    settings: BatchSettings = BatchSettings()
+    settings: BatchRunSettings = BatchRunSettings()
 
     def run(self, parts: Parts, execution: Execution) -> Outcome:
         """Run the program to its end. Raises an error of ``errors.ERRORS`` for a bad one, and what
@@ -79,7 +79,8 @@ class BatchWork:
         spec = _spec_of(execution.job)
         if spec.session is BatchSession.CONNECT:
             return self._as_client(parts, execution, spec)
-        size = _size_of(parts, execution.job, spec)
+        sizes = _sizes_of(parts, execution.job, spec)
+        size = sizes[-1]
 
         def plan(run_id: RunId, directory: Path) -> RunSpec:
             folders = self._staged(execution.job, spec, directory)
@@ -104,7 +105,7 @@ class BatchWork:
             if not self.spark.archive.ready:
                 parts.pool.improve_soon(EngineName.SPARK)
             summary = self._kept_events(parts, execution.job, ended)
-            return _outcome(parts, execution.job, ended, size=size, summary=summary)
+            return _outcome(parts, execution.job, ended, sizes=sizes, summary=summary)
 
     def _as_client(self, parts: Parts, execution: Execution, spec: BatchSpec) -> Outcome:
         """The program as a client of the queue's engine, in a session that ends with it."""
@@ -127,7 +128,7 @@ class BatchWork:
 
             with process(parts, execution, plan, grace=self.settings.grace) as ended:
                 lost = execution.adopted or parts.launcher.status(handle.run_id).state.ended
-                return _outcome(parts, job, ended, size=spec.driver, engine=handle, lost=lost)
+                return _outcome(parts, job, ended, sizes=[spec.driver], engine=handle, lost=lost)
 
     def _staged(self, job: Job, spec: BatchSpec, directory: Path) -> Folders:
         """Everything that the program needs, in its folder."""
@@ -150,7 +151,7 @@ class BatchWork:
         if not logs:
             return None
         with logs[0].open("rb") as lines:
-            summary = summarise(lines)
+            summary = summarise(lines, folder=f"{Folders(ended.directory).work}/")
         if logs[0].stat().st_size <= self.settings.log_bytes_kept:
             packed = ended.directory / "events.zst"
             with logs[0].open("rb") as source, pa.CompressedOutputStream(packed, "zstd") as sink:
@@ -194,7 +195,7 @@ def _outcome(
     job: Job,
     ended: Ended,
     *,
-    size: Size,
+    sizes: Sequence[Size],
     summary: SparkSummary | None = None,
     engine: EngineHandle | None = None,
     lost: bool = False,
@@ -218,24 +219,21 @@ def _outcome(
             fault=Fault.PLATFORM,
             message="the engine was lost while the program used it",
         )
+    size = sizes[-1]
     facts: dict[str, Any] = {
         "end": verdict.kind.value,
         "exit_code": status.exit_code,
-        "size": {
-            "name": size_name(size),
-            "cores": size.cores,
-            "memory_bytes": size.memory_bytes,
-        },
+        "size": _told(size),
         "peak_memory": status.peak_rss_bytes,
     }
-    if summary is not None:
-        facts["spark"] = summary.facts()
     if engine is not None:
         facts["engine_run"] = engine.run_id
+    stages = {} if summary is None else {"spark": summary.facts()}
     with parts.database.transaction() as tx:
-        run_rows.keep_run_facts(tx, ended.run_id, facts)
+        run_rows.keep_run_facts(tx, ended.run_id, facts | stages)
     if verdict.kind is ExitKind.DONE:
-        return Outcome(facts=facts)
+        totals = {} if summary is None else {"spark": summary.short()}
+        return Outcome(facts=facts | {"sizes": [size_name(each) for each in sizes]} | totals)
     raise _failure(parts, job, verdict, size=size, code=status.exit_code, client=engine is not None)
 
 
@@ -303,10 +301,15 @@ def _spec_of(job: Job) -> BatchSpec:
     return job.spec
 
 
-def _size_of(parts: Parts, job: Job, spec: BatchSpec) -> Size:
+def _sizes_of(parts: Parts, job: Job, spec: BatchSpec) -> list[Size]:
+    """Of all attempts up to this one."""
     with parts.database.read() as tx:
         steps = history(tx, job.id)
-    return attempt_size(spec, memory_ends(steps))
+    return sizes_so_far(spec, steps) or [attempt_size(spec, memory_ends(steps))]
+
+
+def _told(size: Size) -> dict[str, Any]:
+    return {"name": size_name(size), "cores": size.cores, "memory_bytes": size.memory_bytes}
 
 
 def _tail(launcher: Launcher, run_id: RunId, stream: LogStream) -> str:
