@@ -41,7 +41,13 @@ RUN_POINTS = (
     "before_adoption",  # another life of the service found the run
     "after_adoption",  # the job is its own now
 )
-POINTS = STATEMENT_POINTS + RUN_POINTS
+#: Of what happens by itself.
+AUTOMATION_POINTS = (
+    "after_firing_rows",  # due times are on record, nothing of them is submitted
+    "after_firing_submit",  # the job is kept, the row of its firing does not know
+    "after_delivery",  # a target took a notification, its row does not know
+)
+POINTS = STATEMENT_POINTS + RUN_POINTS + AUTOMATION_POINTS
 
 _passed = itertools.count(1)
 

@@ -1,0 +1,144 @@
+"""Where notifications may go: no address of this machine or its networks, unless that is allowed.
+
+A name is looked up once, all of its addresses are checked, and the connection goes to one of these,
+so that a second answer of the name's owner cannot lead elsewhere. Redirects are not followed and no
+proxy of the environment is used.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import certifi
+import httpcore
+
+from storage.base.errors import RefusedError, UnavailableError
+
+_TIMEOUT = timedelta(seconds=10)  # for each of: connect, write, the first word of the answer
+
+
+class TargetForbiddenError(RefusedError):
+    """The address of a webhook leads into a private network."""
+
+    code = "webhook_target_forbidden"
+
+
+class TargetUnreachableError(UnavailableError):
+    """The target of a webhook does not answer, or not in time."""
+
+    code = "webhook_target_unreachable"
+
+
+class TargetRefusedError(UnavailableError):
+    """The target of a webhook answered with another status than 2xx."""
+
+    code = "webhook_target_refused"
+
+
+class Targets:
+    """Sends to the world. Safe to use from several threads."""
+
+    def __init__(self, *, allow_private: bool = False, timeout: timedelta = _TIMEOUT) -> None:
+        seconds = timeout.total_seconds()
+        self._timeouts = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=ssl.create_default_context(cafile=certifi.where()),
+            max_connections=64,
+            max_keepalive_connections=8,
+            keepalive_expiry=10,
+            network_backend=_Guarded(allow_private=allow_private),
+        )
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._pool.close()
+
+    def post(self, url: str, *, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send ``body`` and give the status, which is 2xx.
+
+        Raises ``TargetForbiddenError``, ``TargetUnreachableError`` and ``TargetRefusedError``, the
+        last with ``status`` in its details. Nothing of the answer's body is read.
+        """
+        try:
+            with self._pool.stream(
+                "POST",
+                url,
+                headers=[("Content-Length", str(len(body))), *headers.items()],
+                content=body,
+                extensions={"timeout": self._timeouts},
+            ) as response:
+                status: int = response.status
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
+            raise TargetUnreachableError(
+                f"the target does not answer: {_reason(error)}", hint="it will be tried again"
+            ) from error
+        except (httpcore.UnsupportedProtocol, UnicodeError) as error:
+            raise TargetForbiddenError("the address cannot be used") from error
+        if not 200 <= status < 300:
+            raise TargetRefusedError(
+                f"the target answered {status}", hint="redirects are not followed", status=status
+            )
+        return status
+
+
+class _Guarded(httpcore.NetworkBackend):
+    """Connects where that is allowed."""
+
+    def __init__(self, *, allow_private: bool) -> None:
+        self._allow_private = allow_private
+        self._plain = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        address = allowed_address(host, port, allow_private=self._allow_private)
+        return self._plain.connect_tcp(address, port, timeout=timeout, local_address=local_address)
+
+    def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
+    ) -> httpcore.NetworkStream:
+        raise TargetForbiddenError("a socket of this machine is no target")
+
+
+def allowed_address(host: str, port: int, *, allow_private: bool) -> str:
+    """An address of ``host``. Raises ``TargetForbiddenError`` if any of them is private."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        raise TargetUnreachableError(f"there is no address of {host!r}") from error
+    addresses = [str(entry[4][0]) for entry in found]
+    if not allow_private and not all(map(is_public, addresses)):
+        raise TargetForbiddenError(
+            f"{host!r} leads into a private network",
+            hint="the setting webhook_private_targets allows such targets",
+        )
+    return addresses[0]
+
+
+def is_public(address: str) -> bool:
+    """Whether it belongs to the internet: not to this machine, its networks, or a special use."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo and parsed.teredo[1])
+        if inner:
+            return is_public(str(inner))
+        if parsed in _NAT64:
+            return is_public(str(ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)))
+    return parsed.is_global and not parsed.is_multicast
+
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+def _reason(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
