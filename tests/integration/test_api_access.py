@@ -30,6 +30,7 @@ class Rule:
 S, D, Q, P, T = "/statements", "/databases", "/queues", "/projects", "/tokens"
 ONE_S, ONE_T = f"{S}/{{statement_id}}", f"{D}/{{database}}/tables/{{table}}"
 MEMBER = f"{P}/{{project}}/members/{{user}}"
+BATCH = {"program": {"name": "app.py", "sha256": "ab" * 32}}
 TABLE = {"name": "t", "columns": [{"name": "id", "type": "bigint"}]}
 RULES: dict[tuple[str, str], Rule] = {
     ("POST", S): Rule(body={"sql": "SHOW DATABASES"}),
@@ -40,6 +41,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", f"{ONE_S}/bill"): Rule(missing=True),
     ("GET", f"{ONE_S}/events"): Rule(missing=True),
     ("POST", f"{ONE_S}/cancel"): Rule(role="writer", missing=True),  # the administrator's
+    ("POST", "/files"): Rule(role="writer"),
+    ("POST", "/batches"): Rule(role="writer", body=BATCH),
     ("GET", D): Rule(),
     ("POST", D): Rule(role="writer", body={"name": "fresh"}),
     ("GET", f"{D}/{{database}}"): Rule(missing=True),
