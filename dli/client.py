@@ -18,6 +18,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -200,6 +201,40 @@ class Client:
     def usage(self, **query: object) -> Json:
         """Usage and money by ``group_by`` between ``from`` and ``to``."""
         return self._json("GET", "/usage", query=query)
+
+    # batches
+
+    def upload(self, path: Path) -> Json:
+        """Keep a file of this machine with the project; its ``sha256`` names it in jobs."""
+        return cast(Json, self._transport.upload(f"{_API}/files", path).body)
+
+    def submit_batch(
+        self,
+        program: Path | str,
+        *,
+        py_files: Sequence[Path | str] = (),
+        jars: Sequence[Path | str] = (),
+        files: Sequence[Path | str] = (),
+        idempotency_key: str | None = None,
+        **options: object,
+    ) -> Json:
+        """Hand a Spark program in; the job as it is then.
+
+        A ``Path`` is a file of this machine, which is uploaded; a text is the address of an object.
+        ``options`` are fields of the request; None means not given.
+        """
+        body = _set(options)
+        body["program"] = self._file(program)
+        for field, given in (("py_files", py_files), ("jars", jars), ("files", files)):
+            if given:
+                body[field] = [self._file(each) for each in given]
+        key = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        return self._json("POST", "/batches", body=body, headers=key, timeout=90.0)
+
+    def _file(self, given: Path | str) -> Json:
+        if isinstance(given, str):
+            return {"uri": given}
+        return {"name": given.name, "sha256": self.upload(given)["sha256"]}
 
     # jobs of every kind
 

@@ -50,10 +50,12 @@ def _estimate_statement(doors: Documents, body: StatementBody, by: Submitter) ->
 
 
 def _submit_batch(doors: Documents, body: BatchBody, by: Submitter, key: str) -> JobView:
+    assert doors.batches is not None
     return doors.batches.submit(batch_request(body, by, key=key))
 
 
 def _estimate_batch(doors: Documents, body: BatchBody, by: Submitter) -> Quote | None:
+    assert doors.batches is not None
     doors.batches.estimate(batch_request(body, by, key=None))  # raises as the submit would
     return None
 
@@ -79,7 +81,7 @@ class Documents:
     """``JobDocuments`` over the bodies of the API, with a door for each kind."""
 
     jobs: JobService
-    batches: Batches
+    batches: Batches | None = None  #: None: nobody can submit any here
 
     def check(self, document: Document) -> None:
         check_document(document)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from dli.cli import (
+    batch,
     budget,
     completion,
     database,
@@ -81,6 +82,7 @@ app.command("doctor", rich_help_panel="Service")(doctor.doctor)
 app.command("status", rich_help_panel="Service")(status.status)
 app.command("sql", rich_help_panel="Work")(sql.sql)
 app.add_typer(statement.app, name="statement", rich_help_panel="Work")
+app.add_typer(batch.app, name="batch", rich_help_panel="Work")
 app.add_typer(job.app, name="job", rich_help_panel="Work")
 app.add_typer(database.app, name="database", rich_help_panel="Work")
 app.add_typer(table.app, name="table", rich_help_panel="Work")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,6 +19,8 @@ from dli.remote.problems import ApiError, Problem, UnreachableError
 _LATER = frozenset({429, 502, 503, 504})
 _TRIES = 4
 _LONGEST_PAUSE = 5.0  #: seconds
+_BLOCK = 1 << 20
+_UPLOAD_TIMEOUT = 300.0  #: seconds for the service to take a piece
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +87,27 @@ class Transport:
             headers=dict(headers or {}),
             timeout=self._http.timeout if timeout is None else timeout,
         )
+        return self._patient(lambda: self._http.send(request), again=again)
+
+    def upload(self, path: str, file: Path) -> Answer:
+        """POST the bytes of a local file, piece by piece; asked again, as twice is as once.
+
+        Raises as ``ask``, and ``OSError`` for a file that cannot be read.
+        """
+
+        def send() -> httpx.Response:
+            with file.open("rb") as source:
+                return self._http.post(
+                    path, content=iter(lambda: source.read(_BLOCK), b""), timeout=_UPLOAD_TIMEOUT
+                )
+
+        return self._patient(send, again=True)
+
+    def _patient(self, send: Callable[[], httpx.Response], *, again: bool) -> Answer:
+        """The answer to ``send``, which is asked again where that may help."""
         for left in range(self._tries - 1, -1, -1):
             try:
-                response = self._http.send(request)
+                response = send()
             except httpx.TransportError as error:
                 if not left or not again:
                     raise self._unreachable(error) from error
