@@ -49,14 +49,14 @@ AUTOMATION_POINTS = (
 )
 POINTS = STATEMENT_POINTS + RUN_POINTS + AUTOMATION_POINTS
 
+_WANTED = os.environ.get(VARIABLE)  # once: a look costs more than the rest of the place
 _passed = itertools.count(1)
 
 
 def crash_point(name: str) -> None:
     """Die here if this place is the named one."""
-    wanted = os.environ.get(VARIABLE)
-    if wanted is None:
+    if _WANTED is None:
         return
-    place, _, times = wanted.partition(":")
+    place, _, times = _WANTED.partition(":")
     if place == name and next(_passed) >= int(times or 1):
         os.kill(os.getpid(), signal.SIGKILL)

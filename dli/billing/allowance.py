@@ -18,11 +18,12 @@ from storage.base.clock import Clock
 from storage.base.errors import BrokenError
 from storage.base.ids import JobId, ProjectId
 from storage.meta.database import Tx
+from storage.meta.prepared import Prepared
 
 #: Built once: these run for every statement.
-_RESERVED = select(charges.c.job_id).where(charges.c.job_id == bindparam("job"))
-_RESERVE = insert(charges)
-_SETTLE = (
+_RESERVED = Prepared(select(charges.c.job_id).where(charges.c.job_id == bindparam("job")))
+_RESERVE = Prepared(insert(charges))
+_SETTLE = Prepared(
     update(charges)
     .where(
         charges.c.job_id == bindparam("job"),
@@ -76,7 +77,7 @@ class PricedAllowance:
                 cap=Money(price.currency, cap).amount,
                 currency=price.currency,
             )
-        if tx.execute(_RESERVED, {"job": job_id}).first():
+        if _RESERVED.first(tx, {"job": job_id}):
             return
         rated = rate(
             self._book,
@@ -93,8 +94,8 @@ class PricedAllowance:
         month = budgets.month_of(quote.priced_at)
         if price.nanos:
             budgets.hold(tx, project_id, month, price)
-        tx.execute(
-            _RESERVE,
+        _RESERVE.run(
+            tx,
             {
                 "job_id": job_id,
                 "project_id": project_id,
@@ -113,15 +114,15 @@ class PricedAllowance:
     ) -> None:
         """Turn the reservation into the bill, or give it back; once, a repeat changes nothing."""
         state = ChargeState.BILLED if billable else ChargeState.RELEASED
-        settled = tx.execute(
-            _SETTLE,
+        settled = _SETTLE.first(
+            tx,
             {
                 "job": job_id,
                 "project": project_id,
                 "new_state": state.value,
                 "now": self._clock.now(),
             },
-        ).first()
+        )
         if settled is not None and settled.amount:
             budgets.release(
                 tx,

@@ -11,12 +11,15 @@ from dli.metering.rows import usage
 from jobs.usage import UsageRecord
 from storage.base.ids import JobId
 from storage.meta.database import Tx
+from storage.meta.prepared import Prepared
 
 #: Built once: one of them runs for every statement.
-_APPEND = {
-    "postgresql": postgresql.insert(usage).on_conflict_do_nothing(),
-    "sqlite": sqlite.insert(usage).on_conflict_do_nothing(),
-}
+_APPEND = Prepared(
+    {
+        "postgresql": postgresql.insert(usage).on_conflict_do_nothing(),
+        "sqlite": sqlite.insert(usage).on_conflict_do_nothing(),
+    }
+)
 
 
 class UsageLedger:
@@ -26,8 +29,8 @@ class UsageLedger:
         """Keep ``records``; of two with the same job, attempt and meter the first counts."""
         if not records:
             return
-        tx.execute(
-            _APPEND[tx.dialect.name],
+        _APPEND.run_each(
+            tx,
             [
                 {
                     "job_id": record.job_id,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -12,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from jobs.store.rows import idempotency_keys
 from storage.base.ids import JobId, ProjectId
 from storage.meta.database import Tx
+from storage.meta.prepared import Prepared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class KeyUse:
 
 def find(tx: Tx, project_id: ProjectId, key: str) -> KeyUse | None:
     """The use of ``key`` in the project, if it is kept still."""
-    row = tx.execute(_SELECT, {"project": project_id, "name": key}).first()
+    row = _SELECT.first(tx, {"project": project_id, "name": key})
     return None if row is None else KeyUse(job_id=row.job_id, body_hash=row.body_hash)
 
 
@@ -40,7 +40,7 @@ def take(tx: Tx, project_id: ProjectId, key: str, *, use: KeyUse, at: datetime) 
         "job_id": use.job_id,
         "created_at": at,
     }
-    return tx.execute(_INSERT[tx.dialect.name], values).first() is not None
+    return _INSERT.first(tx, values) is not None
 
 
 def forget(tx: Tx, *, before: datetime) -> int:
@@ -49,13 +49,19 @@ def forget(tx: Tx, *, before: datetime) -> int:
     return len(tx.execute(gone.returning(idempotency_keys.c.key)).all())
 
 
-_SELECT = select(idempotency_keys.c.job_id, idempotency_keys.c.body_hash).where(
-    idempotency_keys.c.project_id == bindparam("project"),
-    idempotency_keys.c.key == bindparam("name"),
+_SELECT = Prepared(
+    select(idempotency_keys.c.job_id, idempotency_keys.c.body_hash).where(
+        idempotency_keys.c.project_id == bindparam("project"),
+        idempotency_keys.c.key == bindparam("name"),
+    )
 )
-_INSERT: dict[str, Any] = {
-    name: dialect.insert(idempotency_keys)
-    .on_conflict_do_nothing()
-    .returning(idempotency_keys.c.job_id)
-    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
-}
+_INSERT = Prepared(
+    {
+        "sqlite": sqlite.insert(idempotency_keys)
+        .on_conflict_do_nothing()
+        .returning(idempotency_keys.c.job_id),
+        "postgresql": postgresql.insert(idempotency_keys)
+        .on_conflict_do_nothing()
+        .returning(idempotency_keys.c.job_id),
+    }
+)

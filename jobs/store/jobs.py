@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -32,6 +34,7 @@ from sql.statement import CostEstimate, Finding, PreparedStatement
 from storage.base.errors import ConflictError, Failure
 from storage.base.ids import JobId, ProjectId
 from storage.meta.database import Tx
+from storage.meta.prepared import Prepared
 
 
 class JobChangedError(ConflictError):
@@ -97,10 +100,10 @@ def add(
 ) -> None:
     """Insert a job with its first steps."""
     job = steps[-1].job
-    tx.execute(_INSERT_JOB, _all_values(job, summary) | {"timings": timings})
-    tx.execute(_INSERT_EVENT, [_event_values(step) for step in steps])
+    _INSERT_JOB.run(tx, _all_values(job, summary) | {"timings": timings})
+    _INSERT_EVENT.run_each(tx, [_event_values(step) for step in steps])
     if plan is not None:
-        tx.execute(_INSERT_PLAN, {"job_id": job.id, "plan": pack(plan)})
+        _INSERT_PLAN.run(tx, {"job_id": job.id, "plan": _packed.of(plan)})
     if job.spec.labels:
         tx.execute(
             insert(job_labels),
@@ -129,7 +132,7 @@ def write(tx: Tx, steps: Sequence[Step], *, seen: int, measures: Measures | None
     job = steps[-1].job
     values = _changing_values(job) | {"job": job.id, "seen": seen}
     if measures is None:
-        written = tx.execute(_UPDATE_JOB, values).first()
+        written = _UPDATE_JOB.first(tx, values)
     else:
         values |= {
             "timings": measures.timings,
@@ -137,10 +140,10 @@ def write(tx: Tx, steps: Sequence[Step], *, seen: int, measures: Measures | None
             "progress_rows": measures.rows,
             "progress_bytes": measures.bytes,
         }
-        written = tx.execute(_UPDATE_MEASURED, values).first()
+        written = _UPDATE_MEASURED.first(tx, values)
     if written is None:
         raise JobChangedError(f"job {job.id} is past version {seen}", job_id=job.id)
-    tx.execute(_INSERT_EVENT, [_event_values(step) for step in steps])
+    _INSERT_EVENT.run_each(tx, [_event_values(step) for step in steps])
 
 
 def write_progress(tx: Tx, job_id: JobId, *, seen: int, rows: int, bytes: int) -> None:
@@ -297,6 +300,34 @@ def _plain(value: object) -> Any:
         return str(value)
 
 
+class _Packed:
+    """The packed form of the last plans: a text that comes often is prepared, and packed, once.
+
+    By identity, as whoever prepares gives out the same frozen value again. Thread-safe.
+    """
+
+    def __init__(self, most: int = 256, heaviest: int = 64 << 10) -> None:
+        self._most = most
+        self._heaviest = heaviest  # bytes: what is larger is packed each time
+        self._kept: OrderedDict[int, tuple[PreparedStatement, bytes]] = OrderedDict()
+
+    def of(self, plan: PreparedStatement) -> bytes:
+        """``pack(plan)``."""
+        known = self._kept.get(id(plan))
+        if known is not None and known[0] is plan:
+            return known[1]
+        data = pack(plan)
+        if len(data) <= self._heaviest:
+            self._kept[id(plan)] = (plan, data)
+            while len(self._kept) > self._most:
+                with suppress(KeyError):  # another thread was first
+                    self._kept.popitem(last=False)
+        return data
+
+
+_packed = _Packed()
+
+
 def _all_values(job: Job, summary: Summary) -> dict[str, Any]:
     values = {name: getattr(job, name) for name in _FIXED}
     return (
@@ -363,11 +394,11 @@ def _where_seen(names: Sequence[str]) -> Any:
 
 
 # Built once: making a statement costs more than running it.
-_INSERT_JOB = insert(jobs)
-_INSERT_EVENT = insert(job_events)
-_INSERT_PLAN = insert(job_plans)
-_UPDATE_JOB = _where_seen(_CHANGING)
-_UPDATE_MEASURED = _where_seen((*_CHANGING, *_MEASURED))
+_INSERT_JOB = Prepared(insert(jobs))
+_INSERT_EVENT = Prepared(insert(job_events))
+_INSERT_PLAN = Prepared(insert(job_plans))
+_UPDATE_JOB = Prepared(_where_seen(_CHANGING))
+_UPDATE_MEASURED = Prepared(_where_seen((*_CHANGING, *_MEASURED)))
 _UPDATE_PROGRESS = (
     update(jobs)
     .where(jobs.c.id == bindparam("job"), jobs.c.version == bindparam("seen"))

@@ -40,6 +40,7 @@ from storage.catalog.names import did_you_mean, object_name, similar
 from storage.catalog.rows import DATABASES, TABLES
 from storage.catalog.validation import checked_columns, checked_partitions, partitions_last
 from storage.meta.database import Tx
+from storage.meta.prepared import Prepared
 
 _LIVE = TABLES.c.dropped_at.is_(None)
 
@@ -47,16 +48,18 @@ _LIVE = TABLES.c.dropped_at.is_(None)
 _DATABASE = select(DATABASES).where(
     DATABASES.c.project_id == bindparam("project"), DATABASES.c.name == bindparam("name")
 )
-_DATABASES = (
+_DATABASES = Prepared(
     select(DATABASES)
     .where(DATABASES.c.project_id == bindparam("project"))
     .order_by(DATABASES.c.name)
 )
-_TABLE_KEY = select(TABLES.c.id, TABLES.c.version, TABLES.c.snapshot_id).where(
-    TABLES.c.project_id == bindparam("project"),
-    TABLES.c.database_name == bindparam("database"),
-    TABLES.c.name == bindparam("name"),
-    _LIVE,
+_TABLE_KEY = Prepared(
+    select(TABLES.c.id, TABLES.c.version, TABLES.c.snapshot_id).where(
+        TABLES.c.project_id == bindparam("project"),
+        TABLES.c.database_name == bindparam("database"),
+        TABLES.c.name == bindparam("name"),
+        _LIVE,
+    )
 )
 _TABLE = select(TABLES).where(TABLES.c.id == bindparam("table_id"), _LIVE)
 
@@ -84,15 +87,14 @@ class Catalog:
 
     def databases(self, tx: Tx, project_id: ProjectId) -> tuple[DatabaseDef, ...]:
         """All databases of the project, by name."""
-        rows = tx.execute(_DATABASES, {"project": project_id})
+        rows = _DATABASES.all(tx, {"project": project_id})
         return tuple(_database(row) for row in rows)
 
     def table(self, tx: Tx, project_id: ProjectId, database: str, name: str) -> TableDef | None:
         """The table or view, None if there is none of that name."""
-        key = tx.execute(
-            _TABLE_KEY,
-            {"project": project_id, "database": database.lower(), "name": name.lower()},
-        ).first()
+        key = _TABLE_KEY.first(
+            tx, {"project": project_id, "database": database.lower(), "name": name.lower()}
+        )
         if key is None:
             return None
         return self._memo.get((key.id, key.version, key.snapshot_id)) or self.table_by_id(

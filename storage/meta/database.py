@@ -133,8 +133,10 @@ class Database:
                 tx.commit()
             except BaseException as error:
                 self._undo(connections, tx)
-                if isinstance(error, DBAPIError):
-                    raise self._translate(error.orig) or error from error
+                cause = error.orig if isinstance(error, DBAPIError) else error
+                translated = self._translate(cause)
+                if translated is not None:
+                    raise translated from error
                 raise
             connections.give(tx)
         finally:

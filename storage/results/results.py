@@ -19,6 +19,7 @@ from storage.base.clock import Clock
 from storage.base.errors import GoneError, NotFoundError
 from storage.base.ids import JobId, ProjectId
 from storage.meta.database import Database, Tx
+from storage.meta.prepared import Prepared
 from storage.objects.api import ObjectMissingError, ObjectStore
 from storage.results.chunks import check_chunk, concatenated, read_chunk
 from storage.results.manifest import Chunk, Manifest
@@ -28,7 +29,7 @@ from storage.results.writer import attempt_prefix
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 100  #: results that one tick removes
-_PUBLISH = insert(results)
+_PUBLISH = Prepared(insert(results))
 
 
 class ResultMissingError(NotFoundError):
@@ -75,8 +76,8 @@ class Results:
     ) -> None:
         """Publish a result with the caller's transaction; a job has one result at most."""
         only = manifest.chunks[0] if len(manifest.chunks) == 1 else None
-        tx.execute(
-            _PUBLISH,
+        _PUBLISH.run(
+            tx,
             {
                 "job_id": job_id,
                 "project_id": project_id,
