@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 import anyio.to_thread
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -59,13 +59,10 @@ def create_app(services: Services) -> FastAPI:
         max_upload=services.settings.max_upload,
         metrics=services.metrics,
     )
-    api = APIRouter(prefix=PREFIX, responses=PROBLEMS)
-    for part in (statements, jobs, batches, files, databases, tables, queues):
-        api.include_router(part.router)
-    for part in (projects, tokens, money):
-        api.include_router(part.router)
-    api.include_router(jobs.schemas)
-    app.include_router(api)
+    # Side by side, not in a router of their own: each level is searched for each request.
+    parts = (statements, jobs, batches, files, databases, tables, queues, projects, tokens, money)
+    for router in (*(part.router for part in parts), jobs.schemas):
+        app.include_router(router, prefix=PREFIX, responses=PROBLEMS)
     app.include_router(health.router)
     app.add_route("/openapi.json", _openapi, include_in_schema=False)
     app.add_route("/docs", _docs, include_in_schema=False)

@@ -16,6 +16,7 @@ from dli.api.wire import InvalidRequestError
 from dli.identity.principals import AnonymousError, Principal, TokenInvalidError
 from dli.services import Services
 
+LONGEST_PROJECT = 64  #: characters of a project's id
 _LONGEST_SECRET = 512
 _LONGEST_KEY = 255
 
@@ -36,10 +37,18 @@ async def _caller(
         Header(
             alias="DLI-Project",
             description="The project that is meant, for tokens that open several.",
-            max_length=64,
+            max_length=LONGEST_PROJECT,
         ),
     ] = None,
 ) -> Principal:
+    return await caller_of(request, chosen)
+
+
+async def caller_of(request: Request, chosen: str | None) -> Principal:
+    """Who sends the request, in the project that is ``chosen`` or the token's own.
+
+    Raises ``AnonymousError`` and what ``Identity.authenticate`` does.
+    """
     secret = bearer(request.headers.get("authorization"))
     identity = services_of(request).identity
     caller = identity.remembered(secret, chosen)
@@ -67,6 +76,13 @@ def bearer(header: str | None) -> str:
     return secret.strip()
 
 
+def checked_key(key: str | None) -> str | None:
+    """The key of a repeated request; raises ``InvalidRequestError``."""
+    if key is not None and not 0 < len(key) <= _LONGEST_KEY:
+        raise InvalidRequestError(f"Idempotency-Key: use 1 to {_LONGEST_KEY} characters")
+    return key
+
+
 async def _idempotency_key(
     key: Annotated[
         str | None,
@@ -77,9 +93,7 @@ async def _idempotency_key(
         ),
     ] = None,
 ) -> str | None:
-    if key is not None and not 0 < len(key) <= _LONGEST_KEY:
-        raise InvalidRequestError(f"Idempotency-Key: use 1 to {_LONGEST_KEY} characters")
-    return key
+    return checked_key(key)
 
 
 AllServices = Annotated[Services, Depends(_services)]

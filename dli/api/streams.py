@@ -40,15 +40,18 @@ async def wait_until(
         return first
     project_id, job_id = first.job.project_id, first.job.id
     deadline = asyncio.get_running_loop().time() + wait.total_seconds()
+    changes = True
     with _Changed(services, job_id) as changed:
         while True:
             view = services.jobs.remembered(project_id, job_id)
             if view is None:
                 view = await run_in_threadpool(services.jobs.get, project_id, job_id)
             left = deadline - asyncio.get_running_loop().time()
-            if wanted(view) or left <= 0 or services.closing.is_set() or await gone():
+            if wanted(view) or left <= 0 or services.closing.is_set():
                 return view
-            await changed.wait(min(left, _LOOK_AGAIN))
+            if not changes and await gone():  # one who was heard just now is not asked
+                return view
+            changes = await changed.wait(min(left, _LOOK_AGAIN))
 
 
 async def job_events(
@@ -167,11 +170,12 @@ class _Changed:
     def __exit__(self, *_: object) -> None:
         self._unsubscribe()
 
-    async def wait(self, seconds: float) -> None:
-        """Return after the next change, or one since the last wait, or after ``seconds``."""
+    async def wait(self, seconds: float) -> bool:
+        """True after the next change, or one since the last wait; false after ``seconds``."""
         try:
             async with asyncio.timeout(seconds):
                 await self._event.wait()
         except TimeoutError:
-            return
+            return False
         self._event.clear()
+        return True

@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from dli.api import results, streams
 from dli.api.deps import AllServices, Caller, IdempotencyKey
+from dli.api.direct import DirectRoute
 from dli.api.envelope import (
     etag_of,
     job_json,
@@ -38,7 +39,7 @@ from jobs.lifecycle.states import JobState
 from jobs.service import JobFilter, StatementRequest
 from storage.base.ids import JobId
 
-router = APIRouter(prefix="/statements", tags=["statements"])
+router = APIRouter(prefix="/statements", tags=["statements"], route_class=DirectRoute)
 
 
 @router.post(
