@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import pyarrow as pa
 
@@ -26,8 +25,6 @@ from jobs.usage import COMPUTE_CU_MILLIS
 from jobs.views import Progress
 from storage.results.manifest import Manifest
 from storage.results.writer import ResultWriter
-
-Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
 
 def run_on_engine(parts: Parts, execution: Execution) -> Outcome:
@@ -185,7 +182,7 @@ class _Work:
             max_rows=job.statement.max_rows,
             max_bytes=settings.max_result_bytes,
         )
-        writer.declare(self._named(schema.empty_table()).schema)
+        writer.declare(self._named_schema(schema))
         for batch in batches:
             self._check_stop()
             more = writer.write(self._named(batch))
@@ -214,13 +211,21 @@ class _Work:
         self.execution.interrupt = interrupt
         return operation_id
 
-    def _named(self, batch: Rows) -> Rows:
+    def _named(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Columns as the author named them: engines differ in how they call expressions."""
-        names = self.execution.plan.column_names
-        if len(names) != batch.num_columns:
-            return batch
-        told = [name or column for name, column in zip(names, batch.schema.names, strict=True)]
+        told = self._names(batch.schema.names)
         return batch if told == batch.schema.names else batch.rename_columns(told)
+
+    def _named_schema(self, schema: pa.Schema) -> pa.Schema:
+        """Likewise, before there are rows."""
+        fields = zip(schema, self._names(schema.names), strict=True)
+        return pa.schema([field.with_name(name) for field, name in fields])
+
+    def _names(self, given: list[str]) -> list[str]:
+        names = self.execution.plan.column_names
+        if len(names) != len(given):
+            return given
+        return [name or column for name, column in zip(names, given, strict=True)]
 
     def _stop_engine(self) -> None:
         """Enough rows: what the engine still does is of no use."""

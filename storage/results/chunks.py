@@ -11,7 +11,11 @@ from storage.base.errors import BrokenError
 from storage.results.manifest import Chunk
 
 _END = b"\xff\xff\xff\xff\0\0\0\0"  # how an IPC stream says that it ends
-_OPTIONS = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=1))
+_CODEC = pa.Codec("zstd", compression_level=1)
+_BIG = pa.ipc.IpcWriteOptions(compression=_CODEC)
+#: To hand columns to other threads costs more than to pack a few rows.
+_SMALL = pa.ipc.IpcWriteOptions(compression=_CODEC, use_threads=False)
+_SMALL_BYTES = 64 << 10
 
 
 class ResultCorruptError(BrokenError):
@@ -21,11 +25,12 @@ class ResultCorruptError(BrokenError):
 
 
 class ChunkStream:
-    """Takes batches until it is finished."""
+    """Takes batches until it is finished; ``likely`` is how many bytes of rows may come."""
 
-    def __init__(self, schema: pa.Schema) -> None:
+    def __init__(self, schema: pa.Schema, *, likely: int) -> None:
         self._sink = pa.BufferOutputStream()
-        self._writer = pa.ipc.new_stream(self._sink, schema, options=_OPTIONS)
+        options = _SMALL if likely <= _SMALL_BYTES else _BIG
+        self._writer = pa.ipc.new_stream(self._sink, schema, options=options)
         self.rows = 0
 
     @property

@@ -107,7 +107,7 @@ class ResultWriter:
         if self._stream and self._stream.size + rows.nbytes > self._chunk_bytes:
             self._put(self._stream)
             self._stream = None
-        self._stream = self._stream or ChunkStream(self._schema)
+        self._stream = self._stream or ChunkStream(self._schema, likely=rows.nbytes)
         self._stream.write(rows)
         self.rows += rows.num_rows
 
