@@ -19,9 +19,9 @@ from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import JobKind, JobSpec, RetryPolicy, StatementSpec
 from jobs.lifecycle.states import JobState
-from jobs.queues.admission import Place, starts_now
+from jobs.queues.admission import starts_now
 from jobs.queues.definitions import QueueDef
-from jobs.queues.policy import Waiting
+from jobs.queues.ledger import Ledger
 from jobs.store import idempotency
 from jobs.store.idempotency import KeyUse
 from jobs.store.jobs import Summary, add, first_step, next_step
@@ -63,6 +63,7 @@ class Accepting:
 
     parts: Parts
     workers: Workers
+    ledger: Ledger
 
     def new_job(
         self,
@@ -91,19 +92,19 @@ class Accepting:
             created_at=at,
             deadline=at + spec.timeout,
             quote=quote,
-            priority=terms.priority or 0,
+            priority=queue.default_priority if terms.priority is None else terms.priority,
             parent_id=terms.parent_id,
             node=terms.node,
-            cpu_millis=cpu_millis,
-            memory_bytes=memory_bytes,
+            cpu_millis=queue.reserved(cpu_millis),
+            memory_bytes=queue.reserved(memory_bytes),
             client_until=None if spec.lease is None else at + spec.lease.ttl,
         )
 
     def keep(self, offer: Offer) -> JobView:
         """Write the job, and start it if there is room.
 
-        Raises ``KeyTakenError``, ``QueueFullError``, ``QueueMissingError`` and what
-        ``Allowance.reserve`` raises; nothing is kept then.
+        Raises ``KeyTakenError`` and what ``starts_now`` and ``Allowance.reserve`` raise; nothing is
+        kept then.
         """
         parts, job = self.parts, offer.job
         lane = lane_of(job.kind)
@@ -114,12 +115,11 @@ class Accepting:
             with parts.database.transaction() as tx:
                 # The turn of the queue is the first lock that is taken, so none waits for us here.
                 starts = starts_now(
-                    parts.database,
+                    self.ledger,
                     tx,
-                    Place(project_id=job.project_id, queue=job.queue),
-                    waiting_of(job),
+                    job,
                     room=bool(seat),
-                    engine_cu=parts.settings.engine_cu,
+                    served=self._served(job),
                     now=job.created_at,
                 )
                 if starts:
@@ -175,6 +175,14 @@ class Accepting:
             self._take_key(tx, replace(offer, job=refused))
             add(tx, [step], plan=None, summary=offer.summary)
 
+    def _served(self, job: Job) -> bool:
+        """Whether the engine that it wants lives here."""
+        spec = job.spec
+        engine = spec.engine if isinstance(spec, StatementSpec) else None
+        return engine is not None and self.parts.pool.serves(
+            project_id=job.project_id, queue=job.queue, engine=engine
+        )
+
     def _take_key(self, tx: Tx, offer: Offer) -> None:
         if offer.key is None:
             return
@@ -182,13 +190,6 @@ class Accepting:
         use = KeyUse(job_id=job.id, body_hash=offer.body_hash or "")
         if not idempotency.take(tx, job.project_id, offer.key, use=use, at=job.created_at):
             raise KeyTakenError("a request with this idempotency key was first", hint="ask again")
-
-
-def waiting_of(job: Job) -> Waiting:
-    """The job as far as the order of the starts matters."""
-    spec = job.spec
-    engine = spec.engine if isinstance(spec, StatementSpec) else None
-    return Waiting(id=job.id, engine=engine)
 
 
 def check_terms(terms: Terms) -> None:

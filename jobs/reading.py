@@ -15,19 +15,23 @@ from jobs.execution.workers import Workers
 from jobs.launchers.api import LogPart, LogStream
 from jobs.lifecycle.spec import RUNS, JobKind
 from jobs.lifecycle.states import JobState
-from jobs.queues.admission import wait_of
-from jobs.queues.definitions import QueueMissingError
-from jobs.queues.store import get as get_queue
+from jobs.queues.definitions import QueueDef
+from jobs.queues.ledger import Ledger
+from jobs.queues.policy import WARM_UP
+from jobs.queues.waits import wait_of
 from jobs.runs.logs import read_log
 from jobs.store.jobs import find, history, job_of
 from jobs.store.listing import page, view_of
 from jobs.store.run_rows import runs_of
+from jobs.usage import Quote
 from jobs.views import JobEvent, JobFilter, JobView, Wait
 from storage.base.errors import GoneError, NotFoundError
 from storage.base.ids import JobId, ProjectId
 from storage.meta.database import Tx
 from storage.meta.paging import Page
 from storage.results.manifest import Manifest
+
+_WARMING = Wait(reason=WARM_UP, position=1, detail="it has its place, and is being started")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,7 @@ class Reading:
     parts: Parts
     workers: Workers
     recent: Recent
+    ledger: Ledger
 
     def view(self, project_id: ProjectId, job_id: JobId) -> JobView:
         """The whole job as of one moment; only the progress may be newer than what is written.
@@ -128,6 +133,8 @@ class Reading:
     def _remembered(self, job_id: JobId, running: Execution | None) -> JobView | None:
         """An end is told only with its result, which is remembered a moment after the commit."""
         view = None if running is None else running.view()
+        if view is not None and view.job.state is JobState.STARTING:
+            view = replace(view, wait=_WARMING)
         return self.recent.get(job_id) if view is None or view.job.state.terminal else view
 
     def _manifest(self, tx: Tx, job_id: JobId) -> Manifest | None:
@@ -137,15 +144,14 @@ class Reading:
             return None
 
     def _wait(self, tx: Tx, view: JobView) -> Wait | None:
-        job = view.job
-        try:
-            queue = get_queue(tx, job.project_id, job.queue)
-        except QueueMissingError:
-            return None
-        return wait_of(
-            tx,
-            job,
-            queue,
-            engine_cu=self.parts.settings.engine_cu,
-            now=self.parts.clock.now(),
-        )
+        now = self.parts.clock.now()
+        quote = view.job.quote
+
+        def price(queue: QueueDef) -> Quote | None:
+            if quote is None or queue.price_class == quote.price_class:
+                return None
+            return self.parts.ending.allowance.quote(
+                price_class=queue.price_class, quantities=quote.quantities, at=now
+            )
+
+        return wait_of(self.ledger, tx, view.job, now=now, prices=price)

@@ -36,7 +36,7 @@ from jobs.loops.runner import Loop
 from jobs.loops.starter import Starter
 from jobs.preparers import Preparers
 from jobs.queues import store as queue_store
-from jobs.queues.admission import Place, take_turn
+from jobs.queues.admission import take_turn
 from jobs.queues.definitions import (
     QueueChangedError,
     QueueDef,
@@ -46,7 +46,9 @@ from jobs.queues.definitions import (
     QueueInvalidError,
     QueueMissingError,
 )
+from jobs.queues.demand import Place
 from jobs.queues.known import KnownQueues
+from jobs.queues.ledger import Ledger
 from jobs.reading import Reading
 from jobs.settings import JobSettings
 from jobs.statements.stopping import Stopping
@@ -97,14 +99,23 @@ class JobService:
             stop_work=Stopping(parts=parts).stop_work,
             ended=self._ended,
         )
-        self._reading = Reading(parts=parts, workers=self._workers, recent=self._recent)
+        self._ledger = Ledger(
+            database=parts.database,
+            replica=parts.replica,
+            engine_cu=parts.settings.engine_cu,
+            engine_memory=parts.settings.engine_memory,
+            measure=parts.launcher.capacity if parts.settings.workers else None,
+        )
+        self._reading = Reading(
+            parts=parts, workers=self._workers, recent=self._recent, ledger=self._ledger
+        )
         self._queues = KnownQueues(parts.database, parts.clock)
-        self._accepting = Accepting(parts=parts, workers=self._workers)
+        self._accepting = Accepting(parts=parts, workers=self._workers, ledger=self._ledger)
         self._submitting = Submitting(
             parts=parts, preparers=preparers, accepting=self._accepting, queues=self._queues
         )
         self._watch = Watch(parts=parts, workers=self._workers)
-        self._starter = Starter(parts=parts, workers=self._workers)
+        self._starter = Starter(parts=parts, workers=self._workers, ledger=self._ledger)
         self._orphans = Orphans(parts=parts, workers=self._workers)
         self._loops = self._make_loops()
 
@@ -347,6 +358,7 @@ class JobService:
             return known
         if view.job.state is JobState.QUEUED:
             self._starter.others_wait = True
+            self._wake_starter()
         return view
 
     def _known(self, terms: Terms) -> JobView | None:
@@ -395,6 +407,17 @@ class JobService:
         if self._starter.others_wait:
             self._wake_starter()
 
+    def _report(self) -> int:
+        """What this place gives to jobs, and the engines that queues want to be kept here."""
+        self._ledger.report(self._parts.clock.now())
+        if self._parts.settings.workers:
+            with self._parts.database.read() as tx:
+                wanted = queue_store.warm(tx)
+            self._parts.pool.keep_warm(
+                (queue.project_id, queue.name, queue.default_engine) for queue in wanted
+            )
+        return 0
+
     def _wake_starter(self) -> None:
         self._loops["starter"].wake.set()
 
@@ -409,6 +432,7 @@ class JobService:
             ("orphans", self._orphans.tick, timedelta(seconds=10), timedelta(minutes=1)),
             ("changes", parts.changes.poll, timedelta(milliseconds=250), timedelta(seconds=2)),
             ("engines", parts.pool.tick, timedelta(seconds=1), timedelta(seconds=10)),
+            ("capacity", self._report, timedelta(seconds=10), timedelta(seconds=30)),
             ("expiry", parts.results.expire, timedelta(seconds=10), timedelta(minutes=1)),
             ("sweep", self._sweep, _SWEEP, _SWEEP),
         )

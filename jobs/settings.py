@@ -37,6 +37,8 @@ class JobSettings:
     engine_cu: Mapping[EngineName, int] = field(
         default_factory=lambda: {EngineName.SAIL: 1, EngineName.SPARK: 1}
     )  #: compute units of one engine, for queues' limits and metering
+    engine_memory: Mapping[EngineName, int] = field(default_factory=dict)
+    #: bytes that one engine may use, for what batches and tasks must leave free
     default_database: str = "default"
     preparers: int = 2  #: child processes
     prepare_limit: timedelta = timedelta(seconds=2)

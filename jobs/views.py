@@ -68,12 +68,30 @@ class JobEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitOption:
+    """What would start a job that waits now: another ``queue``, ``priority`` or ``size``.
+
+    ``quote`` is its price then, where that is another.
+    """
+
+    change: str
+    value: str
+    detail: str
+    quote: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Why a queued job does not run yet. ``position`` counts from 1 in the order of the starts."""
+    """Why a queued job does not run yet. ``position`` counts from 1 in the order of the starts.
+
+    ``starts_at`` is a guess, by how long the jobs of its queue took lately.
+    """
 
     reason: str
     position: int
     detail: str
+    starts_at: datetime | None = None
+    options: tuple[WaitOption, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,8 +21,10 @@ charges = Table(
     Column("lines", Json, nullable=False),
     Column("priced_at", UtcDateTime, nullable=False),
     Column("settled_at", UtcDateTime),
+    Column("queue", String(64)),
     CheckConstraint("amount >= 0", name="amount"),
     Index("charges_by_project", "project_id", "priced_at"),
+    Index("charges_by_queue", "project_id", "queue", "month"),
 )
 
 #: Running sums of ``charges``, so that a reserve is one guarded UPDATE. Jobs without a price are

@@ -1,39 +1,63 @@
 """Letting jobs in and letting them start, in the caller's transaction.
 
-One transaction at a time passes for each queue (``Database.lock``), so counts that are read here
-still hold when the transaction commits, on both databases and whichever replica asks.
+One transaction at a time passes for each queue (``Database.lock``) and for each place, so what is
+read here still holds when the transaction commits, on both databases and whichever replica asks:
+a job starts when its queue, its place and its money are all reserved, or not at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import (
+    bindparam,
+    func,
+    literal,
+    literal_column,
+    null,
+    or_,
+    select,
+    union_all,
+)
 
 from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import EngineName
 from jobs.lifecycle.states import OWNED, JobState
-from jobs.queues.definitions import QueueDef, QueueFullError
-from jobs.queues.policy import BEHIND, WORKERS, Choice, Load, Waiting, choose
+from jobs.queues.definitions import (
+    QueueClosedError,
+    QueueDef,
+    QueueFullError,
+    QueueRefusesError,
+    QueueState,
+)
+from jobs.queues.demand import Choice, Place, Room, Running, Server, Waiting, waiting_of
+from jobs.queues.heads import heads
+from jobs.queues.ledger import Ledger
+from jobs.queues.policy import choose
 from jobs.queues.store import get
 from jobs.store.jobs import apply, load
 from jobs.store.rows import jobs
-from jobs.views import Wait
-from storage.base.ids import JobId, ProjectId
+from storage.base.ids import UserId
 from storage.meta.database import Database, Tx
 
-_LOOK_AHEAD = 256  # waiting jobs that are read at once: far more than a replica can start
+_EACH = 16  # of a line that are looked at when one job asks
+_MILLI = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A queue by its key."""
+class Load:
+    """What a queue does now. ``waiting`` is counted up to its bound only."""
 
-    project_id: ProjectId
-    queue: str
+    running: tuple[Running, ...] = ()
+    waiting: int = 0
+
+    @property
+    def computing(self) -> int:
+        """Running jobs that count against the queue's limit."""
+        return sum(each.count for each in self.running if each.computes)
 
 
 def take_turn(database: Database, tx: Tx, place: Place) -> None:
@@ -42,134 +66,162 @@ def take_turn(database: Database, tx: Tx, place: Place) -> None:
 
 
 def starts_now(
-    database: Database,
-    tx: Tx,
-    place: Place,
-    job: Waiting,
-    *,
-    room: bool,
-    engine_cu: Mapping[EngineName, int],
-    now: datetime,
+    ledger: Ledger, tx: Tx, job: Job, *, room: bool, served: bool = False, now: datetime
 ) -> bool:
-    """Let a job that is submitted now into the queue: to start at once (true), or to wait.
+    """Let a job that is submitted now into its queue: to start at once (true), or to wait.
 
-    It waits when others do, or when the replica that asks has no ``room`` to run it. Raises
-    ``QueueFullError`` when it would have to wait and as many wait as the queue allows, and
-    ``QueueMissingError`` when the queue was deleted meanwhile.
+    It waits when others do, or when the replica that asks has no ``room`` to run it. ``served``:
+    its engine lives here. Raises ``QueueFullError`` when it would have to wait and as many wait as
+    the queue allows, ``QueueMissingError`` when the queue was deleted meanwhile,
+    ``QueueClosedError`` and ``QueueRefusesError``.
     """
-    take_turn(database, tx, place)
-    queue = get(tx, place.project_id, place.queue)
+    asked = waiting_of(job)
+    take_turn(ledger.database, tx, asked.place)
+    queue = get(tx, *asked.place)
+    check_admissible(queue, job)
     load_now = load_of(tx, queue)
-    if room and (job.engine is None or not load_now.waiting):
-        choice = choose((job,), load=load_now, queue=queue, engine_cu=engine_cu, now=now)
-        if choice.start:
-            return True
+    if room and _passes(ledger, tx, asked, queue, load_now, served=served, now=now):
+        return True
     if load_now.waiting >= queue.max_waiting:
         raise QueueFullError(
-            f"{load_now.waiting} statements wait in queue {queue.name}, as many as may",
+            f"{load_now.waiting} jobs wait in queue {queue.name}, as many as may",
             hint="try again later, or in another queue",
             queue=queue.name,
         )
     return False
 
 
+def check_admissible(queue: QueueDef, job: Job) -> None:
+    """Raise ``QueueClosedError`` or ``QueueRefusesError`` for what the queue never takes.
+
+    A queue that is drained still takes the jobs of a pipeline run that is on its way.
+    """
+    told = f"queue {queue.name}"
+    if queue.state is QueueState.CLOSED or (
+        queue.state is QueueState.DRAINING and job.parent_id is None
+    ):
+        raise QueueClosedError(
+            f"{told} is {queue.state.value} and takes no jobs",
+            hint=f"choose another queue; an admin opens it with `dli queue resume {queue.name}`",
+            queue=queue.name,
+        )
+    asked = waiting_of(job)
+    if job.kind not in queue.kinds:
+        kinds = ", ".join(sorted(queue.kinds))
+        _refuse(f"{told} takes no {job.kind.value} jobs, only: {kinds}", "kind", queue)
+    if asked.engine is not None and asked.engine not in queue.engines:
+        engines = ", ".join(sorted(queue.engines))
+        _refuse(f"{told} has no engine {asked.engine.value}, only: {engines}", "engine", queue)
+    if not queue.min_priority <= job.priority <= queue.max_priority:
+        most = f"{queue.min_priority} to {queue.max_priority}"
+        _refuse(f"priorities in {told} are from {most}, not {job.priority}", "priority", queue)
+    if queue.max_cu is not None and job.cpu_millis > queue.max_cu * _MILLI:
+        cores = job.cpu_millis / _MILLI
+        _refuse(f"{told} has {queue.max_cu} CU at most, the job needs {cores:g}", "size", queue)
+
+
+def _refuse(message: str, name: str, queue: QueueDef) -> None:
+    hint = f"`dli queue show {queue.name}` tells what it takes"
+    raise QueueRefusesError(message, hint=hint, field=name, queue=queue.name)
+
+
 def load_of(tx: Tx, queue: QueueDef) -> Load:
     """What runs and waits in the queue now."""
-    running: dict[EngineName | None, int] = {}
-    waiting = 0
-    for state, engine, count in tx.execute(
-        _COUNT, {"project": queue.project_id, "queue": queue.name}
-    ):
-        if state == JobState.QUEUED:
-            waiting += count
-        else:
-            name = None if engine is None else EngineName(engine)
-            running[name] = running.get(name, 0) + count
-    return Load(running=running, waiting=waiting)
+    place = Place(queue.project_id, queue.name)
+    most = max(queue.max_waiting, 1)
+    rows = tx.execute(
+        _COUNT, {"project": queue.project_id, "queue": queue.name, "most": most}
+    ).all()
+    running = tuple(
+        Running(
+            place=place,
+            user_id=UserId(row.user_id),
+            engine=None if row.engine is None else EngineName(row.engine),
+            cpu_millis=row.cpu_millis,
+            memory_bytes=row.memory_bytes,
+            count=row.many,
+        )
+        for row in rows
+        if row.user_id is not None
+    )
+    return Load(running=running, waiting=sum(row.many for row in rows if row.user_id is None))
 
 
 def start_waiting(
-    database: Database,
+    ledger: Ledger,
     tx: Tx,
-    place: Place,
+    places: Iterable[Place],
+    look: Callable[[Tx], Choice],
     *,
-    engine_cu: Mapping[EngineName, int],
-    claim: Callable[[Job], Claimed | None],
-    now: datetime,
+    most: int,
+    claim: Callable[[Job], Claimed],
 ) -> tuple[Job, ...]:
-    """Claim those that may start now; the caller runs them after the commit.
+    """Claim at most ``most`` of those in ``places`` that ``look`` chooses, with all turns taken.
 
-    ``claim`` gives None for a job that the replica has no room for.
+    The caller runs them after the commit.
     """
-    take_turn(database, tx, place)
-    queue = get(tx, place.project_id, place.queue)
-    choice = _choice(tx, queue, engine_cu=engine_cu, now=now)
-    claimed = []
-    for job_id in choice.start:
+    wanted = set(places)
+    for place in sorted(wanted):
+        take_turn(ledger.database, tx, place)
+    ledger.lock(tx)
+    claimed: list[Job] = []
+    for job_id in look(tx).start:
         job = load(tx, job_id)
-        assert job is not None
-        taken = claim(job)
-        if taken is not None:
-            claimed.append(apply(tx, job, taken))
+        if job is None or job.state is not JobState.QUEUED:
+            continue
+        if Place(job.project_id, job.queue) in wanted and len(claimed) < most:
+            claimed.append(apply(tx, job, claim(job)))
     return tuple(claimed)
 
 
-def wait_of(
-    tx: Tx, job: Job, queue: QueueDef, *, engine_cu: Mapping[EngineName, int], now: datetime
-) -> Wait:
-    """Why this queued job waits, and behind how many."""
-    choice = _choice(tx, queue, engine_cu=engine_cu, now=now)
-    if job.id in choice.waits:
-        return choice.waits[job.id]
-    if job.id in choice.start:
-        position = choice.start.index(job.id) + 1
-        return Wait(reason=WORKERS, position=position, detail="it starts in a moment")
-    position = (
-        1
-        + tx.execute(
-            _COUNT_BEFORE, {"project": job.project_id, "queue": job.queue, "job": job.id}
-        ).scalar_one()
+def _passes(
+    ledger: Ledger,
+    tx: Tx,
+    job: Waiting,
+    queue: QueueDef,
+    load_now: Load,
+    *,
+    served: bool,
+    now: datetime,
+) -> bool:
+    """Whether the job may start before it has waited at all.
+
+    What takes nothing of the place asks only its own queue, which is one query for nearly every
+    statement; all else is chosen among all that wait.
+    """
+    if not job.computes:
+        return True
+    if job.sized or not served:
+        ledger.lock(tx)
+        others = heads(tx, now=now, each=_EACH)
+        room = ledger.room(tx, {job.place, *(other.place for other in others)})
+        known = tuple(other for other in others if other.place in room.queues)
+        return job.id in choose((*known, job), room=room, now=now).start
+    if load_now.waiting:
+        return False
+    server = Server(job.place, job.engine) if job.engine is not None else None
+    room = Room(
+        queues={job.place: queue},
+        running=load_now.running,
+        servers={} if server is None else {server: 0},
+        engine_cu=ledger.engine_cu,
     )
-    return Wait(reason=BEHIND, position=position, detail="others were submitted before it")
+    return bool(choose((job,), room=room, now=now).start)
 
 
-def places(tx: Tx) -> tuple[Place, ...]:
-    """The queues in which somebody waits."""
-    return tuple(Place(project_id=row[0], queue=row[1]) for row in tx.execute(_PLACES))
-
-
-def _choice(
-    tx: Tx, queue: QueueDef, *, engine_cu: Mapping[EngineName, int], now: datetime
-) -> Choice:
-    rows = tx.execute(
-        _WAITING, {"project": queue.project_id, "queue": queue.name, "most": _LOOK_AHEAD}
-    )
-    waiting = tuple(
-        Waiting(
-            id=JobId(row.id),
-            engine=None if row.engine is None else EngineName(row.engine),
-            not_before=row.not_before,
-        )
-        for row in rows
-    )
-    return choose(waiting, load=load_of(tx, queue), queue=queue, engine_cu=engine_cu, now=now)
-
-
-_LIVE = [JobState.QUEUED.value, *sorted(state.value for state in OWNED)]
 _HERE = (jobs.c.project_id == bindparam("project"), jobs.c.queue == bindparam("queue"))
-_QUEUED = jobs.c.state == JobState.QUEUED.value
-_COUNT = (
-    select(jobs.c.state, jobs.c.engine, func.count())
-    .where(*_HERE, or_(*(jobs.c.state == state for state in _LIVE)))
-    .group_by(jobs.c.state, jobs.c.engine)
-)
-_WAITING = (
-    select(jobs.c.id, jobs.c.engine, jobs.c.not_before)
-    .where(*_HERE, _QUEUED)
-    .order_by(jobs.c.created_at, jobs.c.id)
+_ALIKE = (jobs.c.user_id, jobs.c.engine, jobs.c.cpu_millis, jobs.c.memory_bytes)
+_OWNED = sorted(state.value for state in OWNED)
+_SOME_WAITING = (
+    select(literal(1).label("one"))
+    .select_from(jobs)
+    .where(*_HERE, jobs.c.state == literal_column("'queued'"))
     .limit(bindparam("most"))
+    .subquery()
 )
-_COUNT_BEFORE = (
-    select(func.count()).select_from(jobs).where(*_HERE, _QUEUED, jobs.c.id < bindparam("job"))
+_COUNT = union_all(
+    select(*_ALIKE, func.count().label("many"))
+    .where(*_HERE, or_(*(jobs.c.state == state for state in _OWNED)))
+    .group_by(*_ALIKE),
+    select(null(), null(), literal(0), literal(0), func.count()).select_from(_SOME_WAITING),
 )
-_PLACES = select(jobs.c.project_id, jobs.c.queue).where(_QUEUED).distinct()

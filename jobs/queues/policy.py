@@ -1,105 +1,143 @@
-"""Who of those that wait starts now, and why the others do not. Pure."""
+"""Who of those that wait starts now, and why the others do not. Pure.
+
+Jobs are looked at in the order of ``shares``: fair between projects, queues and users, by class
+inside a queue. One starts if no limit is in the way and it makes nobody later who was first. The
+first one that a queue or the machine has no room for is kept a place (``books.Reservation``), so
+that small jobs fill gaps but nobody is overtaken for ever.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
 
-from jobs.lifecycle.spec import EngineName
-from jobs.queues.definitions import QueueDef
+from jobs.queues.books import CPU, Amounts, Books, Dimension, Reservation
+from jobs.queues.definitions import QueueState
+from jobs.queues.demand import Choice, Place, Room, Waiting
+from jobs.queues.shares import Shares, in_turn
 from jobs.views import Wait
 from storage.base.ids import JobId
+from storage.base.quantities import format_size
 
 LIMIT = "queue_full"  #: as many run as the queue allows
-COMPUTE = "cu_limit"  #: another engine would pass the queue's compute units
+USER = "user_limit"  #: as many of the user's run as the queue allows one user
+COMPUTE = "cu_limit"  #: it would pass the queue's compute units
+CAPACITY = "capacity"  #: the machine has not as much free
+SHARE = "share"  #: others have less of the machine, and are first
+CLOSED = "queue_closed"  #: the queue starts nothing until it is opened
 RETRY = "retry_pause"  #: a failed attempt is being waited out
-BEHIND = "behind_others"  #: an earlier one must start first
-WORKERS = "starting_soon"  #: nothing of the queue is in the way: a replica has to take it
+BEHIND = "behind_others"  #: one that is before it in its queue must start first
+WORKERS = "starting_soon"  #: nothing is in the way: a replica has to take it
+WARM_UP = "warm_up"  #: it has its place, and its engine is being started
+
+_OF_QUEUE = frozenset({"running", "cu"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """A queued job, as far as the order matters. ``engine`` is None for catalog statements."""
+def choose(waiting: Sequence[Waiting], *, room: Room, now: datetime) -> Choice:
+    """What starts now, in order; each of the others waits, and is told why.
 
-    id: JobId
-    engine: EngineName | None
-    not_before: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """What runs in a queue: jobs by engine. Engines are shared, so a CU counts once an engine."""
-
-    running: Mapping[EngineName | None, int] = field(default_factory=dict)
-    waiting: int = 0
-
-    @property
-    def computing(self) -> int:
-        """Running jobs that need an engine."""
-        return sum(count for engine, count in self.running.items() if engine is not None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """Jobs to start now, in order, and why each of the others waits."""
-
-    start: tuple[JobId, ...]
-    waits: Mapping[JobId, Wait]
-
-
-def choose(
-    waiting: Sequence[Waiting],
-    *,
-    load: Load,
-    queue: QueueDef,
-    engine_cu: Mapping[EngineName, int],
-    now: datetime,
-) -> Choice:
-    """Start in the order given (that of the submits) until something is in the way.
-
-    Nobody overtakes one that waits for room, or an engine that is never idle would starve it; but
-    a job in its pause after a failed attempt is passed by. Catalog statements need no room.
+    Nothing that is started passes a limit together with what runs. Every queue of ``waiting`` is in
+    ``room.queues``.
     """
-    running = dict(load.running)
-    computing = load.computing
-    start: list[JobId] = []
-    waits: dict[JobId, Wait] = {}
-    blocked = False
-    for job in waiting:
-        reason, detail = "", ""
-        if job.not_before is not None and job.not_before > now:
-            reason, detail = RETRY, "the last attempt failed; the next one starts after a pause"
-        elif job.engine is not None:
-            if blocked:
-                reason, detail = BEHIND, "others were submitted before it"
-            elif computing >= queue.max_running:
-                reason = LIMIT
-                detail = f"{computing} statements run in queue {queue.name}, as many as may"
-            elif _exceeds(running, job.engine, queue, engine_cu):
-                reason = COMPUTE
-                detail = f"another engine would pass the {queue.max_cu} CU of queue {queue.name}"
-            blocked = blocked or reason in (LIMIT, COMPUTE)
-        if reason:
-            waits[job.id] = Wait(reason=reason, position=len(waits) + 1, detail=detail)
-            continue
-        start.append(job.id)
-        running[job.engine] = running.get(job.engine, 0) + 1
-        computing += job.engine is not None
-    return Choice(start=tuple(start), waits=waits)
+    round_ = _Round(room, now)
+    in_turn(waiting, round_.shares, now, round_.decide)
+    return Choice(start=tuple(round_.started), waits=round_.waits)
 
 
-def _exceeds(
-    running: Mapping[EngineName | None, int],
-    engine: EngineName,
-    queue: QueueDef,
-    engine_cu: Mapping[EngineName, int],
-) -> bool:
-    """Whether one more engine of this kind would pass the queue's compute units.
+class _Round:
+    """One choice under way."""
 
-    The first one in an empty queue always may: a limit below one engine would be a dead end.
-    """
-    used = {name for name, count in running.items() if count and name is not None}
-    if queue.max_cu is None or engine in used or not used:
+    def __init__(self, room: Room, now: datetime) -> None:
+        self.shares = Shares(room)
+        self.started: list[JobId] = []
+        self.waits: dict[JobId, Wait] = {}
+        self._room = room
+        self._now = now
+        self._books = Books(room)
+        self._kept: dict[Place, Reservation] = {}  #: of the first one that a queue holds up
+        self._first: tuple[Waiting, Reservation] | None = None  #: that the machine holds up
+        self._counts: dict[Place, int] = {}
+
+    def decide(self, job: Waiting) -> bool:
+        """Start it, or tell why not; whether it was started."""
+        if job.not_before is not None and job.not_before > self._now:
+            return self._wait(
+                job, RETRY, "the last attempt failed; the next one starts after a pause"
+            )
+        queue = self._room.queues[job.place]
+        if queue.state is QueueState.CLOSED:
+            return self._wait(job, CLOSED, f"queue {queue.name} is closed and starts nothing")
+        needs = self._books.needs(job)
+        lacking = self._books.lacking(needs)
+        if lacking:
+            self._keep_place(job, needs, lacking)
+            return self._wait(job, *self._told(job, needs, lacking[0]))
+        held = self._books.holds(job, needs)
+        in_the_way = self._in_the_way(job, held)
+        if in_the_way is not None:
+            return self._wait(job, *in_the_way)
+        self._books.start(job, needs)
+        for reservation in self._reservations(job):
+            reservation.take(held, job.ends_by)
+        self.shares.start(job)
+        self.started.append(job.id)
+        return True
+
+    def _keep_place(self, job: Waiting, needs: Amounts, lacking: Sequence[Dimension]) -> None:
+        """For the first one that a queue, or the machine, has no room for."""
+        names = {name[0] for name in lacking}
+        if "user" in names or self._books.never(needs):
+            return
+        wanted = {name: need for name, need in needs.items() if name[0] != "seats"}
+        if names & _OF_QUEUE:
+            if job.place not in self._kept:
+                self._kept[job.place] = self._books.reserve(wanted)
+        elif self._first is None and "seats" not in names:
+            reservation = self._books.reserve(wanted)
+            if reservation.at is not None:  # else engines hold it: they may live on for long
+                self._first = job, reservation
+
+    def _reservations(self, job: Waiting) -> list[Reservation]:
+        found = [self._kept[job.place]] if job.place in self._kept else []
+        return found if self._first is None else [*found, self._first[1]]
+
+    def _in_the_way(self, job: Waiting, held: Amounts) -> tuple[str, str] | None:
+        """Which wait it is, if it would make one that was first later."""
+        kept = self._kept.get(job.place)
+        if kept is not None and not kept.allows(held, job.ends_by):
+            return BEHIND, "one that is before it in the queue waits for the same room"
+        if self._first is None or self._first[1].allows(held, job.ends_by):
+            return None
+        if self._first[0].place == job.place:
+            return BEHIND, "one that is before it in the queue waits for the same room"
+        return SHARE, "another queue has its turn first, and needs the same room"
+
+    def _told(self, job: Waiting, needs: Amounts, name: Dimension) -> tuple[str, str]:
+        queue = self._room.queues[job.place]
+        match name[0]:
+            case "seats":
+                return WORKERS, "it starts as soon as the replica has a free thread"
+            case "running":
+                return LIMIT, f"{queue.max_running} jobs run in queue {queue.name}, as many as may"
+            case "user":
+                most = queue.max_running_per_user
+                return USER, f"{most} jobs of the user run in queue {queue.name}, as many as may"
+            case "cu":
+                what = "it" if job.engine is None else "another engine"
+                return COMPUTE, f"{what} would pass the {queue.max_cu} CU of queue {queue.name}"
+        return CAPACITY, self._capacity_told(needs, name)
+
+    def _capacity_told(self, needs: Amounts, name: Dimension) -> str:
+        def amount(value: int) -> str:
+            if name == CPU:
+                return f"{max(value, 0) / 1000:g} cores"
+            return f"{format_size(max(value, 0))} of memory"
+
+        if name in self._books.never(needs):
+            return f"it needs {amount(needs[name])}, more than the whole machine gives to jobs"
+        return f"it needs {amount(needs[name])}, and {amount(self._books.left(name))} are free"
+
+    def _wait(self, job: Waiting, reason: str, detail: str) -> bool:
+        position = self._counts[job.place] = self._counts.get(job.place, 0) + 1
+        self.waits[job.id] = Wait(reason=reason, position=position, detail=detail)
         return False
-    return sum(engine_cu.get(name, 1) for name in used | {engine}) > queue.max_cu

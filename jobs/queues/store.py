@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, tuple_, update
 
-from jobs.lifecycle.spec import EngineName
+from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.lifecycle.states import TERMINAL
 from jobs.queues.definitions import (
+    CONF_ALLOWED,
     DEFAULT_QUEUE,
     QueueChangedError,
     QueueDef,
     QueueExistsError,
     QueueInUseError,
     QueueMissingError,
+    QueueState,
     validated,
 )
+from jobs.queues.demand import Place
 from jobs.store.rows import jobs, queues
 from storage.base.ids import ProjectId
 from storage.meta.database import Tx
+
+_MILLISECOND = timedelta(milliseconds=1)
+_ALL_KINDS, _ALL_ENGINES = frozenset(JobKind), frozenset(EngineName)
 
 
 def create(tx: Tx, queue: QueueDef) -> QueueDef:
@@ -96,6 +102,19 @@ def every(tx: Tx, project_id: ProjectId) -> tuple[QueueDef, ...]:
     return tuple(_queue_of(row) for row in rows)
 
 
+def some(tx: Tx, wanted: Collection[Place]) -> Mapping[Place, QueueDef]:
+    """These queues, as far as they exist."""
+    if not wanted:
+        return {}
+    rows = tx.execute(_SOME, {"keys": list(wanted)})
+    return {Place(row.project_id, row.name): _queue_of(row) for row in rows}
+
+
+def warm(tx: Tx) -> tuple[QueueDef, ...]:
+    """The queues of all projects that keep an engine."""
+    return tuple(_queue_of(row) for row in tx.execute(select(queues).where(queues.c.min_cu > 0)))
+
+
 def _find(tx: Tx, project_id: ProjectId, name: str) -> QueueDef | None:
     row = tx.execute(_SELECT, {"project": project_id, "queue": name}).first()
     return None if row is None else _queue_of(row)
@@ -115,6 +134,19 @@ def _queue_of(row: Row[Any]) -> QueueDef:
         max_cost=row.max_cost,
         price_class=row.price_class,
         version=row.version,
+        state=QueueState(row.state),
+        kinds=_ALL_KINDS if row.kinds is None else frozenset(map(JobKind, row.kinds)),
+        engines=_ALL_ENGINES if row.engines is None else frozenset(map(EngineName, row.engines)),
+        conf_allowed=CONF_ALLOWED if row.conf_allowed is None else tuple(row.conf_allowed),
+        min_cu=row.min_cu,
+        max_running_per_user=row.max_running_per_user,
+        min_priority=row.min_priority,
+        max_priority=row.max_priority,
+        default_priority=row.default_priority,
+        max_timeout=None if row.max_timeout_ms is None else row.max_timeout_ms * _MILLISECOND,
+        overcommit=row.overcommit,
+        weight=row.weight,
+        monthly_budget=row.monthly_budget,
     )
 
 
@@ -126,15 +158,31 @@ def _values(queue: QueueDef) -> Mapping[str, Any]:
         "max_running": queue.max_running,
         "max_waiting": queue.max_waiting,
         "max_cu": queue.max_cu,
-        "timeout_ms": queue.timeout // timedelta(milliseconds=1),
+        "timeout_ms": queue.timeout // _MILLISECOND,
         "guard_levels": dict(queue.guard_levels),
         "max_bytes": queue.max_bytes,
         "max_cost": queue.max_cost,
         "price_class": queue.price_class,
         "version": queue.version,
+        "state": queue.state.value,
+        "kinds": None if queue.kinds == _ALL_KINDS else sorted(queue.kinds),
+        "engines": None if queue.engines == _ALL_ENGINES else sorted(queue.engines),
+        "conf_allowed": None if queue.conf_allowed == CONF_ALLOWED else list(queue.conf_allowed),
+        "min_cu": queue.min_cu,
+        "max_running_per_user": queue.max_running_per_user,
+        "min_priority": queue.min_priority,
+        "max_priority": queue.max_priority,
+        "default_priority": queue.default_priority,
+        "max_timeout_ms": queue.max_timeout and queue.max_timeout // _MILLISECOND,
+        "overcommit": queue.overcommit,
+        "weight": queue.weight,
+        "monthly_budget": queue.monthly_budget,
     }
 
 
 _SELECT = select(queues).where(
     queues.c.project_id == bindparam("project"), queues.c.name == bindparam("queue")
+)
+_SOME = select(queues).where(
+    tuple_(queues.c.project_id, queues.c.name).in_(bindparam("keys", expanding=True))
 )

@@ -100,7 +100,7 @@ def add(
 ) -> None:
     """Insert a job with its first steps."""
     job = steps[-1].job
-    _INSERT_JOB.run(tx, _all_values(job, summary) | {"timings": timings})
+    _INSERT_JOB.run(tx, row_values(job, summary) | {"timings": timings})
     _INSERT_EVENT.run_each(tx, [_event_values(step) for step in steps])
     if plan is not None:
         _INSERT_PLAN.run(tx, {"job_id": job.id, "plan": _packed.of(plan)})
@@ -269,7 +269,7 @@ def summary_of(row: Row[Any]) -> Summary:
 
 _FIXED = (
     "id", "project_id", "user_id", "queue", "created_at", "deadline", "priority", "parent_id",
-    "node", "cpu_millis", "client_until",
+    "node", "cpu_millis", "client_until", "turn",
 )  # fmt: skip
 _CHANGING = (
     "state", "version", "attempt", "max_attempts", "started_at", "ended_at", "owner",
@@ -328,7 +328,8 @@ class _Packed:
 _packed = _Packed()
 
 
-def _all_values(job: Job, summary: Summary) -> dict[str, Any]:
+def row_values(job: Job, summary: Summary) -> dict[str, Any]:
+    """The columns of a job that was not measured yet."""
     values = {name: getattr(job, name) for name in _FIXED}
     return (
         values

@@ -10,10 +10,13 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    text,
 )
 
 from storage.meta.schema import METADATA
 from storage.meta.types import Json, UtcDateTime
+
+_WAITING = text("state = 'queued'")  # others cost their index nothing
 
 jobs = Table(
     "jobs",
@@ -53,9 +56,21 @@ jobs = Table(
     Column("memory_bytes", BigInteger, nullable=False, default=0, server_default="0"),
     Column("client_until", UtcDateTime),
     Column("facts", Json),  # what a batch, task or pipeline came to: outputs, stages, nodes
+    Column("turn", UtcDateTime, nullable=False, server_default="0"),  # orders a queue
     Index("ix_jobs_project", "project_id", "id"),
+    Index("ix_jobs_listed", "project_id", "state", "id"),
     Index("ix_jobs_place", "project_id", "queue", "state", "id"),
     Index("ix_jobs_state", "state", "deadline"),
+    Index(
+        "ix_jobs_waiting",
+        "project_id",
+        "queue",
+        "user_id",
+        "turn",
+        "id",
+        sqlite_where=_WAITING,
+        postgresql_where=_WAITING,
+    ),
 )
 
 #: The plan is beside the job, so that a step of the job does not write it again.
@@ -113,4 +128,27 @@ queues = Table(
     Column("max_cost", BigInteger),
     Column("price_class", String(32), nullable=False),
     Column("version", Integer, nullable=False),
+    Column("state", String(16), nullable=False, server_default="open"),
+    Column("kinds", Json),  # None in these three: the default
+    Column("engines", Json),
+    Column("conf_allowed", Json),
+    Column("min_cu", Integer, nullable=False, server_default="0"),
+    Column("max_running_per_user", Integer),
+    Column("min_priority", Integer, nullable=False, server_default="-10"),
+    Column("max_priority", Integer, nullable=False, server_default="10"),
+    Column("default_priority", Integer, nullable=False, server_default="0"),
+    Column("max_timeout_ms", BigInteger),
+    Column("overcommit", Integer, nullable=False, server_default="100"),
+    Column("weight", Integer, nullable=False, server_default="1"),
+    Column("monthly_budget", BigInteger),
+)
+
+#: What each machine gives to jobs, by the name of the replica that starts them there.
+capacities = Table(
+    "capacities",
+    METADATA,
+    Column("place", String(128), primary_key=True),
+    Column("cpu_millis", BigInteger, nullable=False),
+    Column("memory_bytes", BigInteger, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
 )

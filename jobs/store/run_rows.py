@@ -65,8 +65,10 @@ def plan_run(
     engine: EngineName,
     owner: str,
     at: datetime,
+    cpu_millis: int = 0,
+    memory_bytes: int = 0,
 ) -> None:
-    """Write down that this run will be launched."""
+    """Write down that this run will be launched, and what it may use."""
     tx.execute(
         insert(runs).values(
             id=run_id,
@@ -76,6 +78,8 @@ def plan_run(
             owner=owner,
             created_at=at,
             seen_at=at,
+            cpu_millis=cpu_millis,
+            memory_bytes=memory_bytes,
         )
     )
 

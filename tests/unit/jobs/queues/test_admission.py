@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import delete
 
-from jobs.lifecycle.events import Claimed
+from jobs.launchers.api import Capacity
+from jobs.lifecycle.events import CancelRequested, Claimed
 from jobs.lifecycle.job import Job
-from jobs.lifecycle.spec import EngineName
+from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.lifecycle.states import JobState
-from jobs.queues.admission import Place, load_of, places, start_waiting, starts_now, wait_of
-from jobs.queues.definitions import QueueDef, QueueFullError, QueueMissingError
-from jobs.queues.policy import Waiting
+from jobs.queues.admission import load_of, start_waiting, starts_now
+from jobs.queues.definitions import (
+    QueueClosedError,
+    QueueDef,
+    QueueFullError,
+    QueueMissingError,
+    QueueRefusesError,
+    QueueState,
+)
+from jobs.queues.demand import Choice, Place
+from jobs.queues.heads import heads
+from jobs.queues.ledger import Ledger
+from jobs.queues.policy import choose
 from jobs.queues.store import create
-from jobs.store.jobs import Summary, add, first_step, load
+from jobs.store.jobs import Summary, add, apply, first_step, load
 from jobs.store.rows import queues
-from storage.base.ids import JobId
+from jobs.store.run_rows import plan_run, runs
+from storage.base.ids import JobId, ProjectId, RunId
 from storage.meta.database import Database, Tx
-from tests.support.jobs import NOW, PROJECT, make_job, make_queue, make_spec
+from tests.support.jobs import NOW, PROJECT, SPECS, make_job, make_queue
 
 CU = {EngineName.SAIL: 1}
 CLAIM = Claimed(at=NOW, owner="a", lease_until=NOW + timedelta(seconds=15))
+GIB = 2**30
+RUNNING: dict[str, Any] = {"state": JobState.RUNNING, "owner": "a", "lease_until": NOW}
 
 
 def _add(tx: Tx, *ids: str, **changes: object) -> list[Job]:
@@ -33,38 +48,53 @@ def _add(tx: Tx, *ids: str, **changes: object) -> list[Job]:
     return made
 
 
+def _batch(name: str, cores: int = 1, **changes: object) -> Job:
+    values: dict[str, Any] = {"kind": JobKind.BATCH, "spec": SPECS[JobKind.BATCH]}
+    return make_job(id=JobId(name), cpu_millis=cores * 1000, **values | changes)
+
+
+def _ledger(database: Database, cores: int | None = None) -> Ledger:
+    capacity = Capacity(cpu_millis=(cores or 0) * 1000, memory_bytes=8 * GIB)
+    measure = None if cores is None else lambda: capacity
+    return Ledger(
+        database=database,
+        replica="a",
+        engine_cu=CU,
+        engine_memory={EngineName.SAIL: 2 * GIB},
+        measure=measure,
+    )
+
+
 def _kept(tx: Tx, queue: QueueDef) -> Place:
     """The place of a queue that is as ``queue`` says."""
-    place = Place(project_id=queue.project_id, queue=queue.name)
     tx.execute(delete(queues).where(queues.c.name == queue.name))
     create(tx, queue)
-    return place
+    return Place(queue.project_id, queue.name)
 
 
-def _starts(database: Database, tx: Tx, queue: QueueDef, *, room: bool = True) -> bool:
-    return starts_now(
-        database,
-        tx,
-        _kept(tx, queue),
-        Waiting(id=JobId("stm_new"), engine=EngineName.SAIL),
-        room=room,
-        engine_cu=CU,
-        now=NOW,
-    )
+def _starts(
+    database: Database,
+    tx: Tx,
+    queue: QueueDef,
+    job: Job | None = None,
+    *,
+    cores: int | None = None,
+    **given: bool,
+) -> bool:
+    _kept(tx, queue)
+    asked = job or make_job(id=JobId("stm_new"), queue=queue.name)
+    ways = {"room": True, "served": True} | given
+    return starts_now(_ledger(database, cores), tx, asked, now=NOW, **ways)
 
 
-def _claim(database: Database, tx: Tx, queue: QueueDef, room: int = 9) -> list[str]:
-    place = _kept(tx, queue)
-    left = iter(range(room))
-    jobs = start_waiting(
-        database,
-        tx,
-        place,
-        engine_cu=CU,
-        claim=lambda _: None if next(left, None) is None else CLAIM,
-        now=NOW,
-    )
-    return [job.id for job in jobs]
+def _claim(ledger: Ledger, tx: Tx, *places: Place, most: int = 9) -> list[str]:
+    def look(tx: Tx) -> Choice:
+        found = heads(tx, now=NOW, each=16)
+        room = ledger.room(tx, {job.place for job in found})
+        return choose(found, room=room, now=NOW)
+
+    claimed = start_waiting(ledger, tx, places, look, most=most, claim=lambda _: CLAIM)
+    return [job.id for job in claimed]
 
 
 def test_an_empty_queue_starts_at_once(database: Database) -> None:
@@ -79,11 +109,26 @@ def test_those_who_wait_go_first(database: Database) -> None:
         assert not _starts(database, tx, make_queue())
 
 
+def test_those_who_wait_in_other_queues_hold_up_no_statement(database: Database) -> None:
+    with database.transaction() as tx:
+        _kept(tx, make_queue(name="night"))
+        _add(tx, "stm_1", queue="night")
+        assert _starts(database, tx, make_queue())
+
+
+def test_a_user_at_the_limit_waits(database: Database) -> None:
+    queue = make_queue(max_running_per_user=1)
+    with database.transaction() as tx:
+        _add(tx, "stm_1", **RUNNING)
+        assert not _starts(database, tx, queue)
+        assert _starts(database, tx, queue, make_job(id=JobId("stm_2"), user_id="usr_2"))
+
+
 def test_a_queue_that_is_full_refuses(database: Database) -> None:
     queue = make_queue(max_running=1, max_waiting=1)
     with database.transaction() as tx:
         _add(tx, "stm_1")
-        assert _claim(database, tx, queue) == ["stm_1"]
+        assert _claim(_ledger(database), tx, _kept(tx, queue)) == ["stm_1"]
         assert not _starts(database, tx, queue)
         _add(tx, "stm_2")
         with pytest.raises(QueueFullError) as caught:
@@ -95,16 +140,100 @@ def test_without_waiting_places_what_cannot_start_is_refused(database: Database)
     queue = make_queue(max_running=1, max_waiting=0)
     with database.transaction() as tx:
         assert _starts(database, tx, queue)
-        _add(tx, "stm_1", state=JobState.RUNNING, owner="a", lease_until=NOW)
+        _add(tx, "stm_1", **RUNNING)
         with pytest.raises(QueueFullError):
             _starts(database, tx, queue)
 
 
+def test_a_batch_starts_at_once_only_in_what_is_free(database: Database) -> None:
+    held = _batch("bat_1", cores=3, **RUNNING)
+    with database.transaction() as tx:
+        add(tx, [first_step(held)], plan=None, summary=Summary())
+        assert _starts(database, tx, make_queue(), _batch("bat_2"), cores=4)
+        assert not _starts(database, tx, make_queue(), _batch("bat_2", cores=2), cores=4)
+
+
+def test_a_batch_does_not_pass_one_that_waits_in_another_queue(database: Database) -> None:
+    held = _batch("bat_1", cores=2, deadline=NOW + timedelta(minutes=1), **RUNNING)
+    first = _batch("bat_2", cores=3, queue="night")
+    with database.transaction() as tx:
+        _kept(tx, make_queue(name="night"))
+        for job in (held, first):
+            add(tx, [first_step(job)], plan=None, summary=Summary())
+        asked = _batch("bat_3", cores=2, deadline=NOW + timedelta(hours=1))
+        assert not _starts(database, tx, make_queue(), asked, cores=4)
+
+
+def test_engines_hold_their_memory_against_batches(database: Database) -> None:
+    asked = _batch("bat_1", memory_bytes=5 * GIB)
+    with database.transaction() as tx:
+        assert _starts(database, tx, make_queue(), asked, cores=4)
+        plan_run(
+            tx,
+            run_id=RunId("run_1"),
+            project_id=PROJECT,
+            queue="default",
+            engine=EngineName.SAIL,
+            owner="a",
+            at=NOW,
+            memory_bytes=4 * GIB,
+        )
+        assert not _starts(database, tx, make_queue(), asked, cores=4)
+        tx.execute(delete(runs))
+        _add(tx, "stm_1", **RUNNING)
+        assert _starts(database, tx, make_queue(), asked, cores=4), "2 GiB are about to be used"
+        assert not _starts(
+            database, tx, make_queue(), _batch("bat_2", memory_bytes=7 * GIB), cores=4
+        )
+
+
+def test_an_engine_starts_only_beside_the_batches(database: Database) -> None:
+    held = _batch("bat_1", memory_bytes=7 * GIB, **RUNNING)
+    with database.transaction() as tx:
+        add(tx, [first_step(held)], plan=None, summary=Summary())
+        assert _starts(database, tx, make_queue(), cores=4), "its engine is here already"
+        assert not _starts(database, tx, make_queue(), cores=4, served=False)
+
+
+@pytest.mark.parametrize(
+    ("limits", "job", "field"),
+    [
+        ({"kinds": frozenset({JobKind.BATCH})}, make_job(), "kind"),
+        ({"default_engine": "spark", "engines": frozenset({EngineName.SPARK})}, make_job(),
+         "engine"),
+        ({"max_priority": 2}, make_job(priority=3), "priority"),
+        ({"min_priority": -2}, make_job(priority=-3), "priority"),
+        ({"max_cu": 1}, _batch("bat_1", cores=2), "size"),
+    ],
+)  # fmt: skip
+def test_what_a_queue_never_takes_is_refused(
+    database: Database, limits: dict[str, Any], job: Job, field: str
+) -> None:
+    limits = {name: EngineName(value) if isinstance(value, str) else value
+              for name, value in limits.items()}  # fmt: skip
+    with database.transaction() as tx, pytest.raises(QueueRefusesError) as caught:
+        _starts(database, tx, make_queue(**limits), job)
+    assert caught.value.details["field"] == field
+
+
+def test_a_drained_queue_takes_only_what_belongs_to_a_run_under_way(database: Database) -> None:
+    drained = make_queue(state=QueueState.DRAINING)
+    child = make_job(parent_id=JobId("plr_1"))
+    with database.transaction() as tx:
+        with pytest.raises(QueueClosedError):
+            _starts(database, tx, drained)
+        assert _starts(database, tx, drained, child)
+        with pytest.raises(QueueClosedError):
+            _starts(database, tx, make_queue(state=QueueState.CLOSED), child)
+
+
 def test_claims_keep_order_and_limit_and_room(database: Database) -> None:
+    ledger = _ledger(database)
     with database.transaction() as tx:
         _add(tx, "stm_1", "stm_2", "stm_3", "stm_4")
-        assert _claim(database, tx, make_queue(max_running=3), room=2) == ["stm_1", "stm_2"]
-        assert _claim(database, tx, make_queue(max_running=3)) == ["stm_3"]
+        place = _kept(tx, make_queue(max_running=3))
+        assert _claim(ledger, tx, place, most=2) == ["stm_1", "stm_2"]
+        assert _claim(ledger, tx, place) == ["stm_3"]
         job = load(tx, JobId("stm_1"))
         assert job is not None
         assert (job.state, job.owner, job.attempt) == (JobState.STARTING, "a", 1)
@@ -112,30 +241,32 @@ def test_claims_keep_order_and_limit_and_room(database: Database) -> None:
         assert load_of(tx, make_queue()).computing == 3
 
 
-def test_a_job_is_told_why_it_waits(database: Database) -> None:
-    queue = make_queue(max_running=1)
+def test_only_queues_whose_turn_was_taken_are_claimed_from(database: Database) -> None:
     with database.transaction() as tx:
-        _, second, third = _add(tx, "stm_1", "stm_2", "stm_3")
-        catalog = _add(tx, "stm_4", spec=make_spec(engine=None))[0]
-        _claim(database, tx, queue, room=1)
-        told = [wait_of(tx, job, queue, engine_cu=CU, now=NOW) for job in (second, third, catalog)]
-    assert [(wait.reason, wait.position) for wait in told] == [
-        ("queue_full", 1),
-        ("behind_others", 2),
-        ("starting_soon", 1),
-    ]
+        _add(tx, "stm_1")
+        _add(tx, "stm_2", queue="night")
+        _kept(tx, make_queue())
+        assert _claim(_ledger(database), tx, _kept(tx, make_queue(name="night"))) == ["stm_2"]
 
 
-def test_queues_with_somebody_waiting_are_found(database: Database) -> None:
+def test_a_job_that_somebody_cancelled_meanwhile_is_passed_over(database: Database) -> None:
     with database.transaction() as tx:
-        _add(tx, "stm_1", "stm_2")
-        _add(tx, "stm_3", queue="night")
-        _add(tx, "stm_4", queue="done", state=JobState.FINISHED)
-        found = places(tx)
-    assert set(found) == {
-        Place(project_id=PROJECT, queue="default"),
-        Place(project_id=PROJECT, queue="night"),
-    }
+        place = _kept(tx, make_queue())
+        first, second = _add(tx, "stm_1", "stm_2")
+
+        def look(tx: Tx) -> Choice:
+            apply(tx, first, CancelRequested(at=NOW))
+            return Choice(start=(first.id, second.id), waits={})
+
+        claimed = start_waiting(_ledger(database), tx, [place], look, most=9, claim=lambda _: CLAIM)
+    assert [job.id for job in claimed] == ["stm_2"]
+
+
+def test_waiting_jobs_are_counted_to_the_bound_only(database: Database) -> None:
+    with database.transaction() as tx:
+        _add(tx, *(f"stm_{number}" for number in range(5)))
+        assert load_of(tx, make_queue(max_waiting=3)).waiting == 3
+        assert load_of(tx, make_queue(max_waiting=9)).waiting == 5
 
 
 def test_two_replicas_never_pass_a_limit_together(database_url: str) -> None:
@@ -150,16 +281,7 @@ def test_two_replicas_never_pass_a_limit_together(database_url: str) -> None:
         start.wait()
         for _ in range(5):
             with database.transaction() as tx:
-                left = [CLAIM, CLAIM]
-                found = start_waiting(
-                    database,
-                    tx,
-                    place,
-                    engine_cu=CU,
-                    claim=lambda _, left=left: left.pop() if left else None,  # type: ignore[misc]
-                    now=NOW,
-                )
-                claimed.extend(job.id for job in found)
+                claimed.extend(_claim(_ledger(database), tx, place, most=2))
 
     threads = [threading.Thread(target=claim, args=(each,)) for each in replicas]
     for thread in threads:
@@ -171,14 +293,42 @@ def test_two_replicas_never_pass_a_limit_together(database_url: str) -> None:
     assert sorted(claimed) == [f"stm_{number:02}" for number in range(5)]
 
 
+def test_two_drivers_cannot_take_each_others_part(database_url: str) -> None:
+    """Two queues, one machine: whoever is second sees what the first one holds."""
+    replicas = [Database(database_url) for _ in range(2)]
+    with replicas[0].transaction() as tx:
+        _kept(tx, make_queue(name="one"))
+        _kept(tx, make_queue(name="two"))
+    started: list[str] = []
+    start = threading.Barrier(2)
+
+    def submit(database: Database, queue: str) -> None:
+        start.wait()
+        for number in range(4):
+            job = _batch(f"bat_{queue}{number}", cores=2, queue=queue)
+            with database.transaction() as tx:
+                ledger = _ledger(database, cores=6)
+                if starts_now(ledger, tx, job, room=True, served=False, now=NOW):
+                    running = _batch(f"bat_{queue}{number}", cores=2, queue=queue, **RUNNING)
+                    add(tx, [first_step(running)], plan=None, summary=Summary())
+                    started.append(running.id)
+
+    threads = [
+        threading.Thread(target=submit, args=(each, queue))
+        for each, queue in zip(replicas, ("one", "two"), strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for replica in replicas:
+        replica.close()
+    assert len(started) == 3
+
+
 def test_a_queue_that_was_deleted_lets_nobody_in(database: Database) -> None:
     with database.transaction() as tx, pytest.raises(QueueMissingError):
         starts_now(
-            database,
-            tx,
-            Place(project_id=PROJECT, queue="gone"),
-            Waiting(id=JobId("stm_1"), engine=None),
-            room=True,
-            engine_cu=CU,
-            now=NOW,
-        )
+            _ledger(database), tx, make_job(queue="gone", project_id=ProjectId("p")),
+            room=True, now=NOW,
+        )  # fmt: skip

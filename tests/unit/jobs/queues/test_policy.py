@@ -2,96 +2,217 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
+from itertools import permutations
 
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
-from jobs.lifecycle.spec import EngineName
-from jobs.queues.definitions import QueueDef
-from jobs.queues.policy import Choice, Load, Waiting, choose
+from jobs.execution.workers import Lane
+from jobs.lifecycle.spec import EngineName, JobKind
+from jobs.queues.definitions import QueueDef, QueueState
+from jobs.queues.demand import Choice, Running, Server
 from storage.base.ids import JobId
 from tests.support.jobs import NOW, make_queue
+from tests.support.queues import (
+    DEFAULT,
+    GIB,
+    as_running,
+    chosen,
+    make_batch,
+    make_room,
+    make_waiting,
+)
 
 SAIL, SPARK = EngineName.SAIL, EngineName.SPARK
-CU = {SAIL: 1, SPARK: 2}
+MINUTE = timedelta(minutes=1)
 
 
-def _waiting(*engines: EngineName | None) -> tuple[Waiting, ...]:
-    return tuple(
-        Waiting(id=JobId(f"stm_{index}"), engine=engine) for index, engine in enumerate(engines)
-    )
+def _reasons(choice: Choice) -> dict[str, str]:
+    return {job_id: wait.reason for job_id, wait in choice.waits.items()}
 
 
-def _choose(waiting: Sequence[Waiting], load: Load, **limits: object) -> Choice:
-    return choose(waiting, load=load, queue=make_queue(**limits), engine_cu=CU, now=NOW)
+def _statements(count: int) -> list[Running]:
+    return [as_running(make_waiting(f"run_{number}")) for number in range(count)]
 
 
 def test_they_start_in_order_up_to_the_limit() -> None:
-    choice = _choose(_waiting(SAIL, SAIL, SAIL), Load(running={SAIL: 1}), max_running=3)
-    assert choice.start == ("stm_0", "stm_1")
-    wait = choice.waits[JobId("stm_2")]
+    room = make_room(make_queue(max_running=3), running=_statements(1))
+    choice = chosen([make_waiting(name) for name in "abc"], room)
+    assert choice.start == ("a", "b")
+    wait = choice.waits[JobId("c")]
     assert (wait.reason, wait.position) == ("queue_full", 1)
 
 
-def test_positions_count_those_who_wait() -> None:
-    choice = _choose(_waiting(SAIL, SAIL, SAIL), Load(running={SAIL: 1}), max_running=1)
-    told = [(wait.reason, wait.position) for wait in choice.waits.values()]
-    assert told == [("queue_full", 1), ("behind_others", 2), ("behind_others", 3)]
+def test_a_user_at_the_limit_holds_up_no_other() -> None:
+    room = make_room(make_queue(max_running_per_user=1))
+    choice = chosen([make_waiting("a"), make_waiting("b"), make_waiting("c", user="bob")], room)
+    assert choice.start == ("a", "c")
+    assert _reasons(choice) == {"b": "user_limit"}
 
 
-def test_nobody_overtakes_one_that_waits_for_compute() -> None:
-    choice = _choose(_waiting(SPARK, SAIL), Load(running={SAIL: 1}), max_cu=2)
+def test_nobody_overtakes_one_that_waits_for_an_engine() -> None:
+    room = make_room(make_queue(max_cu=2), running=_statements(1))
+    choice = chosen([make_waiting("a", engine=SPARK), make_waiting("b")], room)
     assert choice.start == ()
-    reasons = [wait.reason for wait in choice.waits.values()]
-    assert reasons == ["cu_limit", "behind_others"]
+    assert _reasons(choice) == {"a": "cu_limit", "b": "behind_others"}
+
+
+def test_an_engine_above_the_limit_waits_for_an_empty_queue() -> None:
+    queue = make_queue(max_cu=1)
+    assert chosen([make_waiting("a", engine=SPARK)], make_room(queue)).start == ("a",)
+    busy = chosen(
+        [make_waiting("a", engine=SPARK), make_waiting("b")],
+        make_room(queue, running=_statements(1)),
+    )
+    assert _reasons(busy) == {"a": "cu_limit", "b": "behind_others"}
 
 
 def test_an_engine_in_use_costs_no_more_compute() -> None:
-    choice = _choose(_waiting(SAIL, SAIL), Load(running={SAIL: 5}), max_cu=1)
-    assert len(choice.start) == 2
+    room = make_room(make_queue(max_cu=1), running=_statements(5))
+    assert len(chosen([make_waiting("a"), make_waiting("b")], room).start) == 2
 
 
-def test_an_empty_queue_always_starts_one_engine() -> None:
-    assert _choose(_waiting(SPARK), Load(), max_cu=1).start == ("stm_0",)
+def test_batches_count_by_their_cores_beside_engines() -> None:
+    room = make_room(make_queue(max_cu=3), running=_statements(2))
+    choice = chosen([make_batch("a", cores=2), make_batch("b", cores=1)], room)
+    assert choice.start == ("a",)
+    assert _reasons(choice) == {"b": "cu_limit"}
 
 
-def test_catalog_statements_need_no_room() -> None:
-    choice = _choose(_waiting(SAIL, None), Load(running={SAIL: 1}), max_running=1)
-    assert choice.start == ("stm_1",)
+def test_catalog_statements_and_plans_need_no_room() -> None:
+    room = make_room(make_queue(max_running=1), running=_statements(1))
+    waiting = [
+        make_waiting("a"),
+        make_waiting("b", engine=None),
+        make_waiting("c", engine=None, kind=JobKind.PIPELINE),
+    ]
+    assert chosen(waiting, room).start == ("b", "c")
 
 
 def test_a_pause_holds_up_nobody_else() -> None:
-    paused = Waiting(id=JobId("stm_9"), engine=SAIL, not_before=NOW + timedelta(seconds=1))
-    choice = _choose((paused, *_waiting(SAIL)), Load())
-    assert choice.start == ("stm_0",)
-    assert choice.waits[JobId("stm_9")].reason == "retry_pause"
+    paused = make_waiting("a", not_before=NOW + timedelta(seconds=1))
+    choice = chosen([paused, make_waiting("b")])
+    assert choice.start == ("b",)
+    assert _reasons(choice) == {"a": "retry_pause"}
 
 
-@given(
-    st.lists(st.sampled_from([SAIL, SPARK, None]), max_size=12),
-    st.dictionaries(st.sampled_from([SAIL, SPARK]), st.integers(0, 5)),
-    st.integers(1, 6),
-    st.one_of(st.none(), st.integers(1, 4)),
+def test_a_closed_queue_starts_nothing_and_a_drained_one_goes_on() -> None:
+    closed = chosen([make_waiting("a")], make_room(make_queue(state=QueueState.CLOSED)))
+    assert _reasons(closed) == {"a": "queue_closed"}
+    drained = chosen([make_waiting("a")], make_room(make_queue(state=QueueState.DRAINING)))
+    assert drained.start == ("a",)
+
+
+def test_without_seats_of_its_lane_a_job_is_next() -> None:
+    room = make_room(seats={Lane.STATEMENTS: 1, Lane.RUNS: 0, Lane.PIPELINES: 0})
+    choice = chosen([make_batch("a"), make_waiting("b"), make_waiting("c")], room)
+    assert choice.start == ("b",)
+    assert _reasons(choice) == {"a": "starting_soon", "c": "starting_soon"}
+
+
+def test_what_the_machine_has_not_free_is_told() -> None:
+    held = as_running(make_batch("x", cores=3))
+    choice = chosen([make_batch("a", cores=2)], make_room(running=[held], cores=4))
+    assert choice.waits[JobId("a")].reason == "capacity"
+    assert choice.waits[JobId("a")].detail == "it needs 2 cores, and 1 cores are free"
+    never = chosen([make_batch("a", cores=5)], make_room(cores=4))
+    assert "more than the whole machine" in never.waits[JobId("a")].detail
+
+
+def test_what_runs_elsewhere_holds_nothing_here() -> None:
+    elsewhere = Running(
+        place=DEFAULT, user_id=make_batch("x").user_id, engine=None, cpu_millis=4000, here=False
+    )
+    assert chosen([make_batch("a", cores=4)], make_room(running=[elsewhere], cores=4)).start
+
+
+def test_engines_leave_no_memory_to_batches_and_take_none_of_theirs() -> None:
+    spark = {Server(DEFAULT, SPARK): 3 * GIB}
+    room = make_room(cores=4, gib=4, servers=spark, engine_memory={SAIL: 2 * GIB})
+    choice = chosen([make_batch("a", gib=2), make_waiting("b")], room)
+    assert choice.start == ("b",), "engines share what batches leave"
+    assert _reasons(choice) == {"a": "capacity"}
+    batch = as_running(make_batch("x", gib=3))
+    held = make_room(cores=4, gib=4, running=[batch], engine_memory={SAIL: 2 * GIB})
+    assert _reasons(chosen([make_waiting("b")], held)) == {"b": "capacity"}
+
+
+def test_a_small_job_fills_a_gap_that_it_leaves_in_time() -> None:
+    held = as_running(make_batch("x", cores=3, ends_by=NOW + 10 * MINUTE))
+    room = make_room(running=[held], cores=4)
+    first = make_batch("a", cores=4, ends_by=NOW + 60 * MINUTE)
+    short = make_batch("b", ends_by=NOW + 10 * MINUTE, at=NOW + MINUTE)
+    long = make_batch("b", ends_by=NOW + 11 * MINUTE, at=NOW + MINUTE)
+    assert chosen([first, short], room).start == ("b",)
+    assert _reasons(chosen([first, long], room)) == {"a": "capacity", "b": "behind_others"}
+
+
+def test_a_gap_that_the_first_one_leaves_over_may_be_filled_for_long() -> None:
+    held = as_running(make_batch("x", cores=3, ends_by=NOW + 10 * MINUTE))
+    room = make_room(running=[held], cores=4)
+    first = make_batch("a", cores=3, ends_by=NOW + 60 * MINUTE)
+    rest = [make_batch(name, at=NOW + MINUTE) for name in "bc"]
+    assert chosen([first, *rest], room).start == ("b",)
+
+
+def test_another_queue_does_not_take_what_the_first_one_waits_for() -> None:
+    night = make_queue(name="night")
+    held = as_running(make_batch("x", queue="night", cores=3, ends_by=NOW + 10 * MINUTE))
+    room = make_room(make_queue(), night, running=[held], cores=4)
+    first = make_batch("a", cores=4, ends_by=NOW + 60 * MINUTE)
+    choice = chosen([first, make_batch("b", queue="night")], room)
+    assert _reasons(choice) == {"a": "capacity", "b": "share"}
+
+
+def test_what_can_never_start_holds_up_nobody() -> None:
+    choice = chosen([make_batch("a", cores=5), make_batch("b")], make_room(cores=4))
+    assert choice.start == ("b",)
+
+
+@pytest.mark.parametrize(
+    ("priority", "ahead", "first"), [(0, 5, "old"), (1, 5, "new"), (1, 15, "old"), (2, 15, "new")]
 )
-def test_limits_hold_and_each_is_started_or_told(
-    engines: list[EngineName | None],
-    running: dict[EngineName | None, int],
-    max_running: int,
-    max_cu: int | None,
-) -> None:
-    waiting = _waiting(*engines)
-    queue: QueueDef = make_queue(max_running=max_running, max_cu=max_cu)
-    before = Load(running=running)
-    choice = choose(waiting, load=before, queue=queue, engine_cu=CU, now=NOW)
-    assert {*choice.start, *choice.waits} == {job.id for job in waiting}
-    assert not set(choice.start) & set(choice.waits)
-    started = [job for job in waiting if job.id in choice.start and job.engine is not None]
-    assert before.computing + len(started) <= max(max_running, before.computing)
-    computing = [job.id for job in waiting if job.engine is not None]
-    assert computing[: len(started)] == [job.id for job in started], "in the order of the submits"
-    used = {job.engine for job in started} | {name for name, count in running.items() if count}
-    held = {name for name, count in running.items() if count}
-    if max_cu is not None and used != held and len(used) > 1:
-        assert sum(CU[name] for name in used if name is not None) <= max_cu
+def test_a_step_of_priority_is_worth_ten_minutes(priority: int, ahead: int, first: str) -> None:
+    room = make_room(make_queue(max_running=1))
+    old = make_waiting("old")
+    new = make_waiting("new", at=NOW + ahead * MINUTE, priority=priority)
+    assert chosen([old, new], room, now=NOW + 20 * MINUTE).start == (first,)
+
+
+def test_a_class_is_shared_among_users() -> None:
+    room = make_room(make_queue(max_running=3))
+    waiting = [make_waiting(f"a{number}", user="ann") for number in range(3)]
+    waiting.append(make_waiting("b", user="bob", at=NOW + timedelta(seconds=9)))
+    assert chosen(waiting, room, now=NOW + timedelta(seconds=10)).start == ("a0", "b", "a1")
+
+
+def test_projects_share_by_weight_whoever_asks_for_more() -> None:
+    queues = [_of("one", weight=2), _of("two", weight=1)]
+    waiting = [make_batch(f"{name}{number}", project=name) for name in ("one", "two")
+               for number in range(9)]  # fmt: skip
+    start = chosen(waiting, make_room(*queues, cores=6)).start
+    assert sorted(job_id[:3] for job_id in start) == ["one"] * 4 + ["two"] * 2
+
+
+def test_the_dominant_resource_counts() -> None:
+    queues = [_of("cpu"), _of("mem")]
+    waiting = [make_batch(f"cpu{number}", project="cpu", cores=2, gib=1) for number in range(9)]
+    waiting += [make_batch(f"mem{number}", project="mem", cores=1, gib=4) for number in range(9)]
+    start = chosen(waiting, make_room(*queues, cores=9, gib=18)).start
+    assert sorted(job_id[:3] for job_id in start) == ["cpu"] * 3 + ["mem"] * 3
+
+
+def test_the_order_of_the_rows_does_not_matter() -> None:
+    waiting = [
+        make_batch("a", cores=3),
+        make_batch("b", project="two", cores=2),
+        make_batch("c", user="bob", priority=1),
+        make_batch("d", cores=1, at=NOW + MINUTE),
+    ]
+    room = make_room(make_queue(), _of("two"), cores=5)
+    choices = {chosen(order, room).start for order in permutations(waiting)}
+    assert len(choices) == 1
+
+
+def _of(project: str, **changes: object) -> QueueDef:
+    return make_queue(project_id=project, **changes)

@@ -1,0 +1,164 @@
+"""What is reserved where: the room that starts are measured against, as rows say.
+
+A place is what one launcher can give, under the name of the replica that starts jobs there. What
+runs holds its part from the claim to the end of the job, and engines hold theirs while they live.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, bindparam, case, func, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from jobs.execution.workers import Lane
+from jobs.launchers.api import Capacity
+from jobs.lifecycle.spec import EngineName
+from jobs.lifecycle.states import OWNED
+from jobs.queues.demand import Place, Room, Running, Server
+from jobs.queues.store import some
+from jobs.store.rows import capacities, jobs
+from jobs.store.run_rows import runs
+from storage.base.ids import ProjectId, UserId
+from storage.meta.database import Database, Tx
+
+FRESH = timedelta(seconds=60)  #: a place that was silent for longer gives nothing
+
+
+@dataclass(slots=True, kw_only=True)
+class Ledger:
+    """The books of one replica's place. Thread-safe."""
+
+    database: Database
+    replica: str
+    engine_cu: Mapping[EngineName, int]
+    engine_memory: Mapping[EngineName, int] = field(default_factory=dict)
+    measure: Callable[[], Capacity] | None = None  #: None: nothing bounds what runs here
+    _capacity: Capacity | None = field(default=None)
+    _measured: threading.Lock = field(default_factory=threading.Lock)  # guards _capacity
+
+    def capacity(self) -> Capacity | None:
+        """What this place gives, as it was measured last."""
+        with self._measured:
+            if self._capacity is None and self.measure is not None:
+                self._capacity = self.measure()
+            return self._capacity
+
+    def report(self, at: datetime) -> None:
+        """Measure this place again and tell the others; places that are long silent go."""
+        if self.measure is None:
+            return
+        measured = self.measure()
+        with self._measured:
+            self._capacity = measured
+        values = {
+            "cpu_millis": measured.cpu_millis,
+            "memory_bytes": measured.memory_bytes,
+            "seen_at": at,
+        }
+        insert = postgresql.insert if self.database.dialect == "postgresql" else sqlite.insert
+        with self.database.transaction() as tx:
+            tx.execute(
+                insert(capacities)
+                .values(place=self.replica, **values)
+                .on_conflict_do_update(index_elements=[capacities.c.place], set_=values)
+            )
+            tx.execute(capacities.delete().where(capacities.c.seen_at < at - 10 * FRESH))
+
+    def lock(self, tx: Tx) -> None:
+        """Nobody else reserves anything of this place until the transaction ends.
+
+        Always taken after the turns of queues, so that two transactions cannot wait for each other.
+        """
+        self.database.lock(tx, f"place:{self.replica}")
+
+    def room(
+        self,
+        tx: Tx,
+        waiting: Collection[Place],
+        *,
+        seats: Mapping[Lane, int] | None = None,
+        capacity: Capacity | None = None,
+        place: str | None = None,
+    ) -> Room:
+        """All that runs, with the limits of its queues and of ``waiting``.
+
+        ``place`` and ``capacity`` are this replica's own by default.
+        """
+        here = place or self.replica
+        running = tuple(_running(row, here) for row in tx.execute(_RUNNING))
+        places = {*waiting, *(each.place for each in running)}
+        return Room(
+            queues=some(tx, places),
+            running=running,
+            capacity=capacity or self.capacity(),
+            seats=seats,
+            servers=self._servers(tx, here, running),
+            engine_cu=self.engine_cu,
+            engine_memory=self.engine_memory,
+        )
+
+    def best_place(self, tx: Tx, now: datetime) -> tuple[str, Capacity] | None:
+        """The largest place that is alive, for who asks a replica that starts nothing."""
+        row = tx.execute(_LARGEST, {"since": now - FRESH}).first()
+        if row is None:
+            return None
+        return row.place, Capacity(cpu_millis=row.cpu_millis, memory_bytes=row.memory_bytes)
+
+    def _servers(self, tx: Tx, here: str, running: Collection[Running]) -> Mapping[Server, int]:
+        """Engines that live here, and those that are about to for statements just claimed."""
+        found: dict[Server, int] = {}
+        for row in tx.execute(_ENGINES, {"owner": here}):
+            engine = EngineName(row.engine)
+            server = Server(Place(row.project_id, row.queue), engine)
+            memory = row.memory_bytes or self.engine_memory.get(engine, 0)
+            found[server] = found.get(server, 0) + memory
+        for each in running:
+            if each.here and each.engine is not None:
+                server = Server(each.place, each.engine)
+                found.setdefault(server, self.engine_memory.get(each.engine, 0))
+        return found
+
+
+def _running(row: Row[Any], here: str) -> Running:
+    return Running(
+        place=Place(ProjectId(row.project_id), row.queue),
+        user_id=UserId(row.user_id),
+        engine=None if row.engine is None else EngineName(row.engine),
+        count=row.many,
+        cpu_millis=row.cpu_millis,
+        memory_bytes=row.memory_bytes,
+        ends_by=row.ends_by,
+        here=row.owner == here,
+    )
+
+
+_OWNED = sorted(state.value for state in OWNED)
+_ALIKE = (
+    jobs.c.project_id, jobs.c.queue, jobs.c.user_id, jobs.c.engine, jobs.c.cpu_millis,
+    jobs.c.memory_bytes, jobs.c.owner,
+)  # fmt: skip
+#: Sized jobs one by one, since each comes back at its own time; statements by the group.
+_ONE = case((or_(jobs.c.cpu_millis > 0, jobs.c.memory_bytes > 0), jobs.c.id))
+_RUNNING = (
+    select(
+        *_ALIKE,
+        func.max(jobs.c.deadline, type_=jobs.c.deadline.type).label("ends_by"),
+        func.count().label("many"),
+    )
+    .where(or_(*(jobs.c.state == state for state in _OWNED)))
+    .group_by(*_ALIKE, _ONE)
+)
+_ENGINES = select(runs.c.project_id, runs.c.queue, runs.c.engine, runs.c.memory_bytes).where(
+    runs.c.ended_at.is_(None), runs.c.owner == bindparam("owner"), runs.c.job_id.is_(None)
+)
+_LARGEST = (
+    select(capacities)
+    .where(capacities.c.seen_at >= bindparam("since"))
+    .order_by(capacities.c.memory_bytes.desc(), capacities.c.place)
+    .limit(1)
+)
