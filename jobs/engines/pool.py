@@ -283,14 +283,11 @@ class EnginePool:
         try:
             self._launch(member)
         except ServiceError as error:
-            log.warning("engine not started", extra={"run": member.run_id, "reason": str(error)})
-            with self._changed:
-                member.failure = error
-                self._retire(member, "it did not start")
-                self._counts.failed += 1
-                self._changed.notify_all()
-            self._launcher.stop(member.run_id, grace=timedelta(0), reason="it did not start")
-            self._end(member, timedelta(0))
+            self._give_up(member, error)
+            return
+        except Exception:  # the outermost of this thread: without it they would wait for ever
+            log.exception("engine start broke", extra={"run": member.run_id})
+            self._give_up(member, EngineStartError("the service failed to start the engine"))
             return
         assert member.client is not None
         with self._changed:
@@ -306,6 +303,16 @@ class EnginePool:
             member.warming = 0
             self._changed.notify_all()
         self._improve(member.key.engine)
+
+    def _give_up(self, member: Member, error: ServiceError) -> None:
+        log.warning("engine not started", extra={"run": member.run_id, "reason": str(error)})
+        with self._changed:
+            member.failure = error
+            self._retire(member, "it did not start")
+            self._counts.failed += 1
+            self._changed.notify_all()
+        self._launcher.stop(member.run_id, grace=timedelta(0), reason="it did not start")
+        self._end(member, timedelta(0))
 
     def _launch(self, member: Member) -> None:
         engine, settings = self._engines[member.key.engine], self._settings

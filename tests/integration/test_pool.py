@@ -314,6 +314,17 @@ def test_engine_that_never_listens_is_given_up(pools: Pools) -> None:
     eventually(lambda: not list(pools.launcher.running()))
 
 
+def test_a_mistake_of_ours_at_the_start_is_told_to_who_waits(pools: Pools) -> None:
+    class Broken(SailEngine):
+        def plan(self, need: EngineNeed) -> RunSpec:
+            raise TypeError("a mistake")
+
+    pool = pools.pool(engine=Broken(SailSettings()))
+    with pytest.raises(EngineStartError, match="failed to start the engine"):
+        acquire(pool)
+    eventually(lambda: not pool.views())
+
+
 def test_close_stops_all_and_wakes_those_who_wait(pools: Pools) -> None:
     pool = pools.pool(statements=1)
     server = process(pools, acquire(pool))
