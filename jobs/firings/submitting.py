@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from jobs.crash import crash_point
 from jobs.documents import JobDocuments, Submitter
+from jobs.errors import IdempotencyConflictError
 from jobs.firings import store
 from jobs.firings.errors import SubmitFailedError
 from jobs.firings.spec import (
@@ -72,6 +73,8 @@ class Submits:
         """One try, whose outcome is not kept yet."""
         try:
             job_id = self._submit(firing)
+        except IdempotencyConflictError as error:  # submitted by a version that read it otherwise
+            job_id = JobId(str(error.details["job_id"]))
         except ServiceError as error:
             return self._failed(firing, error)
         crash_point("after_firing_submit")

@@ -24,12 +24,13 @@ class Webhooks:
     deliveries: Deliveries
 
     def create(self, webhook: Webhook) -> Webhook:
-        """Raises ``WebhookInvalidError`` and ``WebhookExistsError``.
+        """Raises ``WebhookInvalidError``, ``WebhookExistsError`` and ``TargetForbiddenError``.
 
         Jobs that end from now on are told of; those that end on another replica, from a second
         later on.
         """
         made = validated(webhook)
+        self.deliveries.targets.check(made.url)
         with self.database.transaction() as tx:
             store.create(tx, made)
         self.outbox.forget()

@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import certifi
 import httpcore
@@ -45,6 +46,7 @@ class Targets:
 
     def __init__(self, *, allow_private: bool = False, timeout: timedelta = _TIMEOUT) -> None:
         seconds = timeout.total_seconds()
+        self._allow_private = allow_private
         self._timeouts = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
         self._pool = httpcore.ConnectionPool(
             ssl_context=ssl.create_default_context(cafile=certifi.where()),
@@ -57,6 +59,14 @@ class Targets:
     def close(self) -> None:
         """Give the connections back."""
         self._pool.close()
+
+    def check(self, url: str) -> None:
+        """Raise ``TargetForbiddenError`` for an address that may not be sent to, as it is now."""
+        parts = urlsplit(url)
+        try:
+            allowed_address(parts.hostname or "", parts.port or 443, allow=self._allow_private)
+        except TargetUnreachableError:
+            return  # a name that will be there later
 
     def post(self, url: str, *, body: bytes, headers: Mapping[str, str]) -> int:
         """Send ``body`` and give the status, which is 2xx.
@@ -101,7 +111,7 @@ class _Guarded(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        address = allowed_address(host, port, allow_private=self._allow_private)
+        address = allowed_address(host, port, allow=self._allow_private)
         return self._plain.connect_tcp(address, port, timeout=timeout, local_address=local_address)
 
     def connect_unix_socket(
@@ -110,14 +120,17 @@ class _Guarded(httpcore.NetworkBackend):
         raise TargetForbiddenError("a socket of this machine is no target")
 
 
-def allowed_address(host: str, port: int, *, allow_private: bool) -> str:
-    """An address of ``host``. Raises ``TargetForbiddenError`` if any of them is private."""
+def allowed_address(host: str, port: int, *, allow: bool) -> str:
+    """An address of ``host``; unless ``allow``, none of its addresses may be private.
+
+    Raises ``TargetForbiddenError``, and ``TargetUnreachableError`` for a name without an address.
+    """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         raise TargetUnreachableError(f"there is no address of {host!r}") from error
     addresses = [str(entry[4][0]) for entry in found]
-    if not allow_private and not all(map(is_public, addresses)):
+    if not allow and not all(map(is_public, addresses)):
         raise TargetForbiddenError(
             f"{host!r} leads into a private network",
             hint="the setting webhook_private_targets allows such targets",

@@ -1,0 +1,268 @@
+"""Schedules, triggers and webhooks over HTTP, with the real jobs behind them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from jobs.signing import DELIVERY, SIGNATURE, TIMESTAMP, check_signature, signature_of
+from tests.support.automation import Target, target
+from tests.support.service import Service, in_process
+
+SQL = {"kind": "statement", "sql": "SELECT :day AS day", "parameters": {"day": {"ref": "due_date"}}}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    home = tmp_path_factory.mktemp("home")
+    with in_process(home, webhook_private_targets=True) as running:
+        yield running
+
+
+@pytest.fixture
+def http(service: Service) -> Iterator[httpx.Client]:
+    with service.client() as client:
+        yield client
+
+
+@pytest.fixture
+def listener() -> Iterator[Target]:
+    with target() as made:
+        yield made
+
+
+def awaited(look: Callable[[], Any], seconds: float = 20) -> Any:
+    """What ``look`` gives, as soon as it gives something."""
+    pause = threading.Event()
+    for _ in range(int(seconds / 0.05)):
+        found = look()
+        if found:
+            return found
+        pause.wait(0.05)
+    raise AssertionError("nothing came in time")
+
+
+def fired(http: httpx.Client, path: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = http.get(f"{path}/firings").json()["items"]
+    return [item for item in items if item["state"] == "fired"]
+
+
+def test_a_schedule_lives_and_fires(http: httpx.Client) -> None:
+    body = {"name": "often", "every": "1s", "job": SQL, "missed": "all", "missed_most": 10}
+    made = http.post("/schedules", json=body)
+    assert made.status_code == 201, made.text
+    assert made.json()["every"] == "1s"
+    assert http.post("/schedules", json=body).json()["code"] == "schedule_exists"
+    firing = awaited(lambda: fired(http, "/schedules/often"))[-1]
+    job = awaited(
+        lambda: (found := http.get(f"/jobs/{firing['job']}").json())["terminal"] and found
+    )
+    assert job["state"] == "finished", job
+    assert job["labels"]["dli.schedule"] == "often"
+    assert job["result"]["inline"] == [[f"{datetime.now(UTC):%Y-%m-%d}"]]
+    assert http.post("/schedules/often/pause").json()["paused"] is True
+    assert http.get("/schedules/often").json()["next_due"] is None
+    assert http.post("/schedules/often/resume").json()["paused"] is False
+    assert http.delete("/schedules/often").status_code == 204
+    assert http.get("/schedules/often").json()["code"] == "schedule_not_found"
+
+
+def test_next_times_are_told_as_clocks_show_them(http: httpx.Client) -> None:
+    body = {"name": "nightly", "cron": "0 3 * * *", "timezone": "Europe/Berlin", "job": SQL}
+    assert http.post("/schedules", json=body).status_code == 201
+    items = http.get("/schedules/nightly/next?count=3").json()["items"]
+    assert len(items) == 3
+    assert all("T03:00:00+0" in item["local"] for item in items)
+    changed = http.patch("/schedules/nightly", json={"cron": "30 4 * * *", "version": 1}).json()
+    assert (changed["cron"], changed["timezone"], changed["version"]) == (
+        "30 4 * * *", "Europe/Berlin", 2,
+    )  # fmt: skip
+    stale = http.patch("/schedules/nightly", json={"overlap": "skip", "version": 1})
+    assert (stale.status_code, stale.json()["code"]) == (409, "schedule_changed")
+    run = http.post("/schedules/nightly/run", headers={"Idempotency-Key": "k"}).json()
+    again = http.post("/schedules/nightly/run", headers={"Idempotency-Key": "k"}).json()
+    assert run["id"] == again["id"]
+    assert awaited(lambda: fired(http, "/schedules/nightly"))[0]["id"] == run["id"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"cron": "61 * * * *"}, "minute"),
+        ({"cron": "* * * * *", "every": "5s"}, "one of cron, every and at"),
+        ({}, "one of cron, every and at"),
+        ({"at": "2020-01-01T00:00:00Z"}, "never due"),
+        ({"cron": "0 0 30 2 *"}, "never due"),
+        ({"cron": "@daily", "timezone": "Mars/Olympus"}, "time zone"),
+        ({"cron": "@daily", "job": {"kind": "statement"}}, "sql"),
+        ({"cron": "@daily", "job": {"kind": "dance"}}, "kind"),
+        ({"cron": "@daily", "job": {**SQL, "sql": {"ref": "due_at"}}}, "reference"),
+        ({"cron": "@daily", "job": {**SQL, "parameters": {"day": {"ref": "du_date"}}}}, "du_date"),
+        ({"cron": "@daily", "name": "No Name"}, "No Name"),
+        ({"cron": "@daily", "jitter": "2h"}, "jitter"),
+        ({"cron": "@daily", "missed": "some"}, "missed"),
+    ],
+)
+def test_a_wrong_schedule_is_explained(
+    http: httpx.Client, changes: dict[str, Any], word: str
+) -> None:
+    answer = http.post("/schedules", json={"name": "wrong", "job": SQL, **changes})
+    assert answer.status_code == 400, answer.text
+    assert word in answer.json()["detail"]
+
+
+def test_an_object_that_appears_is_read(service: Service, http: httpx.Client) -> None:
+    folder = service.home / "landing"
+    folder.mkdir()
+    (folder / "old.csv").write_text("a\n1\n")
+    job = {
+        "kind": "statement",
+        "sql": "SELECT :uri AS uri",
+        "parameters": {"uri": {"ref": "object_uri"}},
+    }
+    on = {"type": "object", "prefix": str(folder), "every": "5s"}
+    made = http.post("/triggers", json={"name": "landing", "on": on, "job": job})
+    assert made.status_code == 201, made.text
+    awaited(lambda: http.get("/triggers/landing").json()["polled_at"])
+    (folder / "new.csv").write_text("a\n2\n")
+    firing = awaited(lambda: fired(http, "/triggers/landing"))[0]
+    job_id = firing["job"]
+    found = awaited(lambda: (one := http.get(f"/jobs/{job_id}").json())["terminal"] and one)
+    assert found["result"]["inline"] == [[f"file://{folder}/new.csv"]]
+    refused = http.post(
+        "/triggers", json={"name": "etc", "on": {**on, "prefix": "/etc"}, "job": job}
+    )
+    assert (refused.status_code, refused.json()["code"]) == (403, "location_forbidden")
+
+
+def test_a_signed_request_is_one_job(service: Service, http: httpx.Client) -> None:
+    job = {
+        "kind": "statement",
+        "sql": "SELECT :who AS who",
+        "parameters": {"who": {"ref": "payload.user.name"}},
+    }
+    body = {"name": "hook", "on": {"type": "webhook"}, "job": job}
+    made = http.post("/triggers", json=body, headers={"Idempotency-Key": "hook"}).json()
+    again = http.post("/triggers", json=body, headers={"Idempotency-Key": "hook"}).json()
+    assert again["secret"] is None
+    assert "secret" not in http.get("/triggers/hook").json()
+    payload = json.dumps({"user": {"name": "it's; DROP TABLE x --"}}).encode()
+    now = int(datetime.now(UTC).timestamp())
+
+    def call(**changes: Any) -> httpx.Response:
+        how = {
+            "timestamp": now,
+            "delivery": "d-1",
+            "body": payload,
+            "secret": made["secret"],
+        } | changes
+        signature = signature_of(
+            how["secret"], timestamp=how["timestamp"], delivery=how["delivery"], body=payload
+        )
+        headers = {
+            TIMESTAMP: str(how["timestamp"]),
+            DELIVERY: how["delivery"],
+            SIGNATURE: signature,
+        }
+        return httpx.post(service.url + made["hook"], content=how["body"], headers=headers)
+
+    first = call()
+    assert first.status_code == 202, first.text
+    assert call().json()["firing"] == first.json()["firing"]
+    firing = awaited(lambda: fired(http, "/triggers/hook"))[0]
+    found = awaited(lambda: (one := http.get(f"/jobs/{firing['job']}").json())["terminal"] and one)
+    assert found["result"]["inline"] == [["it's; DROP TABLE x --"]]
+    for wrong in (
+        {"timestamp": now - 301},
+        {"timestamp": now + 302},
+        {"secret": "whs_other"},
+        {"body": payload + b" "},
+        {"delivery": "a b"},
+    ):
+        answer = call(**wrong)
+        assert (answer.status_code, answer.json()["code"]) == (401, "signature_invalid"), wrong
+    other = httpx.post(f"{service.url}/api/v1/hooks/trg_unknown", content=payload)
+    assert (other.status_code, other.json()["code"]) == (401, "signature_invalid")
+    large = httpx.post(service.url + made["hook"], content=b"x" * 70_000)
+    assert large.status_code == 413
+
+
+def test_the_end_of_a_job_pulls_a_trigger_and_is_notified(
+    http: httpx.Client, listener: Target
+) -> None:
+    on = {"type": "job", "states": ["finished"], "labels": {"step": "one"}}
+    job = {
+        "kind": "statement",
+        "sql": "SELECT :job AS job",
+        "parameters": {"job": {"ref": "job_id"}},
+    }
+    assert http.post("/triggers", json={"name": "after", "on": on, "job": job}).status_code == 201
+    hook = {
+        "name": "news",
+        "url": listener.url + "/x",
+        "events": ["job.finished"],
+        "labels": {"step": "one"},
+    }
+    secret = http.post("/webhooks", json=hook).json()["secret"]
+    ran = http.post(
+        "/statements", json={"sql": "SELECT 1 AS one", "labels": {"step": "one"}}
+    ).json()
+    firing = awaited(lambda: fired(http, "/triggers/after"))[0]
+    found = awaited(lambda: (one := http.get(f"/jobs/{firing['job']}").json())["terminal"] and one)
+    assert found["result"]["inline"] == [[ran["id"]]]
+    got = awaited(lambda: listener.received)[0]
+    told = json.loads(got.body)
+    assert (told["event"], told["job"]["id"]) == ("job.finished", ran["id"])
+    assert "SELECT" not in got.body.decode()
+    check_signature(
+        secret,
+        timestamp=got.headers[TIMESTAMP],
+        delivery=got.headers[DELIVERY],
+        signature=got.headers[SIGNATURE],
+        body=got.body,
+        now=datetime.now(UTC),
+    )
+    page = awaited(
+        lambda: [
+            item
+            for item in http.get("/webhooks/news/deliveries").json()["items"]
+            if item["state"] == "delivered"
+        ]
+    )
+    assert [item["job"] for item in page] == [ran["id"]]
+    test = http.post("/webhooks/news/test").json()
+    assert test["event"] == "test"
+    assert awaited(lambda: listener.received[1:])
+    assert http.delete("/webhooks/news").status_code == 204
+
+
+def test_private_targets_are_refused_unless_allowed(tmp_path: Path) -> None:
+    with in_process(tmp_path / "home") as closed, closed.client() as http:
+        for url in ("http://127.0.0.1/x", "http://localhost:9/", "http://169.254.169.254/meta"):
+            answer = http.post("/webhooks", json={"name": "inner", "url": url})
+            assert (answer.status_code, answer.json()["code"]) == (422, "webhook_target_forbidden")
+
+
+def test_another_author_needs_rights_at_the_time(http: httpx.Client, service: Service) -> None:
+    body = {"name": "short", "role": "writer", "user": "short@here"}
+    token = http.post("/tokens", json=body).json()["token"]
+    at = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()
+    with service.client(token) as theirs:
+        made = theirs.post("/schedules", json={"name": "theirs", "at": at, "job": SQL})
+        assert made.status_code == 201, made.text
+    http.delete("/projects/default/members/short@here")
+    failed = awaited(
+        lambda: [
+            item
+            for item in http.get("/schedules/theirs/firings").json()["items"]
+            if item["state"] == "failed"
+        ]
+    )
+    assert failed[0]["error"]["code"] == "author_has_no_rights"
