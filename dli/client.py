@@ -18,9 +18,10 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from dli.remote.access import resolve
 from dli.remote.problems import Problem, StatementFailedError
@@ -231,6 +232,44 @@ class Client:
         key = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
         return self._json("POST", "/batches", body=body, headers=key, timeout=90.0)
 
+    def submit_task(
+        self,
+        command: Sequence[str],
+        *,
+        stdin: Path | str | BinaryIO | None = None,
+        files: Sequence[Path | str] = (),
+        outputs: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+        **options: object,
+    ) -> Json:
+        """Run a command; a ``Path`` is uploaded, a text is the address of an object.
+
+        ``stdin`` may be an open file or pipe, which is read to its end first. ``options``:
+        ``name``, ``image``, ``environment``, ``cores``, ``memory``, ``max_output``, ``queue``,
+        ``timeout``, ``labels``, ``retry``, ``wait``, ….
+        """
+        body = {"command": list(command), **_set({"outputs": outputs, **options})}
+        if isinstance(stdin, Path | str):
+            body["stdin"] = self._file(stdin)
+        elif stdin is not None:
+            body["stdin"] = {"sha256": self.upload_stream(stdin)["sha256"]}
+        if files:
+            body["files"] = [self._file(each) for each in files]
+        key = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        return self._json("POST", "/tasks", body=body, headers=key, timeout=90.0)
+
+    def task_output(
+        self, job_id: str, name: str = "stdout"
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """What an ended task wrote, or a file that it left, piece by piece."""
+        path = f"{_API}/tasks/{job_id}/output"
+        query = {"name": name}
+        return self._transport.stream(path, accept="application/octet-stream", query=query)
+
+    def upload_stream(self, source: BinaryIO) -> Json:
+        """Keep what ``source`` gives until its end; its ``sha256`` names it in jobs."""
+        return cast(Json, self._transport.upload_stream(f"{_API}/files", source).body)
+
     def _file(self, given: Path | str) -> Json:
         if isinstance(given, str):
             return {"uri": given}
@@ -341,6 +380,88 @@ class Client:
         """Forget a table; the files of an external one stay."""
         self._ask("DELETE", _table_path(name))
 
+    # what happens by itself
+
+    def schedules(self) -> list[Json]:
+        return list(self._pages("/schedules", {}))
+
+    def create_schedule(self, name: str, *, job: Json, **fields: object) -> Json:
+        """Submit ``job`` (a job document) at its times: ``cron`` and ``timezone``, ``every`` or
+        ``at``. ``fields`` are those of the API: ``missed``, ``overlap``, ``jitter``, …."""
+        return self._create("/schedules", {"name": name, "job": job, **_set(fields)})
+
+    def schedule(self, name: str) -> Json:
+        return self._json("GET", f"/schedules/{name}")
+
+    def update_schedule(self, name: str, **fields: object) -> Json:
+        return self._json("PATCH", f"/schedules/{name}", body=_set(fields))
+
+    def pause_schedule(self, name: str) -> Json:
+        return self._again(f"/schedules/{name}/pause")
+
+    def resume_schedule(self, name: str) -> Json:
+        return self._again(f"/schedules/{name}/resume")
+
+    def run_schedule(self, name: str) -> Json:
+        """Submit its job now; the firing."""
+        return self._again(f"/schedules/{name}/run")
+
+    def next_times(self, name: str, count: int = 10) -> list[Json]:
+        """The due times to come."""
+        query = {"count": count}
+        return cast(list[Json], self._json("GET", f"/schedules/{name}/next", query=query)["items"])
+
+    def schedule_firings(self, name: str, most: int = 100) -> list[Json]:
+        """What became of its due times, newest first."""
+        return self._first(f"/schedules/{name}/firings", most)
+
+    def delete_schedule(self, name: str) -> None:
+        self._ask("DELETE", f"/schedules/{name}")
+
+    def triggers(self) -> list[Json]:
+        return list(self._pages("/triggers", {}))
+
+    def create_trigger(self, name: str, *, on: Json, job: Json) -> Json:
+        """Submit ``job`` when ``on`` happens. The secret of a webhook is in this answer only.
+
+        Asked once only: a repeat would give the trigger without its secret.
+        """
+        return self._json("POST", "/triggers", body={"name": name, "on": on, "job": job})
+
+    def trigger(self, name: str) -> Json:
+        return self._json("GET", f"/triggers/{name}")
+
+    def pause_trigger(self, name: str) -> Json:
+        return self._again(f"/triggers/{name}/pause")
+
+    def resume_trigger(self, name: str) -> Json:
+        return self._again(f"/triggers/{name}/resume")
+
+    def trigger_firings(self, name: str, most: int = 100) -> list[Json]:
+        """What it fired, newest first."""
+        return self._first(f"/triggers/{name}/firings", most)
+
+    def delete_trigger(self, name: str) -> None:
+        self._ask("DELETE", f"/triggers/{name}")
+
+    def webhooks(self) -> list[Json]:
+        return list(self._pages("/webhooks", {}))
+
+    def create_webhook(self, name: str, url: str, **fields: object) -> Json:
+        """Be told at ``url`` of jobs that end. The secret is in this answer only; asked once."""
+        return self._json("POST", "/webhooks", body={"name": name, "url": url, **_set(fields)})
+
+    def deliveries(self, name: str, most: int = 100) -> list[Json]:
+        """What was sent to a webhook or is to be, newest first."""
+        return self._first(f"/webhooks/{name}/deliveries", most)
+
+    def test_webhook(self, name: str) -> Json:
+        """Send a notification of the event ``test``."""
+        return self._again(f"/webhooks/{name}/test")
+
+    def delete_webhook(self, name: str) -> None:
+        self._ask("DELETE", f"/webhooks/{name}")
+
     # administration
 
     def queues(self) -> list[Json]:
@@ -408,6 +529,14 @@ class Client:
     def _create(self, path: str, body: Json) -> Json:
         """A POST that may be repeated when its answer is lost: nothing is made twice."""
         return self._json("POST", path, body=body, headers={"Idempotency-Key": uuid.uuid4().hex})
+
+    def _again(self, path: str) -> Json:
+        """A POST without a body that may be repeated when its answer is lost."""
+        return self._json("POST", path, headers={"Idempotency-Key": uuid.uuid4().hex})
+
+    def _first(self, path: str, most: int) -> list[Json]:
+        """The first ``most`` items of a list."""
+        return list(islice(self._pages(path, {"limit": min(most, 1000)}), most))
 
     def _json(self, method: str, path: str, **how: Any) -> Json:
         return cast(Json, self._ask(method, path, **how).body or {})

@@ -10,12 +10,14 @@ from dli.billing.pricebook import PriceBook
 from dli.identity.identity import Identity
 from dli.observability.metrics import Metrics
 from dli.settings import Settings
+from jobs.automation import Automation
 from jobs.batches.submitting import Batches
 from jobs.changes import Changes
 from jobs.engines.pool import EnginePool
 from jobs.files import Files
 from jobs.loops.runner import Loop
 from jobs.service import JobService
+from jobs.tasks.submitting import Tasks
 from storage.base.clock import Clock
 from storage.catalog.catalog import Catalog
 from storage.meta.database import Database
@@ -36,7 +38,9 @@ class Services:
     pool: EnginePool
     jobs: JobService
     batches: Batches
+    tasks: Tasks
     files: Files
+    automation: Automation
     changes: Changes
     identity: Identity
     book: PriceBook

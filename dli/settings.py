@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 from dli.billing.pricebook import DEFAULT_PRICES
+from jobs.tasks.sandbox import SandboxMode
 from storage.base.errors import InvalidInputError
 from storage.base.quantities import QuantityError, parse_size, parse_span
 
@@ -262,6 +263,44 @@ class BatchSettings(BaseModel):
     )
 
 
+class TaskSettings(BaseModel):
+    """Tasks"""
+
+    task_commands: Words = Field(
+        (),
+        description="Programs that tasks may run, separated by commas: a name, an absolute path, "
+        "or `PROJECT:NAME` for one project only. None: there are no tasks. Whoever may write can "
+        "give them any argument, and a shell lets them run anything.",
+    )
+    task_sandbox: SandboxMode = Field(
+        SandboxMode.AUTO,
+        description="`auto`: commands run in a sandbox (bubblewrap) where that works, else with "
+        "limits only; `require`: no tasks without one; `off`: limits only.",
+    )
+    task_paths: Paths = Field(
+        (),
+        description="Folders that commands may read in the sandbox, besides the system's programs "
+        "and libraries; separated by `:`.",
+    )
+    task_max_output: Size = Field(
+        2**30 * 2, description="Most bytes that one task may write (size)."
+    )
+
+
+class AutomationSettings(BaseModel):
+    """Schedules, triggers and webhooks"""
+
+    webhook_private_targets: bool = Field(
+        False,
+        description="Whether webhooks may lead to this machine and to private networks.",
+    )
+    webhook_timeout: Span = Field(
+        timedelta(seconds=10),
+        ge=timedelta(milliseconds=100),
+        description="How long the target of a webhook may take to connect, and to answer (span).",
+    )
+
+
 class MoneySettings(BaseModel):
     """Money"""
 
@@ -288,6 +327,8 @@ GROUPS: tuple[type[BaseModel], ...] = (
     EngineSettings,
     WorkSettings,
     BatchSettings,
+    TaskSettings,
+    AutomationSettings,
     MoneySettings,
     LogSettings,
 )
@@ -300,6 +341,8 @@ class Settings(  # one flat name space: the groups are for people
     EngineSettings,
     WorkSettings,
     BatchSettings,
+    TaskSettings,
+    AutomationSettings,
     MoneySettings,
     LogSettings,
     BaseSettings,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -10,10 +11,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from dli.api.documents import Documents
 from dli.api.idempotency import forget_replies
 from dli.billing.allowance import PricedAllowance
 from dli.billing.pricebook import read_price_book
 from dli.home import replica_name
+from dli.identity.authors import MemberRights
 from dli.identity.identity import Identity
 from dli.metering.ledger import UsageLedger
 from dli.observability.collect import counted, watch_parts
@@ -21,6 +24,7 @@ from dli.observability.metrics import Metrics
 from dli.observability.observed import ObservedAllowance, ObservedSink
 from dli.services import Services
 from dli.settings import FILE, InvalidSettingError, Settings
+from jobs.automation import Automation, News
 from jobs.batches.submitting import Batches
 from jobs.batches.work import BatchRunSettings, BatchWork
 from jobs.changes import Changes
@@ -35,10 +39,16 @@ from jobs.files import Files, FileSettings
 from jobs.launchers.local import LocalLauncher
 from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.loops.runner import Loop
+from jobs.notices.targets import Targets
 from jobs.preparers import Preparers
 from jobs.preparing.relations import Relations
 from jobs.service import JobService
 from jobs.settings import JobSettings
+from jobs.tasks.commands import find_commands
+from jobs.tasks.sandbox import SandboxMode, find_sandbox
+from jobs.tasks.submitting import Tasks
+from jobs.tasks.submitting import TaskSettings as TaskLimits
+from jobs.tasks.work import TaskWork
 from storage.base.clock import Clock, SystemClock
 from storage.catalog.catalog import Catalog
 from storage.meta.database import Database
@@ -82,7 +92,8 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
         metrics = Metrics()
         book = read_price_book(settings.prices)
         allowance = PricedAllowance(book, stored.clock)
-        parts = _parts(settings, stored, allowance, metrics, works=works)
+        news = News.make(stored.clock)
+        parts = _parts(settings, stored, allowance, metrics, news, works=works)
         stack.callback(parts.pool.close)
         preparers = Preparers(
             relations=Relations(
@@ -99,8 +110,18 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
         jobs = JobService(parts, preparers)
         files = _files(settings, stored)
         batches = _add_batches(settings, parts, jobs, files)
+        tasks = _add_tasks(settings, parts, jobs, files)
+        targets = _targets(settings)
+        stack.callback(targets.close)
+        documents = Documents(jobs=jobs, batches=batches, tasks=tasks)
+        automation = _automation(stored, jobs, documents, targets, news)
         watch_parts(metrics, stored.database, parts.pool, jobs.orphans)
-        loops = (*jobs.loops(), _replies_loop(stored), _files_loop(stored, files))
+        loops = (
+            *jobs.loops(),
+            *automation.loops(),
+            _replies_loop(stored),
+            _files_loop(stored, files),
+        )
         yield Services(
             settings=settings,
             clock=stored.clock,
@@ -111,7 +132,9 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
             pool=parts.pool,
             jobs=jobs,
             batches=batches,
+            tasks=tasks,
             files=files,
+            automation=automation,
             changes=parts.changes,
             identity=Identity(stored.database, stored.clock),
             book=book,
@@ -121,6 +144,24 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
             stopping=threading.Event(),
             closing=threading.Event(),
         )
+
+
+def _targets(settings: Settings) -> Targets:
+    return Targets(allow_private=settings.webhook_private_targets, timeout=settings.webhook_timeout)
+
+
+def _automation(
+    stored: _Stored, jobs: JobService, documents: Documents, targets: Targets, news: News
+) -> Automation:
+    return Automation.make(
+        database=stored.database,
+        documents=documents,
+        authors=MemberRights(),
+        cancel=jobs.cancel,
+        locations=stored.locations,
+        targets=targets,
+        news=news,
+    )
 
 
 def _files(settings: Settings, stored: _Stored) -> Files:
@@ -150,6 +191,23 @@ def _add_batches(settings: Settings, parts: Parts, jobs: JobService, files: File
         accepting=jobs.accepting,
         queues=jobs.known_queues,
         files=files,
+        once=jobs.once,
+    )
+
+
+def _add_tasks(settings: Settings, parts: Parts, jobs: JobService, files: Files) -> Tasks:
+    """Tasks join the kinds of jobs; without commands that are allowed each is refused."""
+    search = os.environ.get("PATH", os.defpath)
+    commands = find_commands(settings.task_commands, search=search)
+    mode = settings.task_sandbox if commands else SandboxMode.OFF
+    sandbox = find_sandbox(mode, settings.task_paths)
+    jobs.add_kind(JobKind.TASK, TaskWork(files=files, commands=commands, sandbox=sandbox).run)
+    return Tasks(
+        parts=parts,
+        accepting=jobs.accepting,
+        queues=jobs.known_queues,
+        files=files,
+        settings=TaskLimits(commands=commands, max_output=settings.task_max_output),
         once=jobs.once,
     )
 
@@ -227,6 +285,7 @@ def _parts(
     stored: _Stored,
     allowance: PricedAllowance,
     metrics: Metrics,
+    news: News,
     *,
     works: bool,
 ) -> Parts:
@@ -257,6 +316,7 @@ def _parts(
         ending=Ending(
             allowance=ObservedAllowance(allowance, metrics, stored.clock),
             sink=ObservedSink(UsageLedger(), metrics),
+            notices=news.notices,
         ),
         changes=Changes(stored.database),
         settings=_job_settings(settings, workers=settings.workers if works else 0),
@@ -295,6 +355,10 @@ def _job_settings(settings: Settings, *, workers: int) -> JobSettings:
         max_result_bytes=settings.max_result_bytes,
         refresh_after=settings.refresh_after,
         engine_cu=dict.fromkeys(EngineName, settings.engine_cores),
+        engine_memory={
+            EngineName.SAIL: settings.sail_memory,
+            EngineName.SPARK: settings.spark_memory,
+        },
         preparers=settings.preparers,
         prepare_limit=settings.prepare_limit,
         prepare_memory=settings.prepare_memory,

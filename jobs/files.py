@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote, unquote
 
 from sqlalchemy import BigInteger, Column, Row, String, Table, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -42,6 +43,7 @@ files = Table(
     Column("last_used_at", UtcDateTime, nullable=False, index=True),
 )
 
+_SCHEME = "dli://files/"
 _HASH = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,200}")
 _BLOCK = 8 << 20
@@ -148,6 +150,12 @@ class Files:
                 draft.write(piece)
             return draft.keep(project_id)
 
+    def keep_file(self, project_id: ProjectId, path: Path) -> StoredFile:
+        """Keep a file of this machine, however large, in constant memory; twice is once."""
+        with path.open("rb") as source:
+            digest = hashlib.file_digest(source, "sha256").hexdigest()
+            return self._keep(project_id, digest, source.tell(), path)
+
     def uploaded(self, project_id: ProjectId, sha256: str, *, name: str) -> FileRef:
         """A reference to an uploaded file, which counts as a use of it.
 
@@ -214,6 +222,19 @@ class Files:
             return b"".join(self._read(project_id, ref))
         except ObjectMissingError as error:
             raise FileMissingError(f"the file {ref.name} is not there", file=ref.name) from error
+
+    def pieces(
+        self, project_id: ProjectId, sha256: str, *, start: int = 0, end: int | None = None
+    ) -> Iterator[bytes]:
+        """The bytes of a kept file from ``start`` up to ``end``, which counts as a use of it.
+
+        Raises ``FileMissingError`` at the first piece.
+        """
+        size = self.uploaded(project_id, sha256, name="kept").size
+        stop = size if end is None else min(end, size)
+        for at in range(start, stop, _BLOCK):
+            length = min(_BLOCK, stop - at)
+            yield self._store.get(_key(project_id, sha256), start=at, length=length)
 
     def sweep(self) -> int:
         """Remove uploaded files that no living job has and nobody used for long; how many."""
@@ -298,6 +319,19 @@ def checked_name(name: str) -> str:
             f"{name!r} cannot name a file", hint="a plain name of 1 to 200 bytes, without a slash"
         )
     return name
+
+
+def file_uri(sha256: str, name: str) -> str:
+    """The address of a kept file, good within its project; ``parse_file_uri`` reads it."""
+    return f"{_SCHEME}{sha256}/{quote(name)}"
+
+
+def parse_file_uri(uri: str) -> tuple[str, str] | None:
+    """Hash and name of what ``file_uri`` made; None for any other address."""
+    if not uri.startswith(_SCHEME):
+        return None
+    sha256, _, name = uri.removeprefix(_SCHEME).partition("/")
+    return sha256, unquote(name)
 
 
 def _key(project_id: ProjectId, sha256: str) -> str:

@@ -23,9 +23,13 @@ from dli.api.routes import (
     money,
     projects,
     queues,
+    schedules,
     statements,
     tables,
+    tasks,
     tokens,
+    triggers,
+    webhooks,
 )
 from dli.api.schemas.problems import PROBLEMS
 from dli.api.wire import json_response
@@ -60,8 +64,11 @@ def create_app(services: Services) -> FastAPI:
         metrics=services.metrics,
     )
     # Side by side, not in a router of their own: each level is searched for each request.
-    parts = (statements, jobs, batches, files, databases, tables, queues, projects, tokens, money)
-    for router in (*(part.router for part in parts), jobs.schemas):
+    parts = (
+        statements, jobs, batches, tasks, files, databases, tables, queues,
+        schedules, triggers, webhooks, projects, tokens, money,
+    )  # fmt: skip
+    for router in (*(part.router for part in parts), triggers.hooks, jobs.schemas):
         app.include_router(router, prefix=PREFIX, responses=PROBLEMS)
     app.include_router(health.router)
     app.add_route("/openapi.json", _openapi, include_in_schema=False)

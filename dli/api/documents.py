@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from dli.api.complaints import complaints, summed_up
-from dli.api.requests import batch_request, statement_request
+from dli.api.requests import batch_request, statement_request, task_request
 from dli.api.schemas.batches import BatchBody
 from dli.api.schemas.statements import StatementBody
+from dli.api.schemas.tasks import TaskBody
 from dli.api.schemas.terms import TermsBody
 from jobs.batches.spec import ANY_CONF, check_form
 from jobs.batches.submitting import Batches
@@ -22,6 +23,8 @@ from jobs.documents import Document, Submitter
 from jobs.errors import RequestInvalidError
 from jobs.lifecycle.spec import JobKind
 from jobs.service import JobService, JobView
+from jobs.tasks.spec import check_form as check_task_form
+from jobs.tasks.submitting import Tasks
 from jobs.usage import Quote
 from storage.base.ids import ProjectId, UserId
 
@@ -64,6 +67,21 @@ def _check_batch(body: BatchBody) -> None:
     check_form(batch_request(body, _NOBODY, key=None), ANY_CONF)
 
 
+def _submit_task(doors: Documents, body: TaskBody, by: Submitter, key: str) -> JobView:
+    assert doors.tasks is not None
+    return doors.tasks.submit(task_request(body, by, key=key))
+
+
+def _estimate_task(doors: Documents, body: TaskBody, by: Submitter) -> Quote | None:
+    assert doors.tasks is not None
+    doors.tasks.check(task_request(body, by, key=None))  # raises as the submit would
+    return None
+
+
+def _check_task(body: TaskBody) -> None:
+    check_task_form(task_request(body, _NOBODY, key=None))
+
+
 _NOBODY = Submitter(project_id=ProjectId(""), user_id=UserId(""), may_write=True)
 
 KINDS: Mapping[JobKind, Kind] = {
@@ -72,6 +90,9 @@ KINDS: Mapping[JobKind, Kind] = {
     ),
     JobKind.BATCH: Kind(
         body=BatchBody, submit=_submit_batch, estimate=_estimate_batch, check=_check_batch
+    ),
+    JobKind.TASK: Kind(
+        body=TaskBody, submit=_submit_task, estimate=_estimate_task, check=_check_task
     ),
 }
 
@@ -82,6 +103,7 @@ class Documents:
 
     jobs: JobService
     batches: Batches | None = None  #: None: nobody can submit any here
+    tasks: Tasks | None = None  #: likewise
 
     def check(self, document: Document) -> None:
         check_document(document)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dli.api.schemas.batches import BatchBody, FileBody, SizeBody
 from dli.api.schemas.statements import StatementBody
+from dli.api.schemas.tasks import TaskBody
 from dli.api.terms import terms_of
 from jobs.batches.spec import BatchRequest, GivenFile
 from jobs.documents import Submitter
 from jobs.errors import RequestInvalidError
 from jobs.lifecycle.spec import Size
 from jobs.service import StatementRequest
+from jobs.tasks.spec import TaskFile, TaskRequest
 
 
 def statement_request(body: StatementBody, by: Submitter, *, key: str | None) -> StatementRequest:
@@ -48,6 +50,28 @@ def batch_request(body: BatchBody, by: Submitter, *, key: str | None) -> BatchRe
         executors=body.executors,
         session=body.session,
     )
+
+
+def task_request(body: TaskBody, by: Submitter, *, key: str | None) -> TaskRequest:
+    """A command to run."""
+    return TaskRequest(
+        terms=terms_of(body, by, key=key),
+        command=body.command,
+        name=body.name,
+        image=body.image,
+        stdin=None if body.stdin is None else _task_file(body.stdin),
+        files=[_task_file(each) for each in body.files],
+        outputs=body.outputs,
+        environment=body.environment,
+        cores=body.cores,
+        memory_bytes=body.memory,
+        max_output_bytes=body.max_output,
+    )
+
+
+def _task_file(body: FileBody) -> TaskFile:
+    given = _file(body)
+    return TaskFile(name=given.name, sha256=given.sha256, uri=given.uri)
 
 
 def _file(body: FileBody) -> GivenFile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
@@ -139,12 +139,14 @@ def copy_log(
     stream: Stream = Stream.STDOUT,
     attempt: int | None = None,
     follow: bool = False,
+    sink: BinaryIO | None = None,
 ) -> None:
-    """The bytes of a log to our standard output, as they come."""
+    """The bytes of a log to ``sink``, or our standard output, as they come."""
+    to = sys.stdout.buffer if sink is None else sink
     with client.log(job_id, stream=stream.value, attempt=attempt, follow=follow) as pieces:
         for piece in pieces:
-            sys.stdout.buffer.write(piece)
-            sys.stdout.buffer.flush()
+            to.write(piece)
+            to.flush()
 
 
 def end_of(session: Session, job: dict[str, Any]) -> int:

@@ -18,14 +18,18 @@ from dli.cli import (
     price,
     project,
     queue,
+    schedule,
     serve,
     sql,
     statement,
     status,
     table,
+    task,
     token,
+    trigger,
     up,
     usage,
+    webhook,
 )
 from dli.cli.complaints import Exit, exit_of, print_error, print_problem
 from dli.cli.session import Session, UsageError, consoles
@@ -83,7 +87,11 @@ app.command("status", rich_help_panel="Service")(status.status)
 app.command("sql", rich_help_panel="Work")(sql.sql)
 app.add_typer(statement.app, name="statement", rich_help_panel="Work")
 app.add_typer(batch.app, name="batch", rich_help_panel="Work")
+app.add_typer(task.app, name="task", rich_help_panel="Work")
 app.add_typer(job.app, name="job", rich_help_panel="Work")
+app.add_typer(schedule.app, name="schedule", rich_help_panel="Work")
+app.add_typer(trigger.app, name="trigger", rich_help_panel="Work")
+app.add_typer(webhook.app, name="webhook", rich_help_panel="Work")
 app.add_typer(database.app, name="database", rich_help_panel="Work")
 app.add_typer(table.app, name="table", rich_help_panel="Work")
 app.command("usage", rich_help_panel="Money")(usage.usage)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 
@@ -102,6 +102,13 @@ class Transport:
                 )
 
         return self._patient(send, again=True)
+
+    def upload_stream(self, path: str, source: BinaryIO) -> Answer:
+        """POST what ``source`` gives, piece by piece; asked once, since it cannot be read again."""
+        pieces = iter(lambda: source.read(_BLOCK), b"")
+        return self._patient(
+            lambda: self._http.post(path, content=pieces, timeout=_UPLOAD_TIMEOUT), again=False
+        )
 
     def _patient(self, send: Callable[[], httpx.Response], *, again: bool) -> Answer:
         """The answer to ``send``, which is asked again where that may help."""

@@ -63,7 +63,7 @@ class RunSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     port: int | None = None  #: where it will listen, for engines
     stdin: Path | None = None  #: a file; None: empty
-    stdout: Path | None = None  #: a file that gets all of it, whole; None: the log keeps the end
+    stdout: Path | None = None  #: a file that gets all of it, whole
     merged: bool = True  #: standard output and error are one log, "stdout"
     max_output_bytes: int | None = None
     timeout: timedelta | None = None  #: then it is ended, reason "deadline"
@@ -195,7 +195,8 @@ class Launcher(Protocol):
     ) -> LogPart:
         """What it wrote: a part of a MiB at most, empty at the end; only the last part is kept.
 
-        Of a run with one log for both it is the same for either stream.
+        Of a run with one log for both it is the same for either stream. Of one whose standard
+        output is a file, the log has the first MiB.
         """
 
     def running(self) -> Iterator[RunId]:

@@ -135,7 +135,7 @@ class LocalLauncher:
         if order["merged"]:
             at, data = read_log(self._home(run_id), "output", offset)
         elif order["stdout"] is not None and stream is LogStream.STDOUT:
-            at, data = _read_file(order["stdout"], offset)
+            at, data = _read_start(order["stdout"], offset)
         else:
             at, data = read_log(self._home(run_id), stream.value, offset)
         return LogPart(offset=at, data=data[:_PART])
@@ -447,11 +447,12 @@ def _until(done: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def _read_file(path: str, offset: int) -> tuple[int, bytes]:
+def _read_start(path: str, offset: int) -> tuple[int, bytes]:
+    """From ``offset`` on, of the beginning of a file that holds all."""
     try:
         with open(path, "rb") as file:
             file.seek(offset)
-            return offset, file.read(_PART)
+            return offset, file.read(max(_PART - offset, 0))
     except FileNotFoundError:
         return offset, b""
 

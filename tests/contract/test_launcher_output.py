@@ -60,9 +60,10 @@ def test_files_are_standard_input_and_output(launcher: Launcher) -> None:
     assert made.stdout is not None
     assert made.stdout.read_bytes() == b"LOUD" * MIB
     assert launcher.logs(made.run_id, stream=LogStream.STDERR).data == b"hm\n"
-    part = launcher.logs(made.run_id, offset=4 * MIB - 2)
-    assert (part.offset, part.data) == (4 * MIB - 2, b"UD")
+    part = launcher.logs(made.run_id, offset=MIB - 2)
+    assert (part.offset, part.data) == (MIB - 2, b"UD")
     assert len(launcher.logs(made.run_id).data) == MIB
+    assert launcher.logs(made.run_id, offset=2 * MIB).data == b""
 
 
 def test_streams_are_kept_apart_when_asked(launcher: Launcher) -> None:

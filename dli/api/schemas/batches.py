@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from dli.api.schemas.fields import Body, Reply, Size, Span
 from dli.api.schemas.terms import TermsBody
+from jobs.files import parse_file_uri
 from jobs.lifecycle.spec import BatchLanguage, BatchSession
 
 
@@ -27,6 +28,17 @@ class FileBody(Body):
     sha256: str | None = Field(None, description="Of a file uploaded by `POST /files`.")
     uri: str | None = Field(None, description="An object or a file in an allowed place.")
     part: str | None = Field(None, description="The file name of a part of `multipart/form-data`.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kept_by_the_service(cls, given: object) -> object:
+        """`dli://files/…` is how the service names what jobs left."""
+        kept = parse_file_uri(str(given.get("uri"))) if isinstance(given, dict) else None
+        if kept is None:
+            return given
+        assert isinstance(given, dict)
+        rest = {name: value for name, value in given.items() if name != "uri"}
+        return {"name": kept[1] or None, "sha256": kept[0], **rest}
 
     @model_validator(mode="after")
     def _one_of_three(self) -> Self:

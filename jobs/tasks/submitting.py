@@ -1,0 +1,125 @@
+"""The way in for tasks: checked, kept; and the way to what they left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from jobs.accepting import Accepting, KeyTakenError, Offer, check_terms, least
+from jobs.errors import WriteForbiddenError
+from jobs.execution.parts import Parts
+from jobs.files import Files
+from jobs.lifecycle.job import Job
+from jobs.lifecycle.spec import JobKind, RetryPolicy
+from jobs.queues.definitions import DEFAULT_QUEUE, QueueDef
+from jobs.queues.known import KnownQueues
+from jobs.tasks.commands import Commands
+from jobs.tasks.errors import OutputMissingError
+from jobs.tasks.outputs import Output, find_output
+from jobs.tasks.spec import STDOUT, TaskDefaults, TaskRequest, check_form, task_spec
+from jobs.tasks.work import reserved_of
+from jobs.views import JobView, Terms
+from storage.base.errors import BusyError, ServiceError, TooLargeError, UnavailableError
+from storage.base.ids import ProjectId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSettings:
+    """What the operator allows."""
+
+    commands: Commands = field(default_factory=Commands)
+    max_output: int = 2 << 30  #: bytes that one task may write
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tasks:
+    """Safe to call from any thread. ``once`` is ``JobService.once``."""
+
+    parts: Parts
+    accepting: Accepting
+    queues: KnownQueues
+    files: Files
+    settings: TaskSettings
+    once: Callable[[Terms, Callable[[], JobView]], JobView]
+
+    def submit(self, request: TaskRequest) -> JobView:
+        """Keep a task, and start it if there is room; returns at once.
+
+        Raises ``WriteForbiddenError``, ``CommandRefusedError``, ``RequestInvalidError``, what
+        ``Files`` raises for files that are not there, and what ``Accepting.keep`` does. The same
+        key and body give the same job again.
+        """
+        return self.once(request.terms, lambda: self._submit(request))
+
+    def check(self, request: TaskRequest) -> None:
+        """Raise what ``submit`` would for one who may do everything; nothing is kept."""
+        self._understood(request)
+
+    def output(self, view: JobView, name: str = STDOUT) -> Output:
+        """What the task left under this name, of its last attempt.
+
+        Raises ``OutputMissingError``, also while it runs.
+        """
+        if not view.job.state.terminal:
+            raise OutputMissingError(
+                f"{view.job.id} has not ended", hint="wait for its end", job_id=view.job.id
+            )
+        tried = view.attempts[-1].facts if view.attempts else {}
+        return find_output(view.facts or tried, name)
+
+    def read(
+        self, project_id: ProjectId, output: Output, *, start: int = 0, end: int | None = None
+    ) -> Iterator[bytes]:
+        """The bytes from ``start`` up to ``end``, piece by piece."""
+        return self.files.pieces(project_id, output.sha256, start=start, end=end)
+
+    def _submit(self, request: TaskRequest) -> JobView:
+        terms = request.terms
+        job = self._understood(request)
+        offer = Offer(job=job, key=terms.idempotency_key, body_hash=terms.body_hash)
+        try:
+            return self.accepting.keep(offer)
+        except (BusyError, UnavailableError, TooLargeError, KeyTakenError):
+            raise
+        except ServiceError as error:
+            self.accepting.keep_refused(offer, error)
+            error.details["job_id"] = job.id
+            raise
+
+    def _understood(self, request: TaskRequest) -> Job:
+        terms = request.terms
+        if not terms.may_write:
+            raise WriteForbiddenError(
+                "a task needs the right to write", hint="ask a project's admin"
+            )
+        check_terms(terms)
+        check_form(request)
+        program = self.settings.commands.path(terms.project_id, request.command[0])
+        queue = self.queues.get(terms.project_id, terms.queue or DEFAULT_QUEUE)
+        spec = task_spec(
+            request,
+            program=str(program),
+            defaults=self._defaults(terms, queue),
+            files=self.files,
+        )
+        cpu, memory = reserved_of(spec)
+        return self.accepting.new_job(
+            JobKind.TASK,
+            spec,
+            terms=terms,
+            queue=queue,
+            at=self.parts.clock.now(),
+            cpu_millis=cpu,
+            memory_bytes=memory,
+        )
+
+    def _defaults(self, terms: Terms, queue: QueueDef) -> TaskDefaults:
+        settings = self.parts.settings
+        most = min(queue.timeout, settings.max_timeout)
+        return TaskDefaults(
+            max_output_bytes=self.settings.max_output,
+            max_cost=least(terms.max_cost, queue.max_cost),
+            timeout=min(terms.timeout or most, most),
+            retry=terms.retry
+            or RetryPolicy(attempts=settings.max_attempts, pause=settings.retry_pause),
+        )
