@@ -21,7 +21,6 @@ from tests.e2e.processes import await_that, of_home
 LAUNCHED = ("run_started", "run_goes_on", "run_ended", "before_adoption", "after_adoption")
 #: Steps that a task shares with statements.
 SHARED = (
-    "before_submit",
     "in_submit_before_commit",
     "after_submit",
     "after_claim",
