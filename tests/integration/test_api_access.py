@@ -14,7 +14,8 @@ from dli.api.app import create_app
 from dli.services import Services
 from tests.support.service import Service, in_process
 
-PUBLIC = {("GET", "/healthz"), ("GET", "/readyz")}
+#: The last is signed instead.
+PUBLIC = {("GET", "/healthz"), ("GET", "/readyz"), ("POST", "/api/v1/hooks/{trigger_id}")}
 V1 = "/api/v1"
 
 
@@ -32,6 +33,11 @@ ONE_S, ONE_T = f"{S}/{{statement_id}}", f"{D}/{{database}}/tables/{{table}}"
 MEMBER = f"{P}/{{project}}/members/{{user}}"
 BATCH = {"program": {"name": "app.py", "sha256": "ab" * 32}}
 TABLE = {"name": "t", "columns": [{"name": "id", "type": "bigint"}]}
+ONE_SCHEDULE = "/schedules/{schedule}"
+SHOW = {"kind": "statement", "sql": "SHOW DATABASES"}
+SCHEDULE = {"name": "fresh", "cron": "@yearly", "job": SHOW}
+TRIGGER = {"name": "fresh", "on": {"type": "webhook"}, "job": SHOW}
+WEBHOOK = {"name": "fresh", "url": "https://hooks.example.invalid/", "events": ["firing.failed"]}
 RULES: dict[tuple[str, str], Rule] = {
     ("POST", S): Rule(body={"sql": "SHOW DATABASES"}),
     ("GET", S): Rule(),
@@ -43,6 +49,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("POST", f"{ONE_S}/cancel"): Rule(role="writer", missing=True),  # the administrator's
     ("POST", "/files"): Rule(role="writer"),
     ("POST", "/batches"): Rule(role="writer", body=BATCH),
+    ("POST", "/tasks"): Rule(role="writer", body={"command": ["cat"]}),
+    ("GET", "/tasks/{job_id}/output"): Rule(missing=True),
     ("GET", D): Rule(),
     ("POST", D): Rule(role="writer", body={"name": "fresh"}),
     ("GET", f"{D}/{{database}}"): Rule(missing=True),
@@ -65,6 +73,29 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", T): Rule(),
     ("POST", T): Rule(body={"name": "t"}),
     ("DELETE", f"{T}/{{token_id}}"): Rule(missing=True),
+    ("GET", "/schedules"): Rule(),
+    ("POST", "/schedules"): Rule(role="writer", body=SCHEDULE),
+    ("GET", ONE_SCHEDULE): Rule(missing=True),
+    ("PATCH", ONE_SCHEDULE): Rule(role="writer", body={"overlap": "skip"}, missing=True),
+    ("DELETE", ONE_SCHEDULE): Rule(role="writer", missing=True),
+    ("POST", f"{ONE_SCHEDULE}/pause"): Rule(role="writer", missing=True),
+    ("POST", f"{ONE_SCHEDULE}/resume"): Rule(role="writer", missing=True),
+    ("POST", f"{ONE_SCHEDULE}/run"): Rule(role="writer", missing=True),
+    ("GET", f"{ONE_SCHEDULE}/next"): Rule(missing=True),
+    ("GET", f"{ONE_SCHEDULE}/firings"): Rule(missing=True),
+    ("GET", "/triggers"): Rule(),
+    ("POST", "/triggers"): Rule(role="writer", body=TRIGGER),
+    ("GET", "/triggers/{trigger}"): Rule(missing=True),
+    ("DELETE", "/triggers/{trigger}"): Rule(role="writer", missing=True),
+    ("POST", "/triggers/{trigger}/pause"): Rule(role="writer", missing=True),
+    ("POST", "/triggers/{trigger}/resume"): Rule(role="writer", missing=True),
+    ("GET", "/triggers/{trigger}/firings"): Rule(missing=True),
+    ("GET", "/webhooks"): Rule(),
+    ("POST", "/webhooks"): Rule(role="writer", body=WEBHOOK),
+    ("GET", "/webhooks/{webhook}"): Rule(missing=True),
+    ("DELETE", "/webhooks/{webhook}"): Rule(role="writer", missing=True),
+    ("GET", "/webhooks/{webhook}/deliveries"): Rule(missing=True),
+    ("POST", "/webhooks/{webhook}/test"): Rule(role="writer", missing=True),
     ("GET", "/prices"): Rule(),
     ("GET", "/budget"): Rule(),
     ("PUT", "/budget"): Rule(role="admin", body={"amount": "5"}),
@@ -112,8 +143,18 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         assert admin.post("/databases/sales/tables", json=table).status_code == 201
         assert admin.post("/queues", json={"name": "mine"}).status_code == 201
         statement = admin.post("/statements", json={"sql": "SHOW DATABASES"}).json()
+        for path, thing in (
+            ("/schedules", SCHEDULE),
+            ("/triggers", TRIGGER),
+            ("/webhooks", WEBHOOK),
+        ):
+            assert admin.post(path, json={**thing, "name": "ours"}).status_code == 201
         names = {
+            "schedule": "ours",
+            "trigger": "ours",
+            "webhook": "ours",
             "statement_id": statement["id"],
+            "job_id": statement["id"],
             "database": "sales",
             "table": "orders",
             "queue": "mine",
@@ -172,10 +213,10 @@ def test_another_project_sees_nothing(world: World, method: str, path: str) -> N
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("path", [S, D, T, P])
+@pytest.mark.parametrize("path", [S, D, T, P, "/schedules", "/triggers", "/webhooks"])
 def test_another_projects_lists_have_nothing_of_ours(world: World, path: str) -> None:
     theirs = world.ask("stranger", "GET", path).text
-    for name in (world.names["statement_id"], '"sales"', "reader@here"):
+    for name in (world.names["statement_id"], '"sales"', "reader@here", '"ours"'):
         assert name not in theirs
 
 

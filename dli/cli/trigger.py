@@ -1,0 +1,154 @@
+"""``dli trigger``: jobs when something happens."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from dli.cli.documents import JobFile, read_document
+from dli.cli.output import print_facts, print_items, print_json
+from dli.cli.parameters import parse_labels
+from dli.cli.schedule import FIRINGS, Limit, Name
+from dli.cli.session import JsonFlag, UsageError, session_of
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Submit jobs when a file appears, a signed request comes, or another job ends.",
+)
+
+
+@app.command("create")
+def create(
+    context: typer.Context,
+    name: Name,
+    job: JobFile,
+    objects: Annotated[
+        str | None,
+        typer.Option("--object", help="A prefix: each file that appears below it, once."),
+    ] = None,
+    every: Annotated[str | None, typer.Option(help="How often is looked, as 1m.")] = None,
+    existing: Annotated[
+        bool, typer.Option("--existing", help="What is there already counts as new.")
+    ] = False,
+    webhook: Annotated[
+        bool, typer.Option("--webhook", help="A signed request; its secret is printed, once.")
+    ] = False,
+    job_end: Annotated[bool, typer.Option("--job-end", help="A job that ends.")] = False,
+    state: Annotated[
+        list[str] | None, typer.Option(help="finished, failed, cancelled; repeatable.")
+    ] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="statement, batch, task, pipeline; repeatable.")
+    ] = None,
+    label: Annotated[list[str] | None, typer.Option(help="KEY=VALUE of that job.")] = None,
+    job_name: Annotated[
+        str | None, typer.Option(help="Name of that batch, task or pipeline.")
+    ] = None,
+    schedule: Annotated[str | None, typer.Option(help="The schedule that submitted it.")] = None,
+) -> None:
+    """Create a trigger. Its job runs in your name.
+
+    Examples: `dli trigger create landing --object s3://landing/orders/ --job load.yaml`,
+    `dli trigger create hook --webhook --job f.yaml`,
+    `dli trigger create after --job-end --schedule nightly --state finished --job f.yaml`
+    """
+    session = session_of(context)
+    if (objects is not None) + webhook + job_end != 1:
+        raise UsageError("choose one of --object, --webhook and --job-end")
+    on: dict[str, Any] = {"type": "webhook"}
+    if objects is not None:
+        on = {"type": "object", "prefix": objects, "every": every, "existing": existing}
+    elif job_end:
+        on = {
+            "type": "job",
+            "states": state,
+            "kinds": kind,
+            "labels": parse_labels(label or ()),
+            "name": job_name,
+            "schedule": schedule,
+        }
+    on = {field: value for field, value in on.items() if value is not None}
+    with session.client() as client:
+        made = client.create_trigger(name, on=on, job=read_document(job))
+    session.say(f"trigger {name} created" + (f"; requests go to {made['hook']}" if webhook else ""))
+    if webhook:
+        session.out.print(made["secret"], markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command("list")
+def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """List the triggers of the project."""
+    session = session_of(context)
+    with session.client() as client:
+        items = client.triggers()
+    if as_json:
+        print_json(session.out, items)
+        return
+    columns = {
+        "name": "trigger",
+        "on.type": "on",
+        "on.prefix": "prefix",
+        "hook": "requests go to",
+        "job.kind": "job",
+        "paused": "paused",
+        "polled_at": "looked at",
+        "error.code": "error",
+    }
+    print_items(session.out, items, columns)
+
+
+@app.command("show")
+def show(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
+    """Show a trigger with its job."""
+    session = session_of(context)
+    with session.client() as client:
+        found = client.trigger(name)
+    if as_json:
+        print_json(session.out, found)
+        return
+    job = found.pop("job")
+    print_facts(session.out, found)
+    session.out.print()
+    print_json(session.out, job)
+
+
+@app.command("firings")
+def firings(
+    context: typer.Context, name: Name, limit: Limit = 20, as_json: JsonFlag = False
+) -> None:
+    """Show what it fired, the newest first."""
+    session = session_of(context)
+    with session.client() as client:
+        items = client.trigger_firings(name, limit)
+    if as_json:
+        print_json(session.out, items)
+        return
+    print_items(session.out, items, FIRINGS)
+
+
+@app.command("pause")
+def pause(context: typer.Context, name: Name) -> None:
+    """Submit nothing until it is resumed."""
+    session = session_of(context)
+    with session.client() as client:
+        client.pause_trigger(name)
+    session.say(f"trigger {name} is paused")
+
+
+@app.command("resume")
+def resume(context: typer.Context, name: Name) -> None:
+    """Go on; files that appeared in the pause are new."""
+    session = session_of(context)
+    with session.client() as client:
+        client.resume_trigger(name)
+    session.say(f"trigger {name} goes on")
+
+
+@app.command("delete")
+def delete(context: typer.Context, name: Name) -> None:
+    """Delete a trigger and its firings; jobs that run go on."""
+    session = session_of(context)
+    with session.client() as client:
+        client.delete_trigger(name)
+    session.say(f"trigger {name} deleted")
