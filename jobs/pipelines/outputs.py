@@ -9,7 +9,7 @@ from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import StatementSpec
 from jobs.lifecycle.states import JobState
 from jobs.pipelines.spec import parse_money
-from jobs.pipelines.values import family_of
+from jobs.pipelines.values import INTEGERS, family_of
 from jobs.views import JobView
 from storage.results.render import schema_json
 
@@ -27,7 +27,7 @@ def outputs_of(view: JobView) -> dict[str, Any]:
         if first is not None and len(manifest.schema):
             type_ = schema_json(manifest.schema)[0]["type"]
             if family_of(type_) is not None:
-                found["value"] = {"type": type_, "value": first[0]}
+                found["value"] = {"type": type_, "value": _plain(type_, first[0])}
             if _wrote(view.job) and first[0] is not None:
                 found["rows"] = int(first[0])
     files = files_of(view.facts)
@@ -61,6 +61,11 @@ def own_cap(document: Mapping[str, Any]) -> int | None:
         return parse_money(document.get("max_cost"))
     except ValueError:
         return None
+
+
+def _plain(type_: str, value: Any) -> Any:
+    """A cell of a result as a value: 64-bit integers are text in JSON of results."""
+    return int(value) if type_ in INTEGERS and value is not None else value
 
 
 def _wrote(job: Job) -> bool:

@@ -82,7 +82,7 @@ def apply(
         known = _load(tx, project_id, pipeline.name, current.revision)
         if known is not None and known.hash == revision.hash:
             return Applied(revision=_revision(known), new=False)
-    _set_current(tx, revision, current)
+    put_in_force(tx, revision, seen=None if current is None else current.revision)
     tx.execute(
         insert(pipeline_revisions).values(
             project_id=project_id,
@@ -97,6 +97,31 @@ def apply(
         )
     )
     return Applied(revision=revision, new=True)
+
+
+def put_in_force(tx: Tx, revision: Revision, *, seen: int | None) -> None:
+    """Make ``revision`` the one of new runs, over the one with the number ``seen``.
+
+    Raises ``PipelineChangedError`` when that is not in force any more.
+    """
+    here = {"project_id": revision.project_id, "name": revision.name}
+    values = {"revision": revision.number, "updated_at": revision.at, "deleted_at": None}
+    if seen is None:
+        insert_ = _INSERT[tx.dialect.name]
+        done = tx.execute(insert_, here | values | {"created_at": revision.at}).first()
+    else:
+        done = tx.execute(
+            update(pipelines)
+            .where(
+                pipelines.c.project_id == revision.project_id,
+                pipelines.c.name == revision.name,
+                pipelines.c.revision == seen,
+            )
+            .values(values)
+            .returning(pipelines.c.name)
+        ).first()
+    if done is None:
+        raise PipelineChangedError(f"pipeline {revision.name} was changed meanwhile")
 
 
 def find(
@@ -253,31 +278,6 @@ def _load(tx: Tx, project_id: ProjectId, name: str, number: int) -> Row[Any] | N
             pipeline_revisions.c.revision == number,
         )
     ).first()
-
-
-def _set_current(tx: Tx, revision: Revision, current: Row[Any] | None) -> None:
-    """Make ``revision`` the one in force, over the one that was read."""
-    here = {"project_id": revision.project_id, "name": revision.name}
-    values = {"revision": revision.number, "updated_at": revision.at, "deleted_at": None}
-    if current is None:
-        made = tx.execute(
-            _INSERT[tx.dialect.name], here | values | {"created_at": revision.at}
-        ).first()
-        if made is None:
-            raise PipelineChangedError(f"pipeline {revision.name} was made meanwhile")
-        return
-    done = tx.execute(
-        update(pipelines)
-        .where(
-            pipelines.c.project_id == revision.project_id,
-            pipelines.c.name == revision.name,
-            pipelines.c.revision == current.revision,
-        )
-        .values(values)
-        .returning(pipelines.c.name)
-    ).first()
-    if done is None:
-        raise PipelineChangedError(f"pipeline {revision.name} was changed meanwhile")
 
 
 def _revision(row: Row[Any]) -> Revision:

@@ -20,6 +20,7 @@ from jobs.pipelines.errors import ValueMissingError
 TYPES: Final = ("string", "int", "bigint", "double", "boolean", "date", "timestamp")
 _DECIMAL: Final = re.compile(r"decimal\(\s*(\d{1,2})\s*,\s*(\d{1,2})\s*\)")
 _BITS: Final = {"tinyint": 7, "smallint": 15, "int": 31, "bigint": 63}
+INTEGERS: Final = frozenset(_BITS)
 _FLOATS: Final = frozenset({"float", "double"})
 
 
@@ -156,7 +157,7 @@ def _decimal(type_: str, given: str | float | bool) -> str:
 
 def sql_value(value: Typed) -> Any:
     """As a parameter of a statement: JSON, or ``{"type", "value"}`` where JSON has no such type."""
-    if value.value is None or value.type in ("string", "boolean", "int", "bigint"):
+    if value.value is None or value.type in INTEGERS | {"string", "boolean"}:
         return value.value
     return {"type": value.type, "value": value.value}
 

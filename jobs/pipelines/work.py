@@ -170,8 +170,8 @@ class _Run:
     def _turn(self) -> Next:
         """Do all that can be done now; what remains is to wait for."""
         self._recover()
-        self._look()
         while True:
+            self._look()  # also at what was just submitted: its end is told to who listens
             next_ = choose_next(
                 self._pipeline, self._graph, self._nodes, lookup=self._lookup, now=self._now()
             )

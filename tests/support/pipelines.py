@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
+from dli.api.documents import Documents
+from jobs.lifecycle.spec import JobKind
+from jobs.loops.runner import Loop
 from jobs.pipelines.graph import Graph, build
+from jobs.pipelines.service import Pipelines
 from jobs.pipelines.spec import Pipeline, read
+from jobs.views import Terms
+from storage.base.ids import UserId
+from tests.support.jobs import PROJECT
+from tests.support.replicas import Replica
 
 
 def statement(sql: str = "SELECT 1", **fields: Any) -> dict[str, Any]:
@@ -56,3 +68,32 @@ FULL: dict[str, Any] = {
         "tell": statement("SELECT :id AS id", parameters={"id": {"ref": "nodes.load.job_id"}}),
     },
 }
+
+
+@contextmanager
+def with_pipelines(replica: Replica) -> Iterator[Pipelines]:
+    """Pipelines on a replica that runs, with their loop."""
+    pipelines = Pipelines(replica.parts, replica.service, Documents(jobs=replica.service))
+    replica.service.add_kind(JobKind.PIPELINE, pipelines.work)
+    loop = Loop(
+        name="pipelines",
+        tick=pipelines.tick,
+        clock=replica.parts.clock,
+        idle=timedelta(milliseconds=100),
+        wake=pipelines.wake,
+    )
+    stop = threading.Event()
+    thread = threading.Thread(target=loop.run, args=(stop,), name="pipelines")
+    thread.start()
+    try:
+        yield pipelines
+    finally:
+        stop.set()
+        loop.wake.set()
+        thread.join()
+
+
+def make_terms(**changes: Any) -> Terms:
+    """Terms of one who may write."""
+    values: dict[str, Any] = {"project_id": PROJECT, "user_id": UserId("usr_1"), "may_write": True}
+    return Terms(**values | changes)
