@@ -28,6 +28,9 @@ def _now(view: JobView) -> list[str]:
     if job.state is JobState.QUEUED:
         if view.wait is not None:
             lines.append(f"It waits: {view.wait.detail} (place {view.wait.position}).")
+            if view.wait.starts_at is not None:
+                lines.append(f"By what ran lately it starts about {_moment(view.wait.starts_at)}.")
+            lines += [f"It would start now: {option.detail}." for option in view.wait.options]
         if job.not_before is not None:
             lines.append(f"Its next attempt starts at {_moment(job.not_before)} or later.")
     elif job.state is JobState.CANCELLING:
