@@ -13,10 +13,12 @@ from functools import partial
 
 from fastapi.concurrency import run_in_threadpool
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from dli.api.envelope import bill_of, etag_of, event_json, usage_json
-from dli.api.wire import dumps
+from dli.api.wire import InvalidRequestError, dumps
+from dli.identity.principals import Principal
 from dli.services import Services
 from jobs.launchers.api import LogStream
 from jobs.service import JobView
@@ -52,6 +54,33 @@ async def wait_until(
             if not changes and await gone():  # one who was heard just now is not asked
                 return view
             changes = await changed.wait(min(left, _LOOK_AGAIN))
+
+
+def check_wait(services: Services, wait: timedelta) -> None:
+    """Raise ``InvalidRequestError`` for a wait that is longer than the service allows."""
+    most = services.settings.max_wait
+    if wait > most:
+        raise InvalidRequestError(
+            f"wait: at most {most.total_seconds():g}s", hint="ask again for longer waits"
+        )
+
+
+async def watched(
+    request: Request,
+    services: Services,
+    caller: Principal,
+    job_id: str,
+    *,
+    wait: timedelta | None,
+    known: str | None,
+) -> JobView:
+    """A job; with ``wait``, as soon as it is news to one who knows that etag, or after it."""
+    view = await run_in_threadpool(services.jobs.get, caller.project_id, JobId(job_id))
+    if wait is None:
+        return view
+    check_wait(services, wait)
+    differs = differs_from(known, view)
+    return await wait_until(services, view, differs, wait=wait, gone=request.is_disconnected)
 
 
 async def job_events(

@@ -15,7 +15,7 @@ from dli.api.schemas.batches import BatchBody, BatchEstimateReply, BatchMode
 from dli.api.schemas.jobs import JobReply
 from dli.api.terms import submitter_of
 from dli.api.uploads import form_schema, read_form, validated
-from dli.api.watching import answer, check_wait, ended
+from dli.api.watching import answer, ended
 from dli.api.wire import json_response
 from dli.identity.principals import Role
 
@@ -45,7 +45,7 @@ async def submit_batch(
     if body.mode is BatchMode.ESTIMATE:
         told = await run_in_threadpool(services.batches.estimate, asked)
         return json_response(batch_estimate_json(told))
-    check_wait(services, body.wait)
+    streams.check_wait(services, body.wait)
     view = await run_in_threadpool(services.batches.submit, asked)
     view = await streams.wait_until(
         services, view, ended, wait=body.wait, gone=request.is_disconnected

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from dli.api import results, streams
+from dli.api import streams
 from dli.api.deps import AllServices, Caller, IdempotencyKey
 from dli.api.documents import document_schema
-from dli.api.envelope import etag_of, job_json, kept_bill_json, listed_json
-from dli.api.idempotency import Once, do_once
 from dli.api.schemas.fields import Span
 from dli.api.schemas.jobs import JobReply, JobsPage, StoryReply
 from dli.api.schemas.statements import KeptBillReply
-from dli.api.watching import answer, check_own, check_wait, label_of
-from dli.api.wire import InvalidRequestError, json_response, page_json
-from dli.billing.bills import find_bill
+from dli.api.watching import (
+    AskedListing,
+    answer,
+    bill_answer,
+    cancel_answer,
+    check_own,
+    event_number,
+    page_answer,
+    unless_known,
+)
+from dli.api.wire import json_response
 from jobs.explaining import story
 from jobs.launchers.api import LogStream
 from jobs.lifecycle.spec import JobKind
-from jobs.lifecycle.states import JobState
-from jobs.service import JobFilter
 from storage.base.ids import JobId
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -44,31 +48,14 @@ def get_job_schema(caller: Caller) -> Response:
 def list_jobs(
     services: AllServices,
     caller: Caller,
+    asked: AskedListing,
     kind: Annotated[list[JobKind] | None, Query(description="Any of these.")] = None,
-    state: Annotated[list[JobState] | None, Query(description="Any of these.")] = None,
-    queue: str | None = None,
     parent: Annotated[str | None, Query(description="Nodes of this pipeline run.")] = None,
-    label: Annotated[list[str] | None, Query(description="`NAME=VALUE`; all must fit.")] = None,
-    start: Annotated[
-        datetime | None, Query(alias="from", description="Created then or later.")
-    ] = None,
-    end: Annotated[datetime | None, Query(alias="to", description="Created before.")] = None,
-    cursor: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
     """The project's jobs of all kinds, newest first."""
-    wanted = JobFilter(
-        kinds=frozenset(kind or ()),
-        states=frozenset(state or ()),
-        queue=queue,
-        parent_id=None if parent is None else JobId(parent),
-        labels=dict(label_of(text) for text in label or ()),
-        created_from=results.aware(start),
-        created_to=results.aware(end),
-    )
-    page = services.jobs.list(caller.project_id, wanted, cursor=cursor, limit=limit)
-    items = [listed_json(view, services.book) for view in page.items]
-    return json_response(page_json(items, page.next_cursor))
+    parent_id = None if parent is None else JobId(parent)
+    wanted = replace(asked.wanted, kinds=frozenset(kind or ()), parent_id=parent_id)
+    return page_answer(services, caller, asked, wanted)
 
 
 @router.get(
@@ -87,16 +74,8 @@ async def get_job(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """One job. With `wait`, as soon as it is not what `If-None-Match` says, or changes."""
-    view = await run_in_threadpool(services.jobs.get, caller.project_id, JobId(job_id))
-    if wait is not None:
-        check_wait(services, wait)
-        differs = streams.differs_from(if_none_match, view)
-        view = await streams.wait_until(
-            services, view, differs, wait=wait, gone=request.is_disconnected
-        )
-    if if_none_match == etag_of(view):
-        return Response(status_code=304, headers={"ETag": etag_of(view)})
-    return answer(services, view, 200)
+    view = await streams.watched(request, services, caller, job_id, wait=wait, known=if_none_match)
+    return unless_known(services, view, if_none_match)
 
 
 @router.get("/{job_id}/logs", response_class=Response, responses={200: {"content": {_LOG: {}}}})
@@ -137,10 +116,8 @@ async def follow_job(
     last_event_id: Annotated[str | None, Header(description="Resume after this event.")] = None,
 ) -> Response:
     """Server-sent events: each state (with an id), progress, and usage with the bill at the end."""
-    after = last_event_id or "0"
-    if not after.isdigit():
-        raise InvalidRequestError("Last-Event-ID: is the number of an event")
-    return await streams.job_events(services, caller.project_id, JobId(job_id), after=int(after))
+    after = event_number(last_event_id)
+    return await streams.job_events(services, caller.project_id, JobId(job_id), after=after)
 
 
 @router.get("/{job_id}/explain", response_model=StoryReply)
@@ -154,10 +131,7 @@ def explain_job(services: AllServices, caller: Caller, job_id: str) -> Response:
 @router.get("/{job_id}/bill", response_model=KeptBillReply)
 def get_job_bill(services: AllServices, caller: Caller, job_id: str) -> Response:
     """What the job costs, line by line, as it was settled."""
-    view = services.jobs.get(caller.project_id, JobId(job_id))
-    with services.database.read() as tx:
-        bill = find_bill(tx, caller.project_id, view.job.id)
-    return json_response(kept_bill_json(view.job.id, bill, services.book.currency))
+    return bill_answer(services, caller, job_id)
 
 
 @router.post("/{job_id}/cancel", response_model=JobReply)
@@ -166,14 +140,7 @@ def cancel_job(services: AllServices, caller: Caller, job_id: str, key: Idempote
 
     Readers may cancel their own.
     """
-    check_own(services, caller, job_id)
-
-    def cancel() -> tuple[int, dict[str, Any]]:
-        view = services.jobs.cancel(caller.project_id, JobId(job_id), by=caller.user_id)
-        return 200, job_json(view, services.book)
-
-    once = Once(project_id=caller.project_id, key=key, path=f"cancel {job_id}", body=None)
-    return do_once(services, once, cancel)
+    return cancel_answer(services, caller, job_id, key)
 
 
 @router.post("/{job_id}/renew", response_model=JobReply)

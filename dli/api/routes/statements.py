@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -12,13 +12,8 @@ from dli.api import results, streams
 from dli.api.deps import AllServices, Caller, IdempotencyKey
 from dli.api.direct import DirectRoute
 from dli.api.envelope import (
-    etag_of,
-    job_json,
-    kept_bill_json,
-    listed_json,
     plan_json,
 )
-from dli.api.idempotency import Once, do_once
 from dli.api.requests import statement_request
 from dli.api.schemas.fields import Span
 from dli.api.schemas.statements import (
@@ -30,13 +25,22 @@ from dli.api.schemas.statements import (
     StatementsPage,
 )
 from dli.api.terms import submitter_of
-from dli.api.watching import answer, check_own, check_wait, ended, label_of, of_kind
-from dli.api.wire import InvalidRequestError, json_response, page_json
-from dli.billing.bills import find_bill
+from dli.api.watching import (
+    AskedListing,
+    answer,
+    bill_answer,
+    cancel_answer,
+    check_own,
+    ended,
+    event_number,
+    of_kind,
+    page_answer,
+    unless_known,
+)
+from dli.api.wire import json_response
 from dli.services import Services
 from jobs.lifecycle.spec import EngineName, JobKind
-from jobs.lifecycle.states import JobState
-from jobs.service import JobFilter, StatementRequest
+from jobs.service import StatementRequest
 from storage.base.ids import JobId
 
 router = APIRouter(prefix="/statements", tags=["statements"], route_class=DirectRoute)
@@ -61,7 +65,7 @@ async def submit_statement(
     asked = statement_request(body, submitter_of(caller), key=key)
     if body.mode is not Mode.RUN:
         return await run_in_threadpool(_plan, services, asked, body.mode)
-    check_wait(services, body.wait)
+    streams.check_wait(services, body.wait)
     view = await run_in_threadpool(services.jobs.submit, asked)
     view = await streams.wait_until(
         services, view, ended, wait=body.wait, gone=request.is_disconnected
@@ -73,30 +77,13 @@ async def submit_statement(
 def list_statements(
     services: AllServices,
     caller: Caller,
-    state: Annotated[list[JobState] | None, Query(description="Any of these.")] = None,
-    queue: str | None = None,
+    asked: AskedListing,
     engine: EngineName | None = None,
-    label: Annotated[list[str] | None, Query(description="`NAME=VALUE`; all must fit.")] = None,
-    start: Annotated[
-        datetime | None, Query(alias="from", description="Created then or later.")
-    ] = None,
-    end: Annotated[datetime | None, Query(alias="to", description="Created before.")] = None,
-    cursor: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
     """The project's statements, newest first."""
-    wanted = JobFilter(
-        kinds=frozenset({JobKind.STATEMENT}),
-        states=frozenset(state or ()),
-        queue=queue,
-        engine=engine,
-        labels=dict(label_of(text) for text in label or ()),
-        created_from=results.aware(start),
-        created_to=results.aware(end),
-    )
-    page = services.jobs.list(caller.project_id, wanted, cursor=cursor, limit=limit)
-    items = [listed_json(view, services.book) for view in page.items]
-    return json_response(page_json(items, page.next_cursor))
+    kinds = frozenset({JobKind.STATEMENT})
+    wanted = replace(asked.wanted, kinds=kinds, engine=engine)
+    return page_answer(services, caller, asked, wanted)
 
 
 @router.get(
@@ -115,20 +102,11 @@ async def get_statement(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """One statement. With `wait`, as soon as it is not what `If-None-Match` says, or changes."""
-    view = await run_in_threadpool(services.jobs.get, caller.project_id, JobId(statement_id))
+    view = await streams.watched(
+        request, services, caller, statement_id, wait=wait, known=if_none_match
+    )
     of_kind(view, JobKind.STATEMENT)
-    if wait is not None:
-        check_wait(services, wait)
-        view = await streams.wait_until(
-            services,
-            view,
-            streams.differs_from(if_none_match, view),
-            wait=wait,
-            gone=request.is_disconnected,
-        )
-    if if_none_match == etag_of(view):
-        return Response(status_code=304, headers={"ETag": etag_of(view)})
-    return answer(services, view, 200)
+    return unless_known(services, view, if_none_match)
 
 
 @router.post("/{statement_id}/cancel", response_model=StatementReply)
@@ -139,14 +117,7 @@ def cancel_statement(
 
     Readers may cancel their own.
     """
-    check_own(services, caller, statement_id)
-
-    def cancel() -> tuple[int, dict[str, Any]]:
-        view = services.jobs.cancel(caller.project_id, JobId(statement_id), by=caller.user_id)
-        return 200, job_json(view, services.book)
-
-    once = Once(project_id=caller.project_id, key=key, path=f"cancel {statement_id}", body=None)
-    return do_once(services, once, cancel)
+    return cancel_answer(services, caller, statement_id, key)
 
 
 @router.get(
@@ -178,10 +149,7 @@ def delete_result(services: AllServices, caller: Caller, statement_id: str) -> R
 @router.get("/{statement_id}/bill", response_model=KeptBillReply)
 def get_bill(services: AllServices, caller: Caller, statement_id: str) -> Response:
     """What the statement costs, line by line, as it was settled."""
-    view = services.jobs.get(caller.project_id, JobId(statement_id))
-    with services.database.read() as tx:
-        bill = find_bill(tx, caller.project_id, view.job.id)
-    return json_response(kept_bill_json(view.job.id, bill, services.book.currency))
+    return bill_answer(services, caller, statement_id)
 
 
 @router.get("/{statement_id}/events", response_class=Response)
@@ -192,12 +160,8 @@ async def follow_statement(
     last_event_id: Annotated[str | None, Header(description="Resume after this event.")] = None,
 ) -> Response:
     """Server-sent events: each state (with an id), progress, and usage with the bill at the end."""
-    after = last_event_id or "0"
-    if not after.isdigit():
-        raise InvalidRequestError("Last-Event-ID: is the number of an event")
-    return await streams.job_events(
-        services, caller.project_id, JobId(statement_id), after=int(after)
-    )
+    after = event_number(last_event_id)
+    return await streams.job_events(services, caller.project_id, JobId(statement_id), after=after)
 
 
 def _plan(services: Services, asked: StatementRequest, mode: Mode) -> Response:

@@ -15,7 +15,7 @@ from dli.api.schemas.jobs import JobReply
 from dli.api.schemas.tasks import TaskBody
 from dli.api.terms import submitter_of
 from dli.api.uploads import form_schema, read_form, validated
-from dli.api.watching import answer, check_wait, ended, of_kind
+from dli.api.watching import answer, ended, of_kind
 from dli.identity.principals import Role
 from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import JobState
@@ -54,7 +54,7 @@ async def submit_task(
     caller.require(Role.WRITER)
     body: TaskBody = validated(TaskBody, await read_form(request, services, caller, part=_PART))
     asked = task_request(body, submitter_of(caller), key=key)
-    check_wait(services, body.wait)
+    streams.check_wait(services, body.wait)
     view = await run_in_threadpool(services.tasks.submit, asked)
     view = await streams.wait_until(
         services, view, ended, wait=body.wait, gone=request.is_disconnected
