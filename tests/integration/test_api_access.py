@@ -47,6 +47,15 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", f"{ONE_S}/bill"): Rule(missing=True),
     ("GET", f"{ONE_S}/events"): Rule(missing=True),
     ("POST", f"{ONE_S}/cancel"): Rule(role="writer", missing=True),  # the administrator's
+    ("GET", "/jobs"): Rule(),
+    ("GET", "/jobs/{job_id}"): Rule(missing=True),
+    ("GET", "/jobs/{job_id}/logs"): Rule(missing=True),
+    ("GET", "/jobs/{job_id}/events"): Rule(missing=True),
+    ("GET", "/jobs/{job_id}/explain"): Rule(missing=True),
+    ("GET", "/jobs/{job_id}/bill"): Rule(missing=True),
+    ("POST", "/jobs/{job_id}/cancel"): Rule(role="writer", missing=True),  # the administrator's
+    ("POST", "/jobs/{job_id}/renew"): Rule(role="writer", missing=True),  # the administrator's
+    ("GET", "/schemas/job.json"): Rule(),
     ("POST", "/files"): Rule(role="writer"),
     ("POST", "/batches"): Rule(role="writer", body=BATCH),
     ("POST", "/tasks"): Rule(role="writer", body={"command": ["cat"]}),
@@ -213,7 +222,7 @@ def test_another_project_sees_nothing(world: World, method: str, path: str) -> N
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("path", [S, D, T, P, "/schedules", "/triggers", "/webhooks"])
+@pytest.mark.parametrize("path", [S, "/jobs", D, T, P, "/schedules", "/triggers", "/webhooks"])
 def test_another_projects_lists_have_nothing_of_ours(world: World, path: str) -> None:
     theirs = world.ask("stranger", "GET", path).text
     for name in (world.names["statement_id"], '"sales"', "reader@here", '"ours"'):
