@@ -64,6 +64,12 @@ class EngineClient(Protocol):
     def warm_up(self) -> None:
         """Let it meet each kind of statement once, where that makes the next one faster."""
 
+    def end_warm_up(self) -> None:
+        """Warm up no further: somebody has to see what else the engine does."""
+
+    def idle(self) -> bool:
+        """Whether the engine knows that it works on nothing; false where it cannot tell."""
+
     def open_session(self) -> EngineSession:
         """A session that shares nothing with any other. Raises ``EngineLostError``."""
 

@@ -157,10 +157,10 @@ class EnginePool:
         self._end(member, timedelta(0))
 
     def users(self, handle: EngineHandle) -> int:
-        """How many statements share the engine; one more while it warms up."""
+        """How many statements share the engine; what warms it up is none."""
         with self._changed:
             member = self._members.get(handle.run_id)
-            return member.users + member.warming if member is not None else 0
+            return member.users if member is not None else 0
 
     def diagnose(self, handle: EngineHandle, error: EngineLostError) -> ServiceError:
         """Why the engine was lost: out of memory, if it says so and the statement was alone."""

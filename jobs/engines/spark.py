@@ -27,7 +27,7 @@ from jobs.engines.connect.dialect import Dialect
 from jobs.engines.errors import EngineCannotReadError
 from jobs.engines.ports import free_port
 from jobs.engines.spark_install import MIB, Driver, SparkInstall, driver_environment
-from jobs.engines.spark_jobs import kill_leftovers
+from jobs.engines.spark_jobs import is_idle, kill_leftovers
 from jobs.launchers.api import Launcher, RunSpec
 from jobs.lifecycle.spec import EngineName
 from sql.statement import Binding
@@ -148,6 +148,7 @@ class SparkEngine:
             quoted_views=True,
             partition_folders=True,
             kill_leftovers=kill_leftovers,
+            idle=is_idle,
             warm_up=tuple(text.format(t=sample) for text in _WARM_UP),
         )
 

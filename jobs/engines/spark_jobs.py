@@ -38,16 +38,41 @@ def kill_leftovers(port: int, operation_id: str) -> int:
     return len(killed)
 
 
+def is_idle(port: int) -> bool:
+    """Whether no job runs and no task: one that was killed runs on until it notices.
+
+    A task looks up between batches of a thousand rows, seconds apart in a cross join.
+    """
+    try:
+        application = _application(port)
+        executors: list[dict[str, Any]] = json.loads(_ask(port, "GET", f"{application}/executors"))
+        busy = any(executor["activeTasks"] for executor in executors)
+        return not busy and not _jobs(port)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        log.info("status pages do not answer", extra={"reason": str(error)})
+        return False
+
+
 def _running(port: int, operation_id: str) -> set[int]:
-    [application] = json.loads(_ask(port, "GET", "/api/v1/applications"))
-    path = f"/api/v1/applications/{application['id']}/jobs?status=running"
-    jobs: list[dict[str, Any]] = json.loads(_ask(port, "GET", path))
     tag = f"_Operation_{operation_id}"
     return {
         int(job["jobId"])
-        for job in jobs
+        for job in _jobs(port)
         if any(each.endswith(tag) for each in job.get("jobTags", ()))
     }
+
+
+def _jobs(port: int) -> list[dict[str, Any]]:
+    """Those that run."""
+    path = f"{_application(port)}/jobs?status=running"
+    jobs: list[dict[str, Any]] = json.loads(_ask(port, "GET", path))
+    return jobs
+
+
+def _application(port: int) -> str:
+    """The path of what is told of the one application."""
+    [application] = json.loads(_ask(port, "GET", "/api/v1/applications"))
+    return f"/api/v1/applications/{application['id']}"
 
 
 def _kill(port: int, job: int) -> None:

@@ -2,8 +2,9 @@
 
 Telling the engine (interrupt) is a request that it may not hear: it is repeated, since the first
 may come before the statement reached the engine. What counts is that the statement's stream has
-ended and the engine answers; where the statement was alone on it, also that its CPU is quiet. An
-engine that does not let go in time is killed: its other statements are tried again elsewhere.
+ended and the engine answers; where the statement was alone on it, also that its CPU is quiet, or
+that the engine knows of no work: a young JVM compiles for seconds. An engine that does not let go
+in time is killed: its other statements are tried again elsewhere.
 """
 
 from __future__ import annotations
@@ -60,10 +61,13 @@ class Stopping:
 
 
 def has_let_go(handle: EngineHandle, launcher: Launcher, clock: Clock, *, alone: bool) -> bool:
-    """Whether the engine answers and, if the statement was ``alone`` on it, is quiet."""
+    """Whether the engine answers and, if the statement was ``alone`` on it, does nothing now."""
     if not handle.client.alive(_PROBE):
         return False
-    return not alone or _grows_quiet(handle, launcher, clock)
+    if not alone:
+        return True
+    handle.client.end_warm_up()  # which would look like the statement's work
+    return _grows_quiet(handle, launcher, clock) or handle.client.idle()
 
 
 def wait_until_dead(handle: EngineHandle, launcher: Launcher, clock: Clock) -> None:

@@ -371,6 +371,30 @@ def test_interrupt_ends_the_stream_and_the_work(engine: RunningEngine) -> None:
     assert engine.rows("SELECT 1 AS a") == [{"a": 1}]
 
 
+def test_an_engine_says_idle_only_when_no_task_runs(engine: RunningEngine) -> None:
+    eventually(lambda: engine.client.idle() or engine.name == "sail")
+    operation = str(uuid.uuid4())
+    with engine.session() as session:
+        thread, raised = in_thread(lambda: list(session.execute(BURNING, operation_id=operation)))
+        eventually(lambda: cores(engine, 0.5) > 0.05)
+        eventually(lambda: not engine.client.idle())
+        session.interrupt(operation)
+        thread.join(10)
+    assert raised
+    eventually(lambda: engine.client.idle() or engine.name == "sail")  # Sail has no way to tell
+    assert engine.rows("SELECT 1 AS a") == [{"a": 1}]
+
+
+def test_warming_up_ends_when_it_is_told(engine: RunningEngine) -> None:
+    thread, raised = in_thread(engine.client.warm_up)
+    threading.Event().wait(0.5)
+    engine.client.end_warm_up()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert not raised
+    eventually(lambda: cores(engine, 0.5) < 0.04)
+
+
 def test_interrupt_before_the_start_is_kept(engine: RunningEngine) -> None:
     operation = str(uuid.uuid4())
     with engine.session() as session:

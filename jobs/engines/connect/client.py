@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import grpc
@@ -70,6 +71,8 @@ class ConnectClient:
         self._seats: list[_Seat] = []
         self._seating = threading.Lock()  # guards _seats
         self._probe = str(uuid.uuid4())  # one session for all probes: servers keep them for long
+        self._cooled = threading.Event()  # set: no more warming up
+        self._warming: Callable[[], object] | None = None  # interrupts what warms up now
 
     def alive(self, timeout: float) -> bool:
         request = base.ConfigRequest(session_id=self._probe, client_type=_USER)
@@ -87,13 +90,33 @@ class ConnectClient:
         session = self.open_session()
         try:
             for text in self._dialect.warm_up:
-                for _ in session.execute(text, operation_id=str(uuid.uuid4())):
+                operation_id = str(uuid.uuid4())
+                self._warming = partial(session.interrupt, operation_id)
+                if self._cooled.is_set():
+                    return
+                for _ in session.execute(text, operation_id=operation_id):
                     pass
-            session.sweep(str(uuid.uuid4()))
+            self.idle()  # its status pages as well
         except ServiceError as error:
             log.info("warm-up ended early", extra={"reason": error.message})
         finally:
+            self._warming = None
             session.release()
+
+    def end_warm_up(self) -> None:
+        self._cooled.set()
+        interrupt = self._warming
+        if interrupt is not None:
+            interrupt()
+
+    def idle(self) -> bool:
+        if self._dialect.idle is None:
+            return False
+        try:
+            return self._dialect.idle(_status_port(self._stub, self._probe))
+        except grpc.RpcError as error:
+            log.info("status port not told", extra={"code": str(error.code())})
+            return False
 
     def open_session(self) -> ConnectSession:
         """For one statement. The server's session may have served another one of this engine.
@@ -242,7 +265,9 @@ class ConnectSession:
         """End what the operation left running, where an interrupt alone does not."""
         kill = self._dialect.kill_leftovers
         if kill is not None:
-            kill(self._status_port(), operation_id)
+            with self._translated():
+                port = _status_port(self._stub, str(uuid.uuid4()))
+            kill(port, operation_id)
 
     def _sweep_beside(self, operation_id: str) -> None:
         """``sweep`` on a thread of its own, once: the statement need not wait for it."""
@@ -257,14 +282,6 @@ class ConnectSession:
             self.sweep(operation_id)
         except ServiceError as error:
             log.info("sweep ended early", extra={"reason": error.message})
-
-    def _status_port(self) -> int:
-        request = base.ConfigRequest(session_id=str(uuid.uuid4()), client_type=_USER)
-        request.user_context.user_id = _USER
-        request.operation.get_option.keys.append("spark.ui.port")
-        with self._translated():
-            [pair] = self._stub.Config(request, timeout=_SHORT).pairs
-        return int(pair.value)
 
     def configure(self, confs: Mapping[str, str]) -> None:
         """Set confs of this session only."""
@@ -373,3 +390,12 @@ class ConnectClientSession:
 
 def _interrupted() -> StatementInterruptedError:
     return StatementInterruptedError("the statement was interrupted")
+
+
+def _status_port(stub: Any, session_id: str) -> int:
+    """Where the server tells of its jobs. Raises ``grpc.RpcError``."""
+    request = base.ConfigRequest(session_id=session_id, client_type=_USER)
+    request.user_context.user_id = _USER
+    request.operation.get_option.keys.append("spark.ui.port")
+    [pair] = stub.Config(request, timeout=_SHORT).pairs
+    return int(pair.value)

@@ -23,4 +23,6 @@ class Dialect:
     confs: Mapping[str, str] = field(default_factory=dict)  #: set in each session
     #: ends what an interrupted operation leaves running, given the port of ``spark.ui.port``
     kill_leftovers: Callable[[int, str], int] | None = None
+    #: whether no task and no job runs, likewise; None: the server cannot tell
+    idle: Callable[[int], bool] | None = None
     warm_up: tuple[str, ...] = ()  #: statements; they need no table and must not fail
