@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.queries import duckdb_queries, open_duckdb, spark_query
+from benchmarks.service import Service
 from benchmarks.tpch import TABLES
-from dli.client import Client
+from dli.remote.statement import Statement
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -45,58 +47,68 @@ def texts(reference: duckdb.DuckDBPyConnection) -> dict[int, str]:
     return duckdb_queries(reference)
 
 
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the engines say; each query runs once on each, whichever test asks first."""
+
+    service: Service
+    texts: dict[int, str]
+    known: dict[tuple[int, str], tuple[Statement, Rows]] = field(default_factory=dict)
+
+    def of(self, query: int, engine: str) -> tuple[Statement, Rows]:
+        if (query, engine) not in self.known:
+            self.known[query, engine] = self._ask(query, engine)
+        return self.known[query, engine]
+
+    def _ask(self, query: int, engine: str) -> tuple[Statement, Rows]:
+        with self.service.client() as client:
+            statement = client.run(
+                spark_query(self.texts[query]),
+                database="tpch",
+                engine=engine,
+                labels={"query": str(query)},
+            )
+            with client.download(statement.id, "arrow") as pieces:
+                return statement, rows_of(pa.ipc.open_stream(b"".join(pieces)).read_all())
+
+
 @pytest.fixture(scope="module")
-def answers() -> dict[tuple[int, str], list[tuple[Any, ...]]]:
-    """What was computed already, by query and engine: each query runs once on each."""
-    return {}
+def answers(service: Service, texts: dict[int, str]) -> Answers:
+    return Answers(service, texts)
 
 
 @pytest.mark.parametrize("query", QUERIES)
 @pytest.mark.parametrize("engine", ["sail", pytest.param("spark", marks=pytest.mark.spark)])
 def test_engine_answers_as_duckdb_does(
-    client: Client,
-    reference: duckdb.DuckDBPyConnection,
-    texts: dict[int, str],
-    answers: dict[tuple[int, str], list[tuple[Any, ...]]],
-    engine: str,
-    query: int,
+    reference: duckdb.DuckDBPyConnection, answers: Answers, engine: str, query: int
 ) -> None:
-    text = texts[query]
-    statement = client.run(
-        spark_query(text), database="tpch", engine=engine, labels={"query": str(query)}
-    )
+    statement, found = answers.of(query, engine)
     assert statement.bill == statement.price
     assert statement.price is not None
     assert statement.price.amount > 0
     assert statement.engine is not None
     assert statement.engine.startswith(engine)
-    with client.download(statement.id, "arrow") as pieces:
-        found = rows_of(pa.ipc.open_stream(b"".join(pieces)).read_all())
-    answers[query, engine] = found
-    expected = rows_of(reference.sql(text).to_arrow_table())
+    expected = rows_of(reference.sql(answers.texts[query]).to_arrow_table())
     assert_same(found, expected, quotients=QUOTIENTS.get(query, set()))
 
 
 @pytest.mark.spark
 @pytest.mark.parametrize("query", QUERIES)
-def test_engines_differ_only_where_it_is_known(
-    answers: dict[tuple[int, str], list[tuple[Any, ...]]], query: int
-) -> None:
-    if not {(query, "sail"), (query, "spark")} <= set(answers):
-        pytest.skip("needs the answers of the test before")
-    sail, spark = answers[query, "sail"], answers[query, "spark"]
+def test_engines_differ_only_where_it_is_known(answers: Answers, query: int) -> None:
+    (_, sail), (_, spark) = answers.of(query, "sail"), answers.of(query, "spark")
     assert_same(sail, spark, quotients=QUOTIENTS.get(query, set()))
 
 
-def rows_of(table: pa.Table) -> list[tuple[Any, ...]]:
+def rows_of(table: pa.Table) -> Rows:
     """Rows as tuples of values that compare across engines: numbers are decimals, text trimmed."""
     columns = [[_plain(value) for value in column.to_pylist()] for column in table.columns]
     return list(zip(*columns, strict=True))
 
 
-def assert_same(
-    found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]], *, quotients: set[int]
-) -> None:
+def assert_same(found: Rows, expected: Rows, *, quotients: set[int]) -> None:
     """Equal rows in equal order; the named columns but for their last place."""
     assert len(found) == len(expected)
     for row, other in zip(found, expected, strict=True):
