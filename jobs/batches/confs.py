@@ -12,37 +12,6 @@ from fnmatch import fnmatchcase
 
 from jobs.errors import RequestInvalidError
 
-#: What a queue allows that says nothing. ``*`` stands for any characters, dots as well.
-SAFE_PATTERNS: tuple[str, ...] = (
-    "spark.sql.*",
-    "spark.default.parallelism",
-    "spark.serializer",
-    "spark.kryo*",
-    "spark.memory.fraction",
-    "spark.memory.storageFraction",
-    "spark.driver.maxResultSize",
-    "spark.shuffle.*",
-    "spark.reducer.*",
-    "spark.broadcast.*",
-    "spark.rdd.*",
-    "spark.io.*",
-    "spark.files.*",
-    "spark.task.maxFailures",
-    "spark.speculation*",
-    "spark.locality.*",
-    "spark.scheduler.mode",
-    "spark.cleaner.*",
-    "spark.python.worker.*",
-    "spark.log.level",
-    "spark.checkpoint.*",
-    "spark.streaming.*",
-    "spark.ml.*",
-    "spark.hadoop.parquet.*",
-    "spark.hadoop.mapreduce.*",
-    "spark.hadoop.mapred.*",
-    "spark.dli.*",
-)
-
 #: Why a key can never be set, by its beginning; the first that fits is told.
 _NEVER: Mapping[str, str] = {
     "spark.driver.memory": "sizes are given by `size`, or by `driver` and `executor`",

@@ -25,6 +25,8 @@ SIZES: Mapping[str, Size] = {
 }
 DEFAULT_SIZE = "small"
 
+CLIENT_SIZE = Size(cores=1, memory_bytes=GIB)  #: of a program whose engine computes elsewhere
+
 #: Spark refuses to start on less than 450 MiB of heap; a JVM and a Python stand beside it.
 LEAST_MEMORY = 1536 * MIB
 MOST_MEMORY = 1024 * GIB

@@ -182,7 +182,8 @@ def sizes_of(request: BatchRequest) -> tuple[Size, Size | None, int]:
     if not 0 <= executors <= MOST_EXECUTORS:
         raise _invalid("executors", f"there are at most {MOST_EXECUTORS} executors")
     driver = request.driver or class_size(request.size or DEFAULT_SIZE)
-    checked_size(driver, "driver")
+    if request.session is BatchSession.OWN:
+        checked_size(driver, "driver")
     executor = request.executor
     return driver, None if executor is None else checked_size(executor, "executor"), executors
 

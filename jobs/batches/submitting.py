@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from jobs.accepting import Accepting, KeyTakenError, Offer, check_terms, least
-from jobs.batches.confs import SAFE_PATTERNS
-from jobs.batches.sizes import whole_size
+from jobs.batches.sizes import CLIENT_SIZE, LEAST_MEMORY, MOST_MEMORY, whole_size
 from jobs.batches.spec import BatchDefaults, BatchRequest, batch_spec
 from jobs.batches.tables import bindings_of
 from jobs.batches.work import reserved_of, split_program
 from jobs.errors import RequestInvalidError, WriteForbiddenError
 from jobs.execution.parts import Parts
 from jobs.files import Files
+from jobs.history.fingerprints import fingerprint_of
+from jobs.history.sizing import suggest
+from jobs.history.store import FINISHED, Observation, recent
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.runs import cu_millis
-from jobs.lifecycle.spec import BatchLanguage, BatchSpec, JobKind, RetryPolicy, Size
+from jobs.lifecycle.spec import (
+    BatchLanguage,
+    BatchSession,
+    BatchSpec,
+    JobKind,
+    RetryPolicy,
+    Size,
+)
 from jobs.queues.definitions import DEFAULT_QUEUE, QueueDef
 from jobs.queues.known import KnownQueues
 from jobs.views import JobView, Terms
@@ -69,6 +78,12 @@ class Batches:
         queue, job = self._understood(request)
         spec = _spec_of(job)
         millis = spec.timeout // _MILLISECOND  # it counts from the submit: attempts share it
+        walls = sorted(
+            each.wall // _MILLISECOND
+            for each in self._seen(request.terms, spec)
+            if each.outcome == FINISHED
+        )
+        likely = cu_millis(job, milliseconds=walls[len(walls) // 2]) if walls else None
         return BatchEstimate(
             spec=spec,
             queue=queue.name,
@@ -76,6 +91,7 @@ class Batches:
             cpu_millis=job.cpu_millis,
             memory_bytes=job.memory_bytes,
             most_cu_millis=cu_millis(job, milliseconds=millis),
+            likely_cu_millis=likely,
         )
 
     def _submit(self, request: BatchRequest) -> JobView:
@@ -101,6 +117,8 @@ class Batches:
         queue = self.queues.get(terms.project_id, terms.queue or DEFAULT_QUEUE)
         spec = batch_spec(request, self._defaults(terms, queue), self.files)
         self._check_content(terms, spec)
+        if request.size is None and request.driver is None:
+            spec = self._sized(terms, spec)
         cpu, memory = reserved_of(spec, whole_size(spec))
         job = self.accepting.new_job(
             JobKind.BATCH,
@@ -113,14 +131,34 @@ class Batches:
         )
         return queue, job
 
+    def _sized(self, terms: Terms, spec: BatchSpec) -> BatchSpec:
+        """The size by what earlier runs of the program used; the default where there were none."""
+        if spec.session is BatchSession.CONNECT:
+            return replace(spec, driver=CLIENT_SIZE, size_reason="of a client")
+        found = suggest(self._seen(terms, spec))
+        if found is None or spec.executor is not None:
+            return replace(spec, size_reason="the default")
+        memory = min(max(found.size.memory_bytes, LEAST_MEMORY), MOST_MEMORY)
+        return replace(
+            spec,
+            driver=Size(cores=found.size.cores, memory_bytes=memory),
+            size_reason=found.reason,
+        )
+
+    def _seen(self, terms: Terms, spec: BatchSpec) -> tuple[Observation, ...]:
+        fingerprint = fingerprint_of(spec)
+        assert fingerprint is not None
+        with self.parts.database.read() as tx:
+            return recent(tx, terms.project_id, fingerprint)
+
     def _defaults(self, terms: Terms, queue: QueueDef) -> BatchDefaults:
         settings = self.parts.settings
-        most = min(queue.timeout, settings.max_timeout)
+        most = min(queue.longest, settings.max_timeout)
         return BatchDefaults(
-            conf_allowed=SAFE_PATTERNS,
+            conf_allowed=queue.conf_allowed,
             database=settings.default_database,
             max_cost=least(terms.max_cost, queue.max_cost),
-            timeout=min(terms.timeout or most, most),
+            timeout=min(terms.timeout or queue.timeout, most),
             retry=terms.retry
             or RetryPolicy(attempts=settings.max_attempts, pause=settings.retry_pause),
         )

@@ -130,6 +130,7 @@ class BatchSpec:
     database: str
     tables: tuple[str, ...] = ()  #: ``database.table`` of the catalog, each a view of its own name
     driver: Size
+    size_reason: str = "as asked"
     executor: Size | None = None  #: None: the driver computes
     executors: int = 0
     session: BatchSession = BatchSession.OWN

@@ -39,9 +39,20 @@ CONF_ALLOWED = (
     "spark.serializer",
     "spark.kryo*",
     "spark.shuffle.*",
+    "spark.reducer.*",
+    "spark.broadcast.*",
+    "spark.rdd.*",
+    "spark.io.*",
+    "spark.files.*",
     "spark.task.*",
     "spark.speculation*",
-    "spark.app.*",
+    "spark.locality.*",
+    "spark.scheduler.mode",
+    "spark.driver.maxResultSize",
+    "spark.python.worker.*",
+    "spark.log.level",
+    "spark.hadoop.parquet.*",
+    "spark.hadoop.mapreduce.*",
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ import httpx
 import pytest
 
 from dli.processes import Role
+from jobs.history.fingerprints import fingerprint_of
+from jobs.history.store import FINISHED, Observation, note
+from jobs.lifecycle.job import Job
+from jobs.store.jobs import load
 from tests.support.service import in_process
 
 PROGRAM = b"print('hello')\n"
@@ -199,3 +204,48 @@ def test_a_queued_batch_is_cancelled_at_once(api: httpx.Client) -> None:
     job = submit(api).json()
     answer = api.post(f"/jobs/{job['id']}/cancel").json()
     assert (answer["state"], answer["terminal"]) == ("cancelled", True)
+
+
+def test_a_client_of_an_engine_reserves_little(api: httpx.Client) -> None:
+    told = submit(api, session="connect", mode="estimate", timeout="10m").json()
+    assert told["size"]["memory_bytes"] == 1 << 30
+    assert told["spec"]["size_reason"] == "of a client"
+
+
+def test_a_program_that_ran_before_is_sized_by_what_it_used(tmp_path: Path) -> None:
+    with in_process(tmp_path / "home", role=Role.API) as service, service.client() as api:
+        job = submit(api, timeout="1h").json()
+        assert (job["spec"]["driver"]["memory_bytes"], job["spec"]["size_reason"]) == (
+            4 << 30,
+            "the default",
+        )
+        assert service.services is not None
+        with service.services.database.transaction() as tx:
+            kept = load(tx, job["id"])
+            assert kept is not None
+            note(tx, observed(kept, peak_memory=5 << 30, memory_bytes=8 << 30))
+        again = submit(api).json()["spec"]
+        assert again["driver"] == {"cores": 1, "memory_bytes": 7 << 30}
+        assert again["size_reason"].startswith("peak 5.4 GB")
+        assert submit(api, size="small").json()["spec"]["size_reason"] == "as asked"
+        told = submit(api, mode="estimate", size="small").json()
+        assert told["cu_milliseconds"]["likely"] == 60_000
+
+
+def observed(job: Job, **changes: Any) -> Observation:
+    """A good run of the same program, of one minute."""
+    fingerprint = fingerprint_of(job.spec)
+    assert fingerprint is not None
+    values: dict[str, Any] = {
+        "job_id": job.id,
+        "attempt": 1,
+        "project_id": job.project_id,
+        "queue": job.queue,
+        "fingerprint": fingerprint,
+        "kind": job.kind,
+        "outcome": FINISHED,
+        "at": job.created_at,
+        "wall": timedelta(minutes=1),
+        "cpu_millis": 1000,
+    }
+    return Observation(**values | changes)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.batches.confs import SAFE_PATTERNS, ConfRefusedError, checked_confs
+from jobs.batches.confs import ConfRefusedError, checked_confs
 from jobs.errors import RequestInvalidError
+from jobs.queues.definitions import CONF_ALLOWED
 
 
 def test_allowed_keys_are_kept_in_order() -> None:
     confs = {"spark.sql.shuffle.partitions": "8", "spark.rdd.compress": "true"}
-    assert list(checked_confs(confs, SAFE_PATTERNS).items()) == sorted(confs.items())
+    assert list(checked_confs(confs, CONF_ALLOWED).items()) == sorted(confs.items())
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_a_key_that_the_queue_does_not_allow_is_named() -> None:
 
 def test_a_mistyped_key_gets_a_near_one() -> None:
     with pytest.raises(ConfRefusedError) as caught:
-        checked_confs({"spark.sqll.shuffle.partition": "8"}, SAFE_PATTERNS)
+        checked_confs({"spark.sqll.shuffle.partition": "8"}, CONF_ALLOWED)
     assert caught.value.hint == "did you mean spark.sql.shuffle.partitions?"
 
 
@@ -57,15 +58,15 @@ def test_a_near_key_is_one_that_is_allowed() -> None:
 
 
 def test_locality_is_not_a_place() -> None:
-    assert checked_confs({"spark.locality.wait": "1s"}, SAFE_PATTERNS)
+    assert checked_confs({"spark.locality.wait": "1s"}, CONF_ALLOWED)
 
 
 @pytest.mark.parametrize("confs", [{"spark.sql.x": "a" * 5000}, {"spark.sql.x": "a\x00"}])
 def test_values_are_bounded_text(confs: dict[str, str]) -> None:
     with pytest.raises(RequestInvalidError):
-        checked_confs(confs, SAFE_PATTERNS)
+        checked_confs(confs, CONF_ALLOWED)
 
 
 def test_there_are_not_too_many() -> None:
     with pytest.raises(RequestInvalidError):
-        checked_confs({f"spark.sql.x{n}": "1" for n in range(201)}, SAFE_PATTERNS)
+        checked_confs({f"spark.sql.x{n}": "1" for n in range(201)}, CONF_ALLOWED)

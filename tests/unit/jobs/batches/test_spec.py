@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from jobs.batches.confs import SAFE_PATTERNS
 from jobs.batches.sizes import GIB, SIZES
 from jobs.batches.spec import BatchDefaults, BatchRequest, GivenFile, batch_spec, check_form
 from jobs.errors import RequestInvalidError
 from jobs.files import Files, FileSettings
 from jobs.lifecycle.spec import BatchLanguage, BatchSession, BatchSpec, RetryPolicy, Size
+from jobs.queues.definitions import CONF_ALLOWED
 from jobs.store.codec import from_json, to_json
 from jobs.views import Terms
 from storage.base.clock import ManualClock
@@ -25,7 +25,7 @@ from storage.objects.locations import Locations
 from tests.support.jobs import PROJECT
 
 DEFAULTS = BatchDefaults(
-    conf_allowed=SAFE_PATTERNS,
+    conf_allowed=CONF_ALLOWED,
     database="default",
     max_cost=None,
     timeout=timedelta(hours=1),
@@ -152,7 +152,7 @@ def test_a_language_may_be_said(files: Files) -> None:
 )
 def test_what_cannot_be_names_its_field(program: str, changes: dict[str, Any], field: str) -> None:
     with pytest.raises(RequestInvalidError) as caught:
-        check_form(request(program, **changes), SAFE_PATTERNS)
+        check_form(request(program, **changes), CONF_ALLOWED)
     assert caught.value.details["field"] == field
 
 
