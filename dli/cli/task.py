@@ -165,6 +165,7 @@ def _followed(session: Session, client: Client, job: dict[str, Any]) -> int:
     except KeyboardInterrupt:
         session.say(f"cancelling {job['id']} …")
         job = client.wait_job(client.cancel_job(job["id"]))
+    session.say(f"{job['id']} is {job['state']}")
     if job["state"] == "finished":
         with client.task_output(job["id"]) as pieces:
             _copy(pieces, sys.stdout.buffer)
