@@ -16,6 +16,7 @@ from jobs.changes import Changes
 from jobs.engines.pool import EnginePool
 from jobs.files import Files
 from jobs.loops.runner import Loop
+from jobs.pipelines.service import Pipelines
 from jobs.service import JobService
 from jobs.tasks.submitting import Tasks
 from storage.base.clock import Clock
@@ -41,6 +42,7 @@ class Services:
     tasks: Tasks
     files: Files
     automation: Automation
+    pipelines: Pipelines
     changes: Changes
     identity: Identity
     book: PriceBook

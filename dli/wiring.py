@@ -40,6 +40,8 @@ from jobs.launchers.local import LocalLauncher
 from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.loops.runner import Loop
 from jobs.notices.targets import Targets
+from jobs.pipelines.service import Pipelines
+from jobs.pipelines.submitting import RunSubmitting
 from jobs.preparers import Preparers
 from jobs.preparing.relations import Relations
 from jobs.service import JobService
@@ -113,12 +115,18 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
         tasks = _add_tasks(settings, parts, jobs, files)
         targets = _targets(settings)
         stack.callback(targets.close)
-        documents = Documents(jobs=jobs, batches=batches, tasks=tasks)
+        runs = RunSubmitting(
+            parts=parts, accepting=jobs.accepting, queues=jobs.known_queues, once=jobs.once
+        )
+        documents = Documents(jobs=jobs, batches=batches, tasks=tasks, runs=runs)
+        pipelines = Pipelines(parts, jobs, documents, runs)
+        jobs.add_kind(JobKind.PIPELINE, pipelines.work)
         automation = _automation(stored, jobs, documents, targets, news)
         watch_parts(metrics, stored.database, parts.pool, jobs.orphans)
         loops = (
             *jobs.loops(),
             *automation.loops(),
+            _pipelines_loop(stored, pipelines),
             _replies_loop(stored),
             _files_loop(stored, files),
         )
@@ -135,6 +143,7 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
             tasks=tasks,
             files=files,
             automation=automation,
+            pipelines=pipelines,
             changes=parts.changes,
             identity=Identity(stored.database, stored.clock),
             book=book,
@@ -380,6 +389,17 @@ def _presence(stored: _Stored) -> Callable[[str], bool]:
         return True
 
     return present
+
+
+def _pipelines_loop(stored: _Stored, pipelines: Pipelines) -> Loop:
+    return Loop(
+        name="pipelines",
+        tick=pipelines.tick,
+        clock=stored.clock,
+        idle=timedelta(milliseconds=500),
+        worst=timedelta(seconds=5),
+        wake=pipelines.wake,
+    )
 
 
 def _replies_loop(stored: _Stored) -> Loop:

@@ -21,6 +21,7 @@ from dli.api.routes import (
     health,
     jobs,
     money,
+    pipelines,
     projects,
     queues,
     schedules,
@@ -65,7 +66,7 @@ def create_app(services: Services) -> FastAPI:
     )
     # Side by side, not in a router of their own: each level is searched for each request.
     parts = (
-        statements, jobs, batches, tasks, files, databases, tables, queues,
+        statements, jobs, batches, tasks, pipelines, files, databases, tables, queues,
         schedules, triggers, webhooks, projects, tokens, money,
     )  # fmt: skip
     for router in (*(part.router for part in parts), triggers.hooks, jobs.schemas):

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from dli.api.complaints import complaints, summed_up
-from dli.api.requests import batch_request, statement_request, task_request
+from dli.api.requests import batch_request, run_request, statement_request, task_request
 from dli.api.schemas.batches import BatchBody
+from dli.api.schemas.pipelines import PipelineRunBody
 from dli.api.schemas.statements import StatementBody
 from dli.api.schemas.tasks import TaskBody
 from dli.api.schemas.terms import TermsBody
@@ -22,6 +23,7 @@ from jobs.batches.submitting import Batches
 from jobs.documents import Document, Submitter
 from jobs.errors import RequestInvalidError
 from jobs.lifecycle.spec import JobKind
+from jobs.pipelines.submitting import RunSubmitting
 from jobs.service import JobService, JobView
 from jobs.tasks.spec import check_form as check_task_form
 from jobs.tasks.submitting import Tasks
@@ -82,6 +84,17 @@ def _check_task(body: TaskBody) -> None:
     check_task_form(task_request(body, _NOBODY, key=None))
 
 
+def _submit_run(doors: Documents, body: PipelineRunBody, by: Submitter, key: str) -> JobView:
+    assert doors.runs is not None
+    return doors.runs.submit(run_request(body.pipeline, body, by, key=key))
+
+
+def _estimate_run(doors: Documents, body: PipelineRunBody, by: Submitter) -> Quote | None:
+    assert doors.runs is not None
+    doors.runs.check(run_request(body.pipeline, body, by, key=None))  # raises as the submit would
+    return None
+
+
 _NOBODY = Submitter(project_id=ProjectId(""), user_id=UserId(""), may_write=True)
 
 KINDS: Mapping[JobKind, Kind] = {
@@ -94,6 +107,7 @@ KINDS: Mapping[JobKind, Kind] = {
     JobKind.TASK: Kind(
         body=TaskBody, submit=_submit_task, estimate=_estimate_task, check=_check_task
     ),
+    JobKind.PIPELINE: Kind(body=PipelineRunBody, submit=_submit_run, estimate=_estimate_run),
 }
 
 
@@ -104,6 +118,7 @@ class Documents:
     jobs: JobService
     batches: Batches | None = None  #: None: nobody can submit any here
     tasks: Tasks | None = None  #: likewise
+    runs: RunSubmitting | None = None  #: of pipelines; likewise
 
     def check(self, document: Document) -> None:
         check_document(document)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dli.api.schemas.batches import BatchBody, FileBody, SizeBody
+from dli.api.schemas.pipelines import RunBody
 from dli.api.schemas.statements import StatementBody
 from dli.api.schemas.tasks import TaskBody
 from dli.api.terms import terms_of
@@ -10,6 +11,7 @@ from jobs.batches.spec import BatchRequest, GivenFile
 from jobs.documents import Submitter
 from jobs.errors import RequestInvalidError
 from jobs.lifecycle.spec import Size
+from jobs.pipelines.submitting import RunRequest
 from jobs.service import StatementRequest
 from jobs.tasks.spec import TaskFile, TaskRequest
 
@@ -66,6 +68,16 @@ def task_request(body: TaskBody, by: Submitter, *, key: str | None) -> TaskReque
         cores=body.cores,
         memory_bytes=body.memory,
         max_output_bytes=body.max_output,
+    )
+
+
+def run_request(pipeline: str, body: RunBody, by: Submitter, *, key: str | None) -> RunRequest:
+    """A run of a pipeline."""
+    return RunRequest(
+        terms=terms_of(body, by, key=key),
+        pipeline=pipeline,
+        revision=body.revision,
+        parameters=body.parameters,
     )
 
 

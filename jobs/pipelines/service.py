@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from jobs.accepting import Accepting
 from jobs.documents import JobDocuments, Submitter
 from jobs.errors import JobMissingError
 from jobs.execution.parts import Parts
@@ -24,9 +23,8 @@ from jobs.pipelines.planning import RunPlan, plan_run
 from jobs.pipelines.progress import NodeRun
 from jobs.pipelines.spec import LABEL, fingerprint, read, to_json
 from jobs.pipelines.store import Applied, Revision
-from jobs.pipelines.submitting import Once, RunRequest, RunSubmitting
+from jobs.pipelines.submitting import RunRequest, RunSubmitting
 from jobs.pipelines.work import PipelineWork
-from jobs.queues.known import KnownQueues
 from jobs.store.jobs import load
 from jobs.views import JobFilter, JobView, Terms
 from storage.base.errors import ServiceError
@@ -40,18 +38,6 @@ _AT_ONCE = 100
 
 class Jobs(Protocol):
     """What is asked of the jobs themselves; ``JobService`` is one."""
-
-    @property
-    def accepting(self) -> Accepting:
-        """Where jobs are kept."""
-
-    @property
-    def known_queues(self) -> KnownQueues:
-        """Queue definitions."""
-
-    @property
-    def once(self) -> Once:
-        """The same key gives the same job."""
 
     def get(self, project_id: ProjectId, job_id: JobId) -> JobView:
         """The whole job."""
@@ -89,13 +75,13 @@ class BackfillView:
 class Pipelines:
     """Pipelines of all projects. Methods are safe to call from any thread."""
 
-    def __init__(self, parts: Parts, jobs: Jobs, documents: JobDocuments) -> None:
+    def __init__(
+        self, parts: Parts, jobs: Jobs, documents: JobDocuments, runs: RunSubmitting
+    ) -> None:
         self._parts = parts
         self._jobs = jobs
         self._documents = documents
-        self._runs = RunSubmitting(
-            parts=parts, accepting=jobs.accepting, queues=jobs.known_queues, once=jobs.once
-        )
+        self._runs = runs
         self._backfills = Backfills(
             parts=parts, documents=documents, children=jobs, runs=self._runs
         )

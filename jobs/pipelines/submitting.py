@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jobs.accepting import Accepting, KeyTakenError, Offer, check_terms, least
-from jobs.errors import WriteForbiddenError
+from jobs.errors import RequestInvalidError, WriteForbiddenError
 from jobs.execution.parts import Parts
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import JobKind, PipelineSpec, RetryPolicy
@@ -71,8 +71,19 @@ class RunSubmitting:
         with self.parts.database.read() as tx:
             return store.find(tx, project, request.pipeline, number=number)
 
+    def check(self, request: RunRequest) -> None:
+        """Raise as ``submit`` would for the request itself; nothing is kept."""
+        request = self._resuming(request)
+        complete(self.revision(request).pipeline, request.parameters)
+
     def _submit(self, request: RunRequest) -> JobView:
         terms = request.terms
+        if terms.retry is not None:
+            raise RequestInvalidError(
+                "retry: a run has none; its nodes have",
+                hint="say retry in the nodes of the pipeline",
+                field="retry",
+            )
         if not terms.may_write:
             raise WriteForbiddenError(
                 "a pipeline needs the right to write", hint="ask a project's admin"

@@ -38,6 +38,13 @@ SHOW = {"kind": "statement", "sql": "SHOW DATABASES"}
 SCHEDULE = {"name": "fresh", "cron": "@yearly", "job": SHOW}
 TRIGGER = {"name": "fresh", "on": {"type": "webhook"}, "job": SHOW}
 WEBHOOK = {"name": "fresh", "url": "https://hooks.example.invalid/", "events": ["firing.failed"]}
+PIPELINE = {"nodes": {"a": {"kind": "statement", "sql": "SHOW DATABASES"}}}
+ONE_PIPELINE, ONE_RUN, ONE_BACKFILL = (
+    "/pipelines/{pipeline}",
+    "/runs/{run_id}",
+    "/backfills/{backfill_id}",
+)
+DAYS = {"from": "2026-01-01", "to": "2026-01-01"}
 RULES: dict[tuple[str, str], Rule] = {
     ("POST", S): Rule(body={"sql": "SHOW DATABASES"}),
     ("GET", S): Rule(),
@@ -105,6 +112,25 @@ RULES: dict[tuple[str, str], Rule] = {
     ("DELETE", "/webhooks/{webhook}"): Rule(role="writer", missing=True),
     ("GET", "/webhooks/{webhook}/deliveries"): Rule(missing=True),
     ("POST", "/webhooks/{webhook}/test"): Rule(role="writer", missing=True),
+    ("GET", "/schemas/pipeline.json"): Rule(),
+    ("GET", "/pipelines"): Rule(),
+    ("PUT", ONE_PIPELINE): Rule(role="writer", body=PIPELINE),
+    ("GET", ONE_PIPELINE): Rule(missing=True),
+    ("DELETE", ONE_PIPELINE): Rule(role="writer", missing=True),
+    ("GET", f"{ONE_PIPELINE}/revisions"): Rule(missing=True),
+    ("GET", f"{ONE_PIPELINE}/diff"): Rule(missing=True),
+    ("POST", f"{ONE_PIPELINE}/diff"): Rule(body={"pipeline": PIPELINE}, missing=True),
+    ("POST", f"{ONE_PIPELINE}/plan"): Rule(body={"parameters": {}}, missing=True),
+    ("POST", f"{ONE_PIPELINE}/rollback"): Rule(role="writer", body={"revision": 1}, missing=True),
+    ("GET", f"{ONE_PIPELINE}/runs"): Rule(missing=True),
+    ("POST", f"{ONE_PIPELINE}/runs"): Rule(role="writer", body={"wait": "0s"}, missing=True),
+    ("GET", f"{ONE_PIPELINE}/backfills"): Rule(missing=True),
+    ("POST", f"{ONE_PIPELINE}/backfills"): Rule(role="writer", body=DAYS, missing=True),
+    ("GET", ONE_RUN): Rule(missing=True),
+    ("POST", f"{ONE_RUN}/resume"): Rule(role="writer", body={"wait": "0s"}, missing=True),
+    ("GET", ONE_BACKFILL): Rule(missing=True),
+    ("POST", f"{ONE_BACKFILL}/cancel"): Rule(role="writer", missing=True),
+    ("POST", f"{ONE_BACKFILL}/resume"): Rule(role="writer", body={"max_cost": "1"}, missing=True),
     ("GET", "/prices"): Rule(),
     ("GET", "/budget"): Rule(),
     ("PUT", "/budget"): Rule(role="admin", body={"amount": "5"}),
@@ -158,7 +184,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             ("/webhooks", WEBHOOK),
         ):
             assert admin.post(path, json={**thing, "name": "ours"}).status_code == 201
+        text = {**PIPELINE, "parameters": {"day": {"type": "date", "default": "2026-01-01"}}}
+        assert admin.put("/pipelines/ours", json=text).status_code == 200
+        run = admin.post("/pipelines/ours/runs", json={"wait": "10s"}).json()
+        backfill = admin.post("/pipelines/ours/backfills", json=DAYS).json()
         names = {
+            "pipeline": "ours",
+            "run_id": run["id"],
+            "backfill_id": backfill["id"],
             "schedule": "ours",
             "trigger": "ours",
             "webhook": "ours",

@@ -14,6 +14,7 @@ from jobs.loops.runner import Loop
 from jobs.pipelines.graph import Graph, build
 from jobs.pipelines.service import Pipelines
 from jobs.pipelines.spec import Pipeline, read
+from jobs.pipelines.submitting import RunSubmitting
 from jobs.views import Terms
 from storage.base.ids import UserId
 from tests.support.jobs import PROJECT
@@ -73,7 +74,12 @@ FULL: dict[str, Any] = {
 @contextmanager
 def with_pipelines(replica: Replica) -> Iterator[Pipelines]:
     """Pipelines on a replica that runs, with their loop."""
-    pipelines = Pipelines(replica.parts, replica.service, Documents(jobs=replica.service))
+    jobs = replica.service
+    runs = RunSubmitting(
+        parts=replica.parts, accepting=jobs.accepting, queues=jobs.known_queues, once=jobs.once
+    )
+    documents = Documents(jobs=jobs, runs=runs)
+    pipelines = Pipelines(replica.parts, jobs, documents, runs)
     replica.service.add_kind(JobKind.PIPELINE, pipelines.work)
     loop = Loop(
         name="pipelines",
