@@ -31,6 +31,7 @@ NAMES = (
     "load",
     "large_result",
     "estimate",
+    "admission",
     "job_list",
 )
 

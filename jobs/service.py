@@ -49,6 +49,7 @@ from jobs.queues.definitions import (
 from jobs.queues.demand import Place
 from jobs.queues.known import KnownQueues
 from jobs.queues.ledger import Ledger
+from jobs.queues.rounds import Rounds
 from jobs.reading import Reading
 from jobs.settings import JobSettings
 from jobs.statements.stopping import Stopping
@@ -115,7 +116,9 @@ class JobService:
             parts=parts, preparers=preparers, accepting=self._accepting, queues=self._queues
         )
         self._watch = Watch(parts=parts, workers=self._workers)
-        self._starter = Starter(parts=parts, workers=self._workers, ledger=self._ledger)
+        self._starter = Starter(
+            parts=parts, workers=self._workers, rounds=Rounds(ledger=self._ledger)
+        )
         self._orphans = Orphans(parts=parts, workers=self._workers)
         self._loops = self._make_loops()
 

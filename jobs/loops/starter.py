@@ -17,10 +17,9 @@ from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import JobKind
 from jobs.queues.admission import start_waiting
-from jobs.queues.demand import Choice, Place
-from jobs.queues.heads import MOST, Line, heads, line_of
-from jobs.queues.ledger import Ledger
-from jobs.queues.policy import CAPACITY, choose
+from jobs.queues.demand import Choice
+from jobs.queues.policy import CAPACITY
+from jobs.queues.rounds import Look, Rounds
 from jobs.store.jobs import load_plan
 from jobs.store.rows import jobs
 from storage.meta.database import Tx
@@ -28,17 +27,6 @@ from storage.meta.database import Tx
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 32  # jobs that are claimed in one transaction
-_EACH = (2, 64)  # of a line that are looked at: the fewer, the more lines there are
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
-    """What was seen of those that wait."""
-
-    choice: Choice
-    places: Mapping[str, Place]  #: by job
-    lines: int
-    last: Line
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,10 +35,8 @@ class Starter:
 
     parts: Parts
     workers: Workers
-    ledger: Ledger
+    rounds: Rounds
     others_wait: bool = field(default=False)  #: somebody waited when last looked, here at least
-    _each: int = field(default=_EACH[1])
-    _after: Line = field(default_factory=Line)
 
     def tick(self) -> int:
         """Claim and start what may start; how many."""
@@ -73,23 +59,23 @@ class Starter:
         """Look without any lock, and once more with those of the queues where some may start."""
         now = self.parts.clock.now()
         with self.parts.database.read() as tx:
-            seen = self._look(tx, seats, now)
-        if seen is None:
+            seen = self.rounds.look(tx, seats=seats, now=now)
+        if not seen.lines:
             return []
         self.others_wait = True
-        self._turn(seen)
         if any(wait.reason == CAPACITY for wait in seen.choice.waits.values()):
             self.parts.pool.make_room()
-        if not seen.choice.start:
-            return []
+        claimed = self._start(seen, seats, now) if seen.choice.start else []
+        self.rounds.turn(seen)
+        return claimed
 
+    def _start(self, seen: Look, seats: Mapping[Lane, int], now: datetime) -> list[Execution]:
         def look(tx: Tx) -> Choice:
-            again = self._look(tx, seats, now)
-            return Choice(start=(), waits={}) if again is None else again.choice
+            return self.rounds.look(tx, seats=seats, now=now).choice
 
         with self.parts.database.transaction() as tx:
             claimed = start_waiting(
-                self.ledger,
+                self.rounds.ledger,
                 tx,
                 {seen.places[job_id] for job_id in seen.choice.start[:_AT_ONCE]},
                 look,
@@ -97,25 +83,6 @@ class Starter:
                 claim=lambda job: self._claimed(job, now),
             )
             return [self._execution(tx, job) for job in claimed]
-
-    def _look(self, tx: Tx, seats: Mapping[Lane, int], now: datetime) -> _Look | None:
-        found = heads(tx, now=now, each=self._each, after=self._after)
-        if not found:
-            return None
-        room = self.ledger.room(tx, {job.place for job in found}, seats=seats)
-        known = tuple(job for job in found if job.place in room.queues)
-        return _Look(
-            choice=choose(known, room=room, now=now),
-            places={job.id: job.place for job in known},
-            lines=len({line_of(job) for job in found}),
-            last=line_of(found[-1]),
-        )
-
-    def _turn(self, seen: _Look) -> None:
-        """Look at all lines, at fewer jobs of each; what is too many even so comes by turns."""
-        least, most = _EACH
-        self._each = min(max(MOST // (seen.lines * 2), least), most)
-        self._after = seen.last if seen.lines * least * 2 > MOST else Line()
 
     def _claimed(self, job: Job, now: datetime) -> Claimed:
         until = now + self.parts.settings.lease_of(job.kind)

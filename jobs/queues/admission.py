@@ -12,20 +12,22 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import (
+    FromClause,
+    Select,
+    TextClause,
     bindparam,
     func,
     literal,
-    literal_column,
     null,
-    or_,
     select,
+    text,
     union_all,
 )
 
 from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import EngineName
-from jobs.lifecycle.states import OWNED, JobState
+from jobs.lifecycle.states import JobState
 from jobs.queues.definitions import (
     QueueClosedError,
     QueueDef,
@@ -39,7 +41,7 @@ from jobs.queues.ledger import Ledger
 from jobs.queues.policy import choose
 from jobs.queues.store import get
 from jobs.store.jobs import apply, load
-from jobs.store.rows import jobs
+from jobs.store.rows import RUNS, WAITS, jobs
 from storage.base.ids import UserId
 from storage.meta.database import Database, Tx
 
@@ -130,7 +132,7 @@ def load_of(tx: Tx, queue: QueueDef) -> Load:
     place = Place(queue.project_id, queue.name)
     most = max(queue.max_waiting, 1)
     rows = tx.execute(
-        _COUNT, {"project": queue.project_id, "queue": queue.name, "most": most}
+        _COUNT[tx.dialect.name], {"project": queue.project_id, "queue": queue.name, "most": most}
     ).all()
     running = tuple(
         Running(
@@ -210,18 +212,20 @@ def _passes(
 
 
 _HERE = (jobs.c.project_id == bindparam("project"), jobs.c.queue == bindparam("queue"))
+_WAITS_HERE = (text("project_id = :project"), text("queue = :queue"), text(WAITS))
 _ALIKE = (jobs.c.user_id, jobs.c.engine, jobs.c.cpu_millis, jobs.c.memory_bytes)
-_OWNED = sorted(state.value for state in OWNED)
-_SOME_WAITING = (
-    select(literal(1).label("one"))
-    .select_from(jobs)
-    .where(*_HERE, jobs.c.state == literal_column("'queued'"))
-    .limit(bindparam("most"))
-    .subquery()
-)
-_COUNT = union_all(
-    select(*_ALIKE, func.count().label("many"))
-    .where(*_HERE, or_(*(jobs.c.state == state for state in _OWNED)))
-    .group_by(*_ALIKE),
-    select(null(), null(), literal(0), literal(0), func.count()).select_from(_SOME_WAITING),
-)
+_RUNNING = select(*_ALIKE, func.count().label("many")).where(*_HERE, text(RUNS)).group_by(*_ALIKE)
+
+
+def _counting(source: FromClause | TextClause) -> Select[None, None, int, int, int]:
+    """Who waits, up to a bound, from an index of those alone."""
+    some = select(literal(1).label("one")).select_from(source).where(*_WAITS_HERE)
+    some_waiting = some.limit(bindparam("most")).subquery()
+    return select(null(), null(), literal(0), literal(0), func.count()).select_from(some_waiting)
+
+
+#: SQLite would take an index of lists, in which the other queues of the project are as well.
+_COUNT = {
+    "sqlite": union_all(_RUNNING, _counting(text("jobs INDEXED BY ix_jobs_waiting"))),
+    "postgresql": union_all(_RUNNING, _counting(jobs)),
+}

@@ -10,11 +10,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, column, text
+from sqlalchemy import TextualSelect, bindparam, column, text
 
 from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.queues.demand import Place, Waiting
-from jobs.store.rows import jobs
+from jobs.store.rows import WAITS, jobs
 from storage.base.ids import JobId, ProjectId, UserId
 from storage.meta.database import Tx
 from storage.meta.types import UtcDateTime
@@ -56,7 +56,7 @@ def line_of(job: Waiting) -> Line:
 def _walk(tx: Tx, *, now: datetime, each: int, after: Line, most: int) -> list[Waiting]:
     values: dict[str, Any] = {"now": now, "each": each, "most": most}
     values |= {"project": after.project_id, "queue": after.queue, "user": after.user_id}
-    return [_waiting(row) for row in tx.execute(_HEADS, values)]
+    return [_waiting(row) for row in tx.execute(_HEADS[tx.dialect.name], values)]
 
 
 def _waiting(row: Any) -> Waiting:
@@ -78,16 +78,31 @@ _TAKEN = (
     "id", "project_id", "queue", "user_id", "turn", "kind", "engine", "cpu_millis",
     "memory_bytes", "not_before", "deadline",
 )  # fmt: skip
-_READY = "j.state = 'queued' AND (j.not_before IS NULL OR j.not_before <= :now)"
+_READY = f"{WAITS} AND (j.not_before IS NULL OR j.not_before <= :now)"
 _BY_LINE = "ORDER BY j.project_id, j.queue, j.user_id, j.turn, j.id LIMIT 1"
+#: Behind a line: the next user there, else in the next queue, else in the next project. One after
+#: the other, since SQLite uses no index for all three columns of another row at once.
+_NEXT_LINES = (
+    "j.project_id = w.project_id AND j.queue = w.queue AND j.user_id > w.user_id",
+    "j.project_id = w.project_id AND j.queue > w.queue",
+    "j.project_id > w.project_id",
+)
 
-#: One step of the walk finds the next job by two look-ups in ``ix_jobs_waiting``: of the same line
-#: while ``n`` is below ``each``, else the first of the next line.
-_HEADS = (
-    text(f"""
+
+def _walk_through(source: str) -> TextualSelect:
+    """``source`` names the table ``j``. All text is ours, so it cannot be injected into.
+
+    A step of the walk finds the next job by look-ups in ``ix_jobs_waiting``: of the same line while
+    ``n`` is below ``each``, else the first of the next line.
+    """
+    next_lines = ", ".join(
+        f"(SELECT j.id FROM {source} WHERE {_READY} AND {where} {_BY_LINE})"  # noqa: S608
+        for where in _NEXT_LINES
+    )
+    walk = f"""
 WITH RECURSIVE walk (id, project_id, queue, user_id, turn, n, total) AS (
   SELECT * FROM (
-    SELECT j.id, j.project_id, j.queue, j.user_id, j.turn, 1, 1 FROM jobs j
+    SELECT j.id, j.project_id, j.queue, j.user_id, j.turn, 1, 1 FROM {source}
     WHERE {_READY} AND (j.project_id, j.queue, j.user_id) > (:project, :queue, :user)
     {_BY_LINE}
   ) AS first_one
@@ -98,19 +113,24 @@ WITH RECURSIVE walk (id, project_id, queue, user_id, turn, n, total) AS (
     w.total + 1
   FROM walk w JOIN jobs k ON k.id = COALESCE(
     CASE WHEN w.n < :each THEN (
-      SELECT j.id FROM jobs j
+      SELECT j.id FROM {source}
       WHERE {_READY} AND j.project_id = w.project_id AND j.queue = w.queue
         AND j.user_id = w.user_id AND (j.turn, j.id) > (w.turn, w.id)
       ORDER BY j.turn, j.id LIMIT 1) END,
-    (SELECT j.id FROM jobs j
-     WHERE {_READY}
-       AND (j.project_id, j.queue, j.user_id) > (w.project_id, w.queue, w.user_id)
-     {_BY_LINE}))
+    {next_lines})
   WHERE w.total < :most
 )
 SELECT {", ".join(f"jobs.{name}" for name in _TAKEN)}
 FROM walk JOIN jobs ON jobs.id = walk.id ORDER BY walk.total
-""")  # noqa: S608  # names of our own only
-    .bindparams(bindparam("now", type_=UtcDateTime))
-    .columns(*(column(name, jobs.c[name].type) for name in _TAKEN))
-)
+"""  # noqa: S608
+    return (
+        text(walk)
+        .bindparams(bindparam("now", type_=UtcDateTime))
+        .columns(*(column(name, jobs.c[name].type) for name in _TAKEN))
+    )
+
+
+_HEADS = {
+    "sqlite": _walk_through("jobs j INDEXED BY ix_jobs_waiting"),
+    "postgresql": _walk_through("jobs j"),
+}

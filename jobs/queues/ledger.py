@@ -12,16 +12,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, case, func, or_, select
+from sqlalchemy import Row, bindparam, case, func, or_, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from jobs.execution.workers import Lane
 from jobs.launchers.api import Capacity
 from jobs.lifecycle.spec import EngineName
-from jobs.lifecycle.states import OWNED
 from jobs.queues.demand import Place, Room, Running, Server
 from jobs.queues.store import some
-from jobs.store.rows import capacities, jobs
+from jobs.store.rows import RUNS, capacities, jobs
 from jobs.store.run_rows import runs
 from storage.base.ids import ProjectId, UserId
 from storage.meta.database import Database, Tx
@@ -137,7 +136,6 @@ def _running(row: Row[Any], here: str) -> Running:
     )
 
 
-_OWNED = sorted(state.value for state in OWNED)
 _ALIKE = (
     jobs.c.project_id, jobs.c.queue, jobs.c.user_id, jobs.c.engine, jobs.c.cpu_millis,
     jobs.c.memory_bytes, jobs.c.owner,
@@ -150,7 +148,7 @@ _RUNNING = (
         func.max(jobs.c.deadline, type_=jobs.c.deadline.type).label("ends_by"),
         func.count().label("many"),
     )
-    .where(or_(*(jobs.c.state == state for state in _OWNED)))
+    .where(text(RUNS))
     .group_by(*_ALIKE, _ONE)
 )
 _ENGINES = select(runs.c.project_id, runs.c.queue, runs.c.engine, runs.c.memory_bytes).where(

@@ -8,10 +8,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Row, bindparam, delete, insert, select, text, tuple_, update
 
 from jobs.lifecycle.spec import EngineName, JobKind
-from jobs.lifecycle.states import TERMINAL
 from jobs.queues.definitions import (
     CONF_ALLOWED,
     DEFAULT_QUEUE,
@@ -24,7 +23,7 @@ from jobs.queues.definitions import (
     validated,
 )
 from jobs.queues.demand import Place
-from jobs.store.rows import jobs, queues
+from jobs.store.rows import RUNS, WAITS, jobs, queues
 from storage.base.ids import ProjectId
 from storage.meta.database import Tx
 
@@ -67,16 +66,11 @@ def remove(tx: Tx, project_id: ProjectId, name: str) -> None:
     get(tx, project_id, name)
     if name == DEFAULT_QUEUE:
         raise QueueInUseError("the default queue cannot be deleted", queue=name)
-    busy = tx.execute(
-        select(jobs.c.id)
-        .where(
-            jobs.c.project_id == project_id,
-            jobs.c.queue == name,
-            jobs.c.state.not_in([state.value for state in TERMINAL]),
-        )
-        .limit(1)
-    ).first()
-    if busy is not None:
+    here = jobs.c.project_id == project_id, jobs.c.queue == name
+    if any(
+        tx.execute(select(jobs.c.id).where(*here, text(condition)).limit(1)).first()
+        for condition in (WAITS, RUNS)
+    ):
         raise QueueInUseError(
             f"queue {name} has statements that wait or run", hint="cancel them first", queue=name
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
-from sqlalchemy import bindparam, func, literal_column, select
+from sqlalchemy import bindparam, func, select, text
 
 from jobs.history.store import pace
 from jobs.lifecycle.job import TURN_STEP, Job
@@ -21,7 +21,7 @@ from jobs.queues.heads import heads
 from jobs.queues.ledger import Ledger
 from jobs.queues.policy import RETRY, WORKERS, choose
 from jobs.queues.store import every
-from jobs.store.rows import jobs
+from jobs.store.rows import WAITS, jobs
 from jobs.usage import Quote
 from jobs.views import Wait, WaitOption
 from storage.base.quantities import format_size
@@ -91,7 +91,7 @@ def _question(
 def _before(tx: Tx, job: Job) -> int:
     """How many of the queue have their turn first."""
     values = {"project": job.project_id, "queue": job.queue, "turn": job.turn, "job": job.id}
-    return int(tx.execute(_COUNT_BEFORE, values).scalar_one())
+    return int(tx.execute(_COUNT_BEFORE[tx.dialect.name], values).scalar_one())
 
 
 def _start_of(tx: Tx, question: _Question, wait: Wait, position: int) -> datetime | None:
@@ -179,17 +179,17 @@ def _smaller_size(question: _Question) -> Iterator[WaitOption]:
             return
 
 
-_COUNT_BEFORE = (
-    select(func.count())
-    .select_from(jobs)
-    .where(
-        jobs.c.project_id == bindparam("project"),
-        jobs.c.queue == bindparam("queue"),
-        jobs.c.state == literal_column("'queued'"),
-        (jobs.c.turn < bindparam("turn", type_=jobs.c.turn.type))
-        | (
-            (jobs.c.turn == bindparam("turn", type_=jobs.c.turn.type))
-            & (jobs.c.id < bindparam("job"))
-        ),
-    )
+_BEFORE = (
+    text("project_id = :project"),
+    text("queue = :queue"),
+    text(WAITS),
+    text("(turn < :turn OR (turn = :turn AND id < :job))").bindparams(
+        bindparam("turn", type_=jobs.c.turn.type)
+    ),
 )
+_COUNT_BEFORE = {
+    "sqlite": select(func.count())
+    .select_from(text("jobs INDEXED BY ix_jobs_waiting"))
+    .where(*_BEFORE),
+    "postgresql": select(func.count()).select_from(jobs).where(*_BEFORE),
+}

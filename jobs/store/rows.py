@@ -16,7 +16,11 @@ from sqlalchemy import (
 from storage.meta.schema import METADATA
 from storage.meta.types import Json, UtcDateTime
 
-_WAITING = text("state = 'queued'")  # others cost their index nothing
+#: Conditions of small indexes, of those that wait and those that run: what ended costs them
+#: nothing. Queries use the same words, or the indexes are not used for them.
+WAITS = "state = 'queued'"
+RUNS = "state IN ('starting', 'running', 'publishing', 'cancelling')"
+_WAITING, _RUNNING = text(WAITS), text(RUNS)
 
 jobs = Table(
     "jobs",
@@ -59,7 +63,13 @@ jobs = Table(
     Column("turn", UtcDateTime, nullable=False, server_default="0"),  # orders a queue
     Index("ix_jobs_project", "project_id", "id"),
     Index("ix_jobs_listed", "project_id", "state", "id"),
-    Index("ix_jobs_place", "project_id", "queue", "state", "id"),
+    Index(
+        "ix_jobs_running",
+        "project_id",
+        "queue",
+        sqlite_where=_RUNNING,
+        postgresql_where=_RUNNING,
+    ),
     Index("ix_jobs_state", "state", "deadline"),
     Index(
         "ix_jobs_waiting",

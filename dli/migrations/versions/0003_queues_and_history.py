@@ -34,6 +34,15 @@ def upgrade() -> None:
     with op.batch_alter_table("jobs") as jobs:
         jobs.add_column(sa.Column("turn", sa.BigInteger(), nullable=False, server_default="0"))
     op.execute("UPDATE jobs SET turn = created_at - priority * 600000")
+    op.drop_index("ix_jobs_place", "jobs")
+    runs = sa.text("state IN ('starting', 'running', 'publishing', 'cancelling')")
+    op.create_index(
+        "ix_jobs_running",
+        "jobs",
+        ["project_id", "queue"],
+        sqlite_where=runs,
+        postgresql_where=runs,
+    )
     op.create_index(
         "ix_jobs_waiting",
         "jobs",
