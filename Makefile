@@ -6,7 +6,7 @@ PACKAGES := dli jobs sql storage
 SF ?= 0.1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check format lock test test-slow bench clean
+.PHONY: help setup demo up check format lock test test-slow test-trials bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -62,6 +62,9 @@ test: $(VENV)/.dev ## All tests but the slow ones, against real databases, store
 test-slow: $(VENV)/.dev ## The tests that take minutes
 	@$(BIN)/python -m tests.support.install
 	$(BIN)/pytest -m slow
+
+test-trials: $(VENV)/.dev ## Kill the service, wardens and runs at random, 500 times each (hours)
+	DLI_TRIALS=500 DLI_LAUNCHER_TRIALS=500 $(BIN)/pytest --timeout 36000 tests/e2e/test_trials.py tests/contract/test_launcher_trials.py
 
 bench: $(VENV)/.dev ## Measure, beside baselines in the same run (docs/benchmarks.md)
 	$(BIN)/python -m benchmarks
