@@ -33,6 +33,7 @@ NAMES = (
     "estimate",
     "admission",
     "job_list",
+    "schedules",
 )
 
 

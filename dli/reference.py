@@ -38,7 +38,10 @@ def error_classes() -> list[type[ServiceError]]:
     for package in _PACKAGES:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             name = module.name
-            if not name.endswith(("__main__", "migrations.env")) and ".versions" not in name:
+            apart = (".versions", ".programs")  # not ours to import: run by others
+            if not name.endswith(("__main__", "migrations.env")) and not any(
+                part in name for part in apart
+            ):
                 importlib.import_module(name)
     found: set[type[ServiceError]] = set()
     fresh = [ServiceError]

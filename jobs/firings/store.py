@@ -24,16 +24,16 @@ MOST = 1000  # firings on a page
 _OPEN = (FiringState.WAITING.value, FiringState.PENDING.value)
 
 
-def add(tx: Tx, new: Sequence[Firing]) -> set[str]:
-    """Keep those whose source and cause are new; the ids of these."""
-    if not new:
-        return set()
-    values = [_values(firing) for firing in new]
-    found: set[str] = set()
-    for start in range(0, len(values), 500):
-        kept = tx.execute(_INSERT[tx.dialect.name].values(values[start : start + 500]))
-        found |= {row.id for row in kept}
-    return found
+def add(tx: Tx, new: Sequence[Firing]) -> None:
+    """Keep those whose source and cause are new."""
+    if new:
+        tx.execute(_INSERT[tx.dialect.name], [_values(firing) for firing in new])
+
+
+def add_one(tx: Tx, firing: Firing) -> bool:
+    """Keep it; false where its source and cause are there already."""
+    insert = _INSERT[tx.dialect.name].returning(firings.c.id)
+    return tx.execute(insert, _values(firing)).first() is not None
 
 
 def any_pending(tx: Tx, *, now: datetime) -> bool:
@@ -279,6 +279,6 @@ _PENDING = (
 )
 _SELECT = select(firings).where(firings.c.id == bindparam("firing"))
 _INSERT: dict[str, Any] = {
-    name: dialect.insert(firings).on_conflict_do_nothing().returning(firings.c.id)
+    name: dialect.insert(firings).on_conflict_do_nothing()
     for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
 }

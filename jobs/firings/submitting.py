@@ -32,8 +32,8 @@ from storage.meta.database import Database
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 20
-_CLAIM = timedelta(seconds=20)  # a replica that is silent for so long has not submitted it
+_AT_ONCE = 10
+_CLAIM = timedelta(seconds=10)  # after which another may try; whoever does, it is one job
 _PATIENCE = timedelta(hours=1)  # with full queues and databases that are away
 _LONGEST_PAUSE = timedelta(minutes=1)
 _MOST_ATTEMPTS = 200

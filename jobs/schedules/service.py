@@ -128,7 +128,7 @@ class Schedules:
         with self.database.transaction() as tx:
             schedule = store.get(tx, project_id, name)
             made = firing_of(schedule, Decision(due=now, state=FiringState.PENDING), at=now, by=by)
-            while not firing_store.add(tx, [made]):  # another was asked for this millisecond
+            while not firing_store.add_one(tx, made):  # another was asked for this millisecond
                 due = made.due_at + _MILLISECOND
                 asked = Decision(due=due, state=FiringState.PENDING)
                 made = firing_of(schedule, asked, at=now, by=by)

@@ -149,7 +149,7 @@ class Triggers:
             labels={LABEL_TRIGGER: trigger.name},
         )
         with self.database.transaction() as tx:
-            if not firing_store.add(tx, [made]):
+            if not firing_store.add_one(tx, made):
                 return firing_store.by_cause(tx, trigger.id, [delivery])[0]
         self.submits.set()
         return made

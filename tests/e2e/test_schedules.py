@@ -1,0 +1,88 @@
+"""A schedule of every second through a real service that is killed: each due time is one job."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.service import Service, pause
+from dli.client import Client
+from jobs.crash import AUTOMATION_POINTS, VARIABLE
+from tests.e2e.conftest import Starter
+from tests.e2e.processes import await_that, of_home
+
+LEASE = {"DLI_LEASE": "1s"}
+JOB = {"kind": "statement", "sql": "SELECT :at AS at", "parameters": {"at": {"ref": "due_at"}}}
+FIRING_POINTS = [point for point in AUTOMATION_POINTS if "firing" in point]
+
+
+def create(service: Service) -> None:
+    with service.client() as client:
+        client.create_schedule("each-second", job=JOB, every="1s", missed="all", missed_most=1000)
+
+
+def firings(client: Client) -> list[dict[str, Any]]:
+    return client.schedule_firings("each-second", 1000)
+
+
+def fired(service: Service, count: int) -> bool:
+    with service.client() as client:
+        return sum(each["state"] == "fired" for each in firings(client)) >= count
+
+
+def check_each_once(service: Service) -> None:
+    """No due time without its one job, from the first to the last."""
+    with service.client() as client:
+        client.pause_schedule("each-second")
+        done = lambda: all(  # noqa: E731
+            each["state"] == "fired" for each in firings(client)
+        )
+        assert await_that(done, seconds=60)
+        found = sorted(firings(client), key=lambda each: each["due_at"])
+        times = [datetime.fromisoformat(each["due_at"]) for each in found]
+        assert times == [times[0] + timedelta(seconds=number) for number in range(len(times))]
+        statements = list(client.statements(label="dli.schedule=each-second", limit=1000))
+        assert sorted(each["id"] for each in statements) == sorted(each["job"] for each in found)
+        for each in found[:: max(len(found) // 5, 1)]:
+            result = client.wait(client.statement(each["job"])).raw["result"]
+            at = datetime.fromisoformat(str(result["inline"][0][0]).replace(" ", "T"))
+            assert at.replace(tzinfo=None) == datetime.fromisoformat(each["due_at"]).replace(
+                tzinfo=None
+            )
+
+
+def test_each_second_is_one_job_whatever_is_killed(starter: Starter, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    service = starter(home, environment=LEASE)
+    service.await_ready()
+    create(service)
+    assert await_that(lambda: fired(service, 3), seconds=30)
+    for _ in range(2):
+        service.kill()
+        pause(2)
+        service = starter(home, environment=LEASE)
+        service.await_ready()
+        pause(2)
+    check_each_once(service)
+    assert service.stop() == 0
+    assert of_home(home) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", FIRING_POINTS)
+def test_a_crash_at_each_step_of_a_firing_loses_and_doubles_nothing(
+    starter: Starter, tmp_path: Path, point: str
+) -> None:
+    home = tmp_path / "home"
+    service = starter(home, environment=LEASE | {VARIABLE: f"{point}:3"})
+    service.await_ready()
+    create(service)
+    service.process.wait(60)
+    again = starter(home, environment=LEASE)
+    again.await_ready()
+    assert await_that(lambda: fired(again, 5), seconds=60)
+    check_each_once(again)
+    assert again.stop() == 0
