@@ -249,6 +249,11 @@ class WorkSettings(BaseModel):
 class BatchSettings(BaseModel):
     """Batches and files"""
 
+    batches: bool = Field(
+        True,
+        description="Whether writers may run Spark programs. These run as the service's own user "
+        "and can read what it can: turn them off where writers are strangers.",
+    )
     max_upload: Size = Field(
         2**29, description="Largest file, or form with files, that may be uploaded (size)."
     )

@@ -201,6 +201,7 @@ def _add_batches(settings: Settings, parts: Parts, jobs: JobService, files: File
         queues=jobs.known_queues,
         files=files,
         once=jobs.once,
+        enabled=settings.batches,
     )
 
 

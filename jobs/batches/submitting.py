@@ -30,10 +30,22 @@ from jobs.lifecycle.spec import (
 from jobs.queues.definitions import DEFAULT_QUEUE, QueueDef
 from jobs.queues.known import KnownQueues
 from jobs.views import JobView, Terms
-from storage.base.errors import BusyError, ServiceError, TooLargeError, UnavailableError
+from storage.base.errors import (
+    BusyError,
+    ForbiddenError,
+    ServiceError,
+    TooLargeError,
+    UnavailableError,
+)
 
 _LONGEST_SCRIPT = 1_000_000  # bytes of a SQL program; the lexer's own bound is on characters
 _MILLISECOND = timedelta(milliseconds=1)
+
+
+class BatchesOffError(ForbiddenError):
+    """The operator of the service does not let anybody run programs."""
+
+    code = "batches_off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +75,15 @@ class Batches:
     queues: KnownQueues
     files: Files
     once: Callable[[Terms, Callable[[], JobView]], JobView]
+    enabled: bool = True  #: false: nobody may submit any
 
     def submit(self, request: BatchRequest) -> JobView:
         """Keep a batch, and start it if there is room; returns at once.
 
-        Raises ``WriteForbiddenError``, ``RequestInvalidError``, what ``Files`` raises for files
-        that are not there, what the catalog raises for tables, the lexer for SQL programs, and
-        what ``Accepting.keep`` does. The same key and body give the same job again.
+        Raises ``BatchesOffError``, ``WriteForbiddenError``, ``RequestInvalidError``, what
+        ``Files`` raises for files that are not there, what the catalog raises for tables, the
+        lexer for SQL programs, and what ``Accepting.keep`` does. The same key and body give the
+        same job again.
         """
         return self.once(request.terms, lambda: self._submit(request))
 
@@ -109,6 +123,10 @@ class Batches:
 
     def _understood(self, request: BatchRequest) -> tuple[QueueDef, Job]:
         terms = request.terms
+        if not self.enabled:
+            raise BatchesOffError(
+                "this service runs no batches", hint="its operator can set DLI_BATCHES=true"
+            )
         if not terms.may_write:
             raise WriteForbiddenError(
                 "a batch needs the right to write", hint="ask a project's admin"
