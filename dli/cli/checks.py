@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import shutil
 import sys
@@ -29,6 +30,8 @@ from jobs.engines.spark import SparkEngine, SparkSettings
 from jobs.launchers.local import LocalLauncher
 from jobs.lifecycle.runs import is_of_job
 from jobs.store.run_rows import living_of
+from jobs.tasks.commands import find_commands
+from jobs.tasks.sandbox import SandboxMode, find_sandbox
 from storage.base.clock import SystemClock
 from storage.base.errors import ServiceError
 from storage.base.ids import ProjectId, RunId, new_id
@@ -64,6 +67,7 @@ def run_checks(
     alive = _answers(settings)
     yield _port(settings, alive=alive)
     yield _leftovers(settings, alive=alive)
+    yield _tasks(settings)
     yield _java()
     if engines:
         with tempfile.TemporaryDirectory(prefix="dli-doctor-") as folder:
@@ -216,6 +220,22 @@ def _locked(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return psutil.pid_exists(owner)
+
+
+def _tasks(settings: Settings) -> Check:
+    """Which commands tasks may run, and in what."""
+    search = os.environ.get("PATH", os.defpath)
+    try:
+        if not find_commands(settings.task_commands, search=search):
+            return Check(name="tasks", good=True, told="off: task_commands names none")
+        sandbox = find_sandbox(settings.task_sandbox, settings.task_paths)
+    except ServiceError as error:
+        return Check(name="tasks", good=False, told=error.message, hint=error.hint)
+    told = f"{', '.join(settings.task_commands)}; {sandbox.name}"
+    if sandbox.program is not None or settings.task_sandbox is SandboxMode.OFF:
+        return Check(name="tasks", good=True, told=told)
+    hint = "install bubblewrap, or say that this is meant: task_sandbox = off"
+    return Check(name="tasks", good=None, told=f"{told} only, no sandbox", hint=hint)
 
 
 def _java() -> Check:

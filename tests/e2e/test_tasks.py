@@ -16,6 +16,7 @@ import pytest
 
 from benchmarks.service import DLI, Service, running_service
 from benchmarks.tour import comparable, steps_of
+from tests.e2e.conftest import Starter
 from tests.e2e.processes import await_that
 from tests.support.runs import STUBBORN
 
@@ -122,6 +123,26 @@ def test_a_stubborn_command_is_cancelled_to_the_last_process(service: Service) -
     assert (client.returncode, out) == (4, b""), err
     assert b"is cancelled" in err
     assert not [process for process in left if process.is_running()]
+
+
+def test_a_command_goes_on_while_its_service_is_killed(starter: Starter, tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    given.write_bytes(b"before ")
+    first = starter(environment=settings("sh"))
+    first.await_ready()
+    with first.client() as client:
+        script = "cat; echo on > begun; sleep 4; printf after"
+        job = client.submit_task(["sh", "-c", script], stdin=given)
+        assert await_that(lambda: client.job(job["id"])["state"] == "running", seconds=30)
+    first.kill()
+    second = starter(environment=settings("sh"))
+    second.await_ready()
+    with second.client() as client:
+        ended = client.wait_job(client.job(job["id"]))
+        assert (ended["state"], ended["attempt"]) == ("finished", 1)
+        assert "adopted" in [step["event"] for step in ended["history"]]
+        with client.task_output(job["id"]) as pieces:
+            assert b"".join(pieces) == b"before after"
 
 
 def test_a_command_that_cannot_be_is_refused(service: Service) -> None:

@@ -1,7 +1,8 @@
-"""Make sure that the servers which the tests need are on this machine.
+"""Make sure that the programs which the tests need are on this machine.
 
 ``python -m tests.support.install`` installs PostgreSQL by Debian's package where there is no
-server binary and we may; elsewhere it says what to do. The S3 server comes with the locked
+server binary and we may; elsewhere it says what to do. Bubblewrap comes by the same way, and where
+there is none the tests of sandboxes are left out. The S3 server comes with the locked
 development packages, so there is nothing to do for it.
 """
 
@@ -67,18 +68,24 @@ def _as_root() -> list[str] | None:
 
 
 def _install_by_apt(root: list[str]) -> None:
-    """Debian's package; its own cluster is not started, the tests make theirs."""
+    """Debian's packages; PostgreSQL's own cluster is not started, the tests make theirs."""
     quiet = [*root, "env", "DEBIAN_FRONTEND=noninteractive"]
     subprocess.run([*quiet, "apt-get", "update", "-qq"], check=True)
-    subprocess.run(
-        [*quiet, "apt-get", "install", "-qq", "-y", "--no-install-recommends", "postgresql"],
-        check=True,
-    )
+    missing = [
+        package
+        for package, found in (
+            ("postgresql", postgres_bin() is not None),
+            ("bubblewrap", shutil.which("bwrap") is not None),
+        )
+        if not found
+    ]
+    install = ["apt-get", "install", "-qq", "-y", "--no-install-recommends"]
+    subprocess.run([*quiet, *install, *missing], check=True)
 
 
 def main() -> int:
     """Install what is missing; the exit code says whether the tests can run."""
-    if postgres_bin() is not None:
+    if postgres_bin() is not None and shutil.which("bwrap") is not None:
         return 0
     root = _as_root()
     if shutil.which("apt-get") and root is not None:
