@@ -28,6 +28,7 @@ NAMES = (
     "overhead",
     "tpch_queries",
     "start",
+    "batch_start",
     "load",
     "large_result",
     "estimate",

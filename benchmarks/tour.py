@@ -1,6 +1,6 @@
-"""The first tour of the README, played for real: ``python -m benchmarks.tour`` writes its output.
+"""Tours of pages, played for real: ``python -m benchmarks.tour [PAGE]`` writes their output.
 
-Between the marks in README.md a line that starts with ``$`` is a command; what follows is what it
+Between the marks of a page a line that starts with ``$`` is a command; what follows is what it
 printed. A test plays the same commands and compares, numbers and ids aside.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def play(commands: Sequence[str], folder: Path) -> Iterator[Step]:
 
 def comparable(text: str) -> str:
     """The text without what differs from run to run: numbers, ids, and the room they take."""
-    text = re.sub(r"\bstm_\w+", "stm_…", text)
+    text = re.sub(r"\b(stm|bat|tsk|plr)_\w+", r"\1_…", text)
     text = re.sub(r"\d[\d.,]*", "N", text)
     return re.sub(r"[ ─]+", " ", text)
 
@@ -92,11 +93,12 @@ def _steps(block: str) -> Iterator[Step]:
 
 
 def main() -> None:
-    """Play the tour and write it into the README."""
-    page = README.read_text(encoding="utf-8")
+    """Play the tour of a page, the README if none is named, and write it there."""
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else README
+    page = path.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="dli-tour-") as folder:
         played = list(play([step.command for step in steps_of(page)], Path(folder)))
-    README.write_text(rewritten(page, played), encoding="utf-8")
+    path.write_text(rewritten(page, played), encoding="utf-8")
 
 
 if __name__ == "__main__":

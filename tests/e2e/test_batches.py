@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from benchmarks.service import DLI, Service, running_service
+from benchmarks.tour import comparable, play, steps_of
 from tests.e2e.conftest import Starter
 from tests.e2e.processes import await_that, of_home
 
@@ -214,6 +215,18 @@ def test_what_the_command_line_cannot_mean_is_usage(service: Service, tmp_path: 
     for words in ((), ("absent.py",), (path, "--cores", "1"), (path, "--conf", "novalue")):
         done = dli(service, "batch", "submit", *words)
         assert done.returncode == 2, done.stdout
+
+
+@pytest.mark.slow
+def test_the_guide_prints_what_is_written(tmp_path: Path) -> None:
+    written = steps_of((ROOT / "docs" / "batches.md").read_text(encoding="utf-8"))
+    assert len(written) == 6
+    for step, played in zip(
+        written, play([step.command for step in written], tmp_path), strict=True
+    ):
+        assert comparable(played.output) == comparable(step.output), (
+            f"{step.command}\n{played.output}\nrun: python -m benchmarks.tour docs/batches.md"
+        )
 
 
 def _of_run(process: psutil.Process, run: str) -> bool:
