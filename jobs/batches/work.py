@@ -33,6 +33,7 @@ from jobs.files import Files
 from jobs.launchers.api import Launcher, LogStream, RunSpec
 from jobs.lifecycle.events import Fault
 from jobs.lifecycle.job import Job
+from jobs.lifecycle.retry import may_retry
 from jobs.lifecycle.spec import BatchLanguage, BatchSession, BatchSpec, EngineName, Size
 from jobs.runs.process import Ended, process
 from jobs.statements.stopping import has_let_go, wait_until_dead
@@ -247,7 +248,7 @@ def _failure(
     assert verdict.fault is not None
     message, fault = verdict.message, verdict.fault
     reserves: int | None = None
-    if fault is Fault.MEMORY and not client:
+    if fault is Fault.MEMORY and not client and may_retry(job, fault):
         larger = grown(size, parts.launcher.capacity())
         if larger is None:
             message, fault = f"{message}; this machine has no larger size", Fault.USER

@@ -52,7 +52,7 @@ def _located(value: object) -> object:
 
 
 #: A text is the address of an object.
-File = Annotated[FileBody, BeforeValidator(_located)]
+File = Annotated[FileBody, BeforeValidator(_located, json_schema_input_type=FileBody | str)]
 
 
 class SizeBody(Body):
@@ -69,7 +69,7 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
-ConfValue = Annotated[str, BeforeValidator(_text)]
+ConfValue = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | bool | int | float)]
 
 
 class BatchBody(TermsBody):

@@ -14,9 +14,22 @@ def test_a_statement_is_a_document() -> None:
     check_document({"kind": "statement", "sql": "SELECT 1", "labels": {"team": "a"}})
 
 
+def test_a_batch_is_a_document() -> None:
+    program = {"name": "app.py", "sha256": "ab" * 32}
+    check_document({"kind": "batch", "program": program, "conf": {"spark.sql.ansi.enabled": True}})
+    check_document({"kind": "batch", "program": "s3://bucket/app.py", "size": "large"})
+
+
 @pytest.mark.parametrize(
     ("document", "said"),
     [
+        ({"kind": "batch", "program": "s3://b/a.py", "size": "smal"}, "there is no size 'smal'"),
+        ({"kind": "batch", "program": {"part": "a.py"}}, "there is no form with a file 'a.py'"),
+        ({"kind": "batch", "program": "s3://b/a.py", "mode": "estimate"}, "mode: has no meaning"),
+        (
+            {"kind": "batch", "program": "s3://b/a.py", "conf": {"spark.master": "local"}},
+            "spark.master cannot be set by a batch",
+        ),
         ({"sql": "SELECT 1"}, "kind: is missing"),
         ({"kind": "statment", "sql": "SELECT 1"}, "kind: 'statment' is no kind of job"),
         ({"kind": "statement"}, "sql: field required"),
