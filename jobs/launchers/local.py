@@ -92,6 +92,9 @@ class LocalLauncher:
         try:
             if not facts.claim(self._home(spec.run_id), "order.json", order):
                 raise RunExistsError(f"run {spec.run_id} was launched before")
+            if spec.lease is not None:
+                at = moment() if spec.renewed_at is None else spec.renewed_at
+                facts.touch(self._home(spec.run_id), "lease", at)
             warden = self._start(spec)
         except OSError as error:
             raise LaunchError(f"cannot start a process: {error.strerror}") from error
@@ -123,10 +126,10 @@ class LocalLauncher:
 
     def renew(self, run_ids: Iterable[RunId], *, at: float) -> None:
         for run_id in run_ids:
-            before = self._facts(run_id, "lease")
-            if before is None or before["renewed"] < at:
+            before = facts.touched(self._home(run_id), "lease")
+            if before is not None and before < at:
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                    facts.write(self._home(run_id), "lease", {"renewed": at}, lasting=False)
+                    facts.touch(self._home(run_id), "lease", at)
 
     def logs(
         self, run_id: RunId, *, stream: LogStream = LogStream.STDOUT, offset: int = 0
@@ -211,7 +214,6 @@ class LocalLauncher:
             "grace": spec.grace.total_seconds(),
             "timeout": spec.timeout.total_seconds() if spec.timeout else None,
             "lease": spec.lease.total_seconds() if spec.lease else None,
-            "renewed": moment() if spec.renewed_at is None else spec.renewed_at,
         }
         return {
             "command": spec.command,
@@ -309,7 +311,10 @@ class LocalLauncher:
                 if rounds > _ROUNDS:
                     log.error("a process cannot be killed", extra={"run": run_id})
                     return False
-        facts.write(self._home(run_id), "gone.json", {"reason": reason})
+        try:
+            facts.write(self._home(run_id), "gone.json", {"reason": reason})
+        except OSError as error:  # a full disk: who asks next sweeps again
+            log.warning("no word of the end", extra={"run": run_id, "reason": error.strerror})
         return True
 
     def _sweep(self, run_id: RunId) -> bool:
@@ -336,10 +341,14 @@ class LocalLauncher:
         kill_at = moment() + grace
         before = self._facts(run_id, "stop") or {"reason": reason, "kill_at": kill_at}
         stop = {"reason": before["reason"], "kill_at": min(before["kill_at"], kill_at)}
-        facts.write(self._home(run_id), "stop", stop)
         with self._lock:
             ours = self._wardens.get(run_id)
         started = self._facts(run_id, "started.json")
+        try:
+            facts.write(self._home(run_id), "stop", stop)
+        except OSError as error:  # a full disk; the warden uses its own grace then
+            log.warning("no stop file", extra={"run": run_id, "reason": error.strerror})
+            ours = None
         if ours is not None:
             ours.tell(b"")
         elif started is not None and _is(started, "warden"):

@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 _TICK = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_PROC = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+#: Whether ``tree`` finds all that a warden's command started: where ``/proc`` shows children, and
+#: so what lost its parent is below the warden.
+COMPLETE = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
 class Process(NamedTuple):
@@ -32,7 +34,7 @@ def tree(root: int) -> list[Process]:
 
     One that is forked while we look may be missed: who must be sure looks again.
     """
-    if not _PROC:
+    if not COMPLETE:
         return _listed(root)
     found: list[Process] = []
     parents = [root]
@@ -121,17 +123,16 @@ def _listed(root: int) -> list[Process]:
     import subprocess  # noqa: PLC0415  half of the warden's start, and not needed on Linux
 
     columns = "pid=,ppid=,rss=,time=,lstart="
-    listed = subprocess.run(
-        ["/bin/ps", "-axo", columns],
-        capture_output=True,
-        check=False,
-        env={"LC_ALL": "C", "TZ": "UTC"},
+    listing = subprocess.Popen(
+        ["/bin/ps", "-axo", columns], stdout=subprocess.PIPE, env={"LC_ALL": "C", "TZ": "UTC"}
     )
+    listed = listing.communicate()[0].decode()
     below: dict[int, list[Process]] = {}
-    for line in listed.stdout.decode().splitlines():
+    for line in listed.splitlines():
         pid, parent, kib, spent, start = line.split(None, 4)
         process = Process(int(pid), start.strip(), int(kib) * 1024, _seconds(spent), 0.0)
-        below.setdefault(int(parent), []).append(process)
+        if process.pid != listing.pid:
+            below.setdefault(int(parent), []).append(process)
     found: list[Process] = []
     parents = [root]
     while parents:

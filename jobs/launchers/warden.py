@@ -3,7 +3,7 @@
 Started as ``python -I -S warden.py FOLDER``. Its standard input is a pipe whose other end only the
 service holds: the first line is the order (JSON, with secrets, hence no file). A run without a
 lease ends with that pipe, which even ``kill -9`` of the service brings about. A run with a lease
-lives on while the file ``lease`` is renewed: it outlives a restart of the service, and no more. The
+lives on while the file ``lease`` is touched: it outlives a restart of the service, and no more. The
 file ``stop`` ends either; a byte on the pipe, or SIGTERM, lets the warden look at once.
 
 It holds the folder's lock as long as it lives, and leaves there: ``started.json``, ``beat.json``
@@ -120,13 +120,13 @@ class _Run:
             self._stop("deadline", now + self._grace)
         if self._kill_at is not None and now >= self._kill_at:
             processes.kill_all(processes.tree(os.getpid()))
+            _signal_group(self._pid, signal.SIGKILL)
             self._kill_at = now + _SAMPLE  # again: one may just have been forked
 
     def _check_service(self, now: float) -> None:
         """End with the service, or with the lease that nobody renews."""
         if self._leased:
-            renewed = (facts.read(self._home, "lease") or self._order)["renewed"]
-            kill_at = renewed + self._order["lease"] - _MARGIN
+            kill_at = (facts.touched(self._home, "lease") or 0.0) + self._order["lease"] - _MARGIN
             term_at = kill_at - self._grace
             self._beat_at = min(self._beat_at, max(term_at, now + _MARGIN))
             if now >= term_at:
@@ -156,6 +156,9 @@ class _Run:
         self._kill_at = kill_at if self._kill_at is None else min(self._kill_at, kill_at)
         if not self._termed:
             self._termed = True
+            if not processes.COMPLETE:
+                _signal_group(self._pid, signal.SIGTERM)
+                return
             for process in processes.tree(os.getpid()):
                 if processes.program(process.pid) != self._order["wrapper"]:
                     processes.send(process.pid, signal.SIGTERM)
@@ -182,9 +185,8 @@ class _Run:
             select.select([], [], [], pause)
             pause = min(pause * 2, _SAMPLE)
             self._reap()
-        if group_alive(self._pid):  # where no /proc shows what is left
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._pid, signal.SIGKILL)
+        if group_alive(self._pid):
+            _signal_group(self._pid, signal.SIGKILL)
         for source, log in self._logs.items():
             if source in inputs:
                 log.drain(source)
@@ -333,7 +335,6 @@ def _spawn(order: dict[str, Any], home: str) -> tuple[int, dict[int, SegmentLog]
 
 def _confine(order: dict[str, Any]) -> None:
     """The limits of the command, set in its own process before it begins."""
-    os.umask(0o077)
     if order["nice"]:
         os.nice(order["nice"])
     if order["cpus"]:
@@ -365,6 +366,11 @@ def _wake_on_signals() -> int:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGTERM, lambda number, _: _signalled.append(number))
     return source
+
+
+def _signal_group(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
 
 
 def _size(directory: str) -> int:

@@ -245,6 +245,15 @@ def test_sigterm_to_the_warden_ends_its_run(launcher: Launcher) -> None:
     assert (status.exit_code, status.reason) == (3, "stopped")
 
 
+def test_stop_works_where_no_file_can_be_written(launcher: Launcher) -> None:
+    made = spec(launcher, WAITS, lease=LEASE)
+    launcher.launch(made)
+    begun(launcher, made.run_id)
+    (launcher.directory(made.run_id).parent / "stop" / "in the way").mkdir(parents=True)
+    status = launcher.stop(made.run_id, grace=NOW)
+    assert (status.exit_code, status.reason) == (3, "stopped")
+
+
 def test_wrapper_hears_no_sigterm(launcher: Launcher) -> None:
     cover = Path(sys.executable).resolve()
     script = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"

@@ -32,6 +32,13 @@ def test_first_claim_wins(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
+def test_file_tells_a_moment(tmp_path: Path) -> None:
+    assert facts.touched(str(tmp_path), "lease") is None
+    facts.touch(str(tmp_path), "lease", 17.25)
+    facts.touch(str(tmp_path), "lease", 18.5)
+    assert facts.touched(str(tmp_path), "lease") == 18.5
+
+
 def test_lock_has_one_holder_until_it_is_closed(tmp_path: Path) -> None:
     held = facts.lock(str(tmp_path), wait=True)
     assert held is not None

@@ -40,6 +40,11 @@ def test_tree_by_ps_is_the_same(family: subprocess.Popen[bytes]) -> None:
     assert listed == {process.pid for process in processes.tree(family.pid)}
 
 
+def test_tree_by_ps_leaves_out_ps() -> None:
+    ours = [process.pid for process in processes._listed(os.getpid())]
+    assert ours == [process.pid for process in processes.tree(os.getpid())]
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("0:01.50", 1.5), ("01:02:03", 3723.0), ("2-00:00:01", 172801.0)]
 )
