@@ -56,7 +56,9 @@ def run(settings: Settings, *, roles: str = Role.ALL) -> int:
     The one who started it is told on stdout where it listens, and on stderr why it cannot.
     """
     configure_logs(level=settings.log_level, form=settings.log_format)
+    gc.freeze()  # code and definitions, which live as long as we do
     gc.set_threshold(20_000, 20, 50)  # the usual 700 walk the young objects for every statement
+    gc.enable()
     stop = threading.Event()
     try:
         with _signals(stop), replica(settings, role=Role(roles)) as running:
