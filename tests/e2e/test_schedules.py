@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.service import Service, pause
+from benchmarks.service import DLI, Service, pause, running_service
+from benchmarks.tour import Step, comparable, steps_of
 from dli.client import Client
 from jobs.crash import AUTOMATION_POINTS, VARIABLE
 from tests.e2e.conftest import Starter
 from tests.e2e.processes import await_that, of_home
 
+GUIDE = Path(__file__).parents[2] / "docs" / "schedules.md"
 LEASE = {"DLI_LEASE": "1s"}
 JOB = {"kind": "statement", "sql": "SELECT :at AS at", "parameters": {"at": {"ref": "due_at"}}}
 FIRING_POINTS = [point for point in AUTOMATION_POINTS if "firing" in point]
@@ -62,10 +67,10 @@ def test_each_second_is_one_job_whatever_is_killed(starter: Starter, tmp_path: P
     assert await_that(lambda: fired(service, 3), seconds=30)
     for _ in range(2):
         service.kill()
-        pause(2)
+        pause(1)
         service = starter(home, environment=LEASE)
         service.await_ready()
-        pause(2)
+        pause(1)
     check_each_once(service)
     assert service.stop() == 0
     assert of_home(home) == []
@@ -86,3 +91,30 @@ def test_a_crash_at_each_step_of_a_firing_loses_and_doubles_nothing(
     assert await_that(lambda: fired(again, 5), seconds=60)
     check_each_once(again)
     assert again.stop() == 0
+
+
+def test_the_guide_prints_what_is_written(tmp_path: Path) -> None:
+    for step, output in played(GUIDE.read_text(encoding="utf-8"), tmp_path):
+        assert told(output) == told(step.output), step.command
+
+
+def told(text: str) -> str:
+    """The text without what differs from run to run."""
+    lines = [line.rstrip() for line in re.sub(r"\btrg_\w+", "trg_…", text).splitlines()]
+    return comparable("\n".join(lines))
+
+
+def played(page: str, folder: Path) -> Iterator[tuple[Step, str]]:
+    """Each command of the guide with what it prints now."""
+    home, work = folder / "home", folder / "work"
+    home.mkdir()
+    work.mkdir()
+    with running_service(home) as service:
+        path = f"{DLI.parent}:/usr/local/bin:/usr/bin:/bin"
+        environment = service.environment() | {"PATH": path, "TERM": "dumb", "LC_ALL": "C"}
+        for step in steps_of(page):
+            done = subprocess.run(
+                ["/bin/bash", "-c", step.command], cwd=work, env=environment, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False,
+            )  # fmt: skip
+            yield step, done.stdout.replace(str(home), "$DLI_HOME")
