@@ -18,8 +18,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -38,18 +37,17 @@ from jobs.launchers.api import (
     RunState,
     RunStatus,
 )
-from jobs.launchers.identity import boot, identity, moment
+from jobs.launchers.identity import boot, moment
+from jobs.launchers.remains import MARK, clear, is_still, until
 from jobs.launchers.segments import read_log
 from storage.base.ids import RunId
 
 log = logging.getLogger(__name__)
 
 _WARDEN = Path(__file__).with_name("warden.py")
-_MARK = "DLI_RUN_ID"  # in the environment of each process of a run
 _DYING = 5.0  # seconds from SIGKILL to the end of a process
 _UNBORN = 5.0  # seconds that a warden may need to take its lock
 _PART = 1 << 20  # bytes of a log that are read at once
-_ROUNDS = 5  # in which what a dead warden left is killed
 _CLOSING = timedelta(seconds=2)
 
 
@@ -217,7 +215,7 @@ class LocalLauncher:
         }
         return {
             "command": spec.command,
-            "environment": {**spec.environment, _MARK: spec.run_id},
+            "environment": {**spec.environment, MARK: spec.run_id},
             "directory": str(spec.directory),
             "workdir": str(spec.workdir or spec.directory),
             "stdin": _text(spec.stdin),
@@ -293,48 +291,9 @@ class LocalLauncher:
         if held is None:
             return True
         try:
-            return not self._clear(run_id)
+            return not clear(self._home(run_id), run_id)
         finally:
             os.close(held)
-
-    def _clear(self, run_id: RunId) -> bool:
-        """Kill what a dead warden left, and write down that there is nothing more. Has the lock."""
-        if self._facts(run_id, "exited.json") or self._facts(run_id, "gone.json"):
-            return True
-        stop = self._facts(run_id, "stop")
-        reason = "orphaned" if stop is None else stop["reason"]
-        if self._facts(run_id, "started.json") is not None:
-            log.warning("a warden died before its run", extra={"run": run_id})
-            rounds = 0
-            while self._sweep(run_id):
-                rounds += 1
-                if rounds > _ROUNDS:
-                    log.error("a process cannot be killed", extra={"run": run_id})
-                    return False
-        try:
-            facts.write(self._home(run_id), "gone.json", {"reason": reason})
-        except OSError as error:  # a full disk: who asks next sweeps again
-            log.warning("no word of the end", extra={"run": run_id, "reason": error.strerror})
-        return True
-
-    def _sweep(self, run_id: RunId) -> bool:
-        """Kill the command's group, whatever its warden last saw, and all that is marked, with
-        everything below; whether there was something."""
-        started = self._facts(run_id, "started.json")
-        beat = self._facts(run_id, "beat.json") or {"boot": None, "processes": []}
-        seen = {tuple(each) for each in beat["processes"]} if beat["boot"] == boot() else set()
-        found: dict[int, processes.Process] = {}
-        for process in psutil.process_iter():
-            look = processes.look(process.pid) or processes.Process(process.pid, "", 0, 0.0, 0.0)
-            if (look.pid, look.start) in seen or _environment(process).get(_MARK) == run_id:
-                found |= {each.pid: each for each in (look, *processes.tree(look.pid))}
-        if started is not None and _is(started, "pid"):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(started["pid"], signal.SIGKILL)
-        alive = [each for each in found.values() if _lives(each)]
-        processes.kill_all(alive)
-        _until(lambda: not any(_lives(each) for each in alive), _DYING)
-        return bool(alive)
 
     def _ask_to_stop(self, run_id: RunId, grace: float, reason: str) -> None:
         """Let the end begin: a second call can only hasten it, the first reason stays."""
@@ -351,7 +310,7 @@ class LocalLauncher:
             ours = None
         if ours is not None:
             ours.tell(b"")
-        elif started is not None and _is(started, "warden"):
+        elif started is not None and is_still(started, "warden"):
             processes.send(started["warden"], signal.SIGTERM)
 
     def _kill_warden(self, run_id: RunId) -> None:
@@ -361,11 +320,11 @@ class LocalLauncher:
         if ours is not None:
             ours.process.kill()
             ours.process.wait()
-        elif started is not None and _is(started, "warden"):
+        elif started is not None and is_still(started, "warden"):
             processes.send(started["warden"], signal.SIGKILL)
 
     def _ends_within(self, run_id: RunId, seconds: float) -> bool:
-        return _until(lambda: self._look(run_id).state.ended, seconds)
+        return until(lambda: self._look(run_id).state.ended, seconds)
 
     def _gone(self, run_id: RunId) -> RunStatus:
         reason = self._facts(run_id, "gone.json") or {"reason": None}
@@ -426,34 +385,6 @@ def _exited(run_id: RunId, pid: int | None, exited: dict[str, Any]) -> RunStatus
         cpu_seconds=exited["cpu"],
         elapsed_seconds=exited["elapsed"],
     )
-
-
-def _environment(process: psutil.Process) -> dict[str, str]:
-    try:
-        return process.environ()
-    except psutil.Error:
-        return {}
-
-
-def _is(started: dict[str, Any], which: str) -> bool:
-    """Whether the process that the facts name (``pid`` or ``warden``) still runs, and is it."""
-    return bool(identity(started[which]) == started[f"{which}_identity"])
-
-
-def _lives(process: processes.Process) -> bool:
-    now = processes.look(process.pid)
-    same = now is None or now.start == process.start
-    return same and identity(process.pid) is not None
-
-
-def _until(done: Callable[[], bool], seconds: float) -> bool:
-    """Look 50 times a second until ``done()`` or the time is over; whether it was done."""
-    pause, end = threading.Event(), time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > end:
-            return False
-        pause.wait(0.02)
-    return True
 
 
 def _read_start(path: str, offset: int) -> tuple[int, bytes]:
