@@ -49,6 +49,7 @@ class RunningEngine:
     client: ConnectClient
     launcher: LocalLauncher
     run_id: RunId
+    address: str  #: ``host:port``
 
     @property
     def process(self) -> psutil.Process:
@@ -106,7 +107,13 @@ def start_engine(name: str, root: Path, *, memory_bytes: int = 2 << 30) -> Itera
         client = engine.connect(f"127.0.0.1:{spec.port}")
         assert isinstance(client, ConnectClient)
         assert client.alive(120.0), launcher.logs(run_id).data
-        yield RunningEngine(name=name, client=client, launcher=launcher, run_id=run_id)
+        yield RunningEngine(
+            name=name,
+            client=client,
+            launcher=launcher,
+            run_id=run_id,
+            address=f"127.0.0.1:{spec.port}",
+        )
         client.close()
     finally:
         launcher.stop(run_id, grace=timedelta(0))
