@@ -3,4 +3,6 @@
 from pyspark.sql import SparkSession
 
 spark = SparkSession.builder.getOrCreate()
-spark.range(1_000_000).selectExpr("id % 3 AS part").groupBy("part").count().orderBy("part").show()
+parts = spark.range(1_000_000).selectExpr("id % 3 AS part").groupBy("part").count()
+for row in parts.orderBy("part").collect():
+    print(row["part"], row["count"])

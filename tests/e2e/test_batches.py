@@ -16,7 +16,7 @@ import pytest
 from benchmarks.service import DLI, Service, running_service
 from benchmarks.tour import comparable, play, steps_of
 from tests.e2e.conftest import Starter
-from tests.e2e.processes import await_that, of_home
+from tests.e2e.processes import await_that, load_of, of_home
 
 pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.spark]
 
@@ -203,6 +203,37 @@ def test_a_stubborn_program_is_gone_when_cancelled(starter: Starter, tmp_path: P
         assert [each for each in living if each.is_running() and not _dead(each)] == []
 
 
+@pytest.mark.slow
+def test_a_cancelled_client_leaves_its_engine_quiet(service: Service, tmp_path: Path) -> None:
+    text = (
+        "from pyspark.sql import SparkSession\n"
+        "spark = SparkSession.builder.getOrCreate()\n"
+        "print('at work', flush=True)\n"
+        "numbers = spark.range(200000).crossJoin(spark.range(200000).toDF('b'))\n"
+        "print(numbers.where('(id * 31 + b * 17) % 1000003 = 5').count())\n"
+    )
+    with service.client() as client:
+        job = client.submit_batch(program(tmp_path, text), session="connect")
+
+        def computes() -> bool:
+            with client.log(job["id"]) as pieces:
+                begun = b"at work" in b"".join(pieces)
+            return begun and load_of(_engines(service), 0.5) > 0.5
+
+        assert await_that(computes, seconds=120, every=0.5)
+        ended = client.wait_job(client.cancel_job(job["id"]))
+        assert ended["state"] == "cancelled"
+        left = [
+            each for each in of_home(service.home) if _of_run(each, ended["attempts"][0]["run"])
+        ]
+        assert left == []
+        assert await_that(lambda: load_of(_engines(service)) < 0.3, seconds=30)
+        again = client.wait_job(
+            client.submit_batch(ROOT / "docs/examples/warm.py", session="connect")
+        )
+        assert again["state"] == "finished"
+
+
 def test_an_estimate_says_what_is_known(service: Service, tmp_path: Path) -> None:
     path = program(tmp_path, "print(1)\n")
     done = dli(service, "batch", "submit", str(path), "--estimate", "--json", "--size", "large")
@@ -227,6 +258,17 @@ def test_the_guide_prints_what_is_written(tmp_path: Path) -> None:
         assert comparable(played.output) == comparable(step.output), (
             f"{step.command}\n{played.output}\nrun: python -m benchmarks.tour docs/batches.md"
         )
+
+
+def _engines(service: Service) -> list[psutil.Process]:
+    return [each for each in service.children() if "java" in " ".join(_words(each))]
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def _of_run(process: psutil.Process, run: str) -> bool:
