@@ -26,7 +26,7 @@ from storage.meta.database import Database
 from storage.objects.locations import Locations
 
 _SUBMITTERS = 3  # threads that submit: a submit waits for a child that parses
-_SENDERS = 2  # threads that notify: one may wait for a target that is slow
+_SENDERS = 4  # threads that notify: some may wait for targets that are slow
 _IDLE = timedelta(seconds=1)
 _WORST = timedelta(seconds=5)
 _SWEEP = timedelta(minutes=10)

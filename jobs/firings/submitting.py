@@ -32,7 +32,7 @@ from storage.meta.database import Database
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 10
+_AT_ONCE = 5  # so that a stop does not wait long
 _CLAIM = timedelta(seconds=10)  # after which another may try; whoever does, it is one job
 _PATIENCE = timedelta(hours=1)  # with full queues and databases that are away
 _LONGEST_PAUSE = timedelta(minutes=1)

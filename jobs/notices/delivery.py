@@ -24,8 +24,7 @@ log = logging.getLogger(__name__)
 MOST_ATTEMPTS = 12
 _FIRST_PAUSE = timedelta(seconds=10)
 _LONGEST_PAUSE = timedelta(hours=6)
-_CLAIM = timedelta(minutes=2)  # longer than a batch can take, one dead target and the rest quick
-_AT_ONCE = 8
+_CLAIM = timedelta(minutes=2)  # longer than an attempt takes
 KEPT = timedelta(days=30)
 
 
@@ -39,29 +38,23 @@ class Deliveries:
     wake: threading.Event = field(default_factory=threading.Event)
 
     def tick(self) -> int:
-        """Send some of what is due; how many it took."""
+        """Send one of those that are due."""
         now = self.clock.now()
         with self.database.read() as tx:
             if not store.any_due(tx, now=now):
                 return 0
         with self.database.transaction() as tx:
-            claimed = store.claim(tx, now=now, until=now + _CLAIM, most=_AT_ONCE)
-            webhooks = store.by_id(tx, [delivery.webhook_id for delivery in claimed])
-        failed: set[str] = set()
-        for delivery in claimed:
-            webhook = webhooks.get(delivery.webhook_id)
-            if webhook is None:
-                continue  # deleted this moment, and its deliveries with it
-            if webhook.id in failed:
+            delivery = store.claim(tx, now=now, until=now + _CLAIM)
+            webhook = None if delivery is None else store.by_id(tx, delivery.webhook_id)
+        if delivery is None or webhook is None:
+            return 0  # another was first, or it was deleted this moment, its deliveries with it
+        tried = self._attempt(delivery, webhook)
+        with self.database.transaction() as tx:
+            store.settle(tx, tried)
+            if tried.state is not DeliveryState.DELIVERED:
                 # One try is enough to know: the others do not wait for a target that is away.
-                again = replace(delivery, next_at=self.clock.now() + _FIRST_PAUSE)
-            else:
-                again = self._attempt(delivery, webhook)
-                if again.state is not DeliveryState.DELIVERED:
-                    failed.add(webhook.id)
-            with self.database.transaction() as tx:
-                store.settle(tx, again)
-        return len(claimed)
+                store.postpone(tx, webhook.id, until=self.clock.now() + _FIRST_PAUSE)
+        return 1
 
     def _attempt(self, delivery: Delivery, webhook: Webhook) -> Delivery:
         """One try, and what becomes of the delivery."""

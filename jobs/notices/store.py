@@ -67,10 +67,10 @@ def every(tx: Tx, project_id: ProjectId) -> tuple[Webhook, ...]:
     return tuple(sorted(_every(tx, project_id), key=lambda webhook: webhook.name))
 
 
-def by_id(tx: Tx, webhook_ids: Sequence[str]) -> dict[str, Webhook]:
-    """Those of these that exist still."""
-    rows = tx.execute(select(webhooks).where(webhooks.c.id.in_(webhook_ids)))
-    return {row.id: _webhook_of(row) for row in rows}
+def by_id(tx: Tx, webhook_id: str) -> Webhook | None:
+    """The webhook, if it exists still."""
+    row = tx.execute(select(webhooks).where(webhooks.c.id == webhook_id)).first()
+    return None if row is None else _webhook_of(row)
 
 
 def remove(tx: Tx, project_id: ProjectId, name: str) -> None:
@@ -91,25 +91,28 @@ def any_due(tx: Tx, *, now: datetime) -> bool:
     return tx.execute(_DUE, {"now": now}).first() is not None
 
 
-def claim(tx: Tx, *, now: datetime, until: datetime, most: int) -> list[Delivery]:
-    """Take what is due, for as long as nobody else sends it; the oldest first."""
-    due = (
-        select(deliveries.c.id)
-        .where(deliveries.c.state == DeliveryState.PENDING.value, deliveries.c.next_at <= now)
-        .order_by(deliveries.c.next_at, deliveries.c.id)
-        .limit(most)
-        .with_for_update(skip_locked=True)
-    )
-    ids = [row.id for row in tx.execute(due)]
-    if not ids:
-        return []
-    rows = tx.execute(
+def claim(tx: Tx, *, now: datetime, until: datetime) -> Delivery | None:
+    """Take the oldest that is due, for as long as nobody else sends it."""
+    due = tx.execute(_DUE_FIRST, {"now": now}).first()
+    if due is None:
+        return None
+    row = tx.execute(
         update(deliveries)
-        .where(deliveries.c.id.in_(ids))
+        .where(deliveries.c.id == due.id)
         .values(next_at=until)
         .returning(deliveries)
+    ).one()
+    return delivery_of(row)
+
+
+def postpone(tx: Tx, webhook_id: str, *, until: datetime) -> None:
+    """Send nothing to this webhook before."""
+    pending = deliveries.c.state == DeliveryState.PENDING.value
+    tx.execute(
+        update(deliveries)
+        .where(deliveries.c.webhook_id == webhook_id, pending, deliveries.c.next_at < until)
+        .values(next_at=until)
     )
-    return sorted((delivery_of(row) for row in rows), key=lambda delivery: delivery.id)
 
 
 def settle(tx: Tx, delivery: Delivery) -> None:
@@ -224,3 +227,4 @@ _DUE = (
     )
     .limit(1)
 )
+_DUE_FIRST = _DUE.order_by(deliveries.c.next_at, deliveries.c.id).with_for_update(skip_locked=True)

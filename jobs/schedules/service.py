@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from jobs.documents import Document, JobDocuments
+from jobs.documents import JobDocuments
 from jobs.firings import store as firing_store
-from jobs.firings.references import SCHEDULE, check_references, resolve, samples
+from jobs.firings.checking import check_held
+from jobs.firings.references import SCHEDULE
 from jobs.firings.spec import Firing, FiringState, SkipReason
 from jobs.schedules import store
 from jobs.schedules.errors import ScheduleChangedError
@@ -37,7 +38,7 @@ class Schedules:
         """Raises ``ScheduleInvalidError``, ``ScheduleExistsError`` and what its document's check
         raises. The first due time is after now."""
         now = self.clock.now()
-        self._check(schedule.document)
+        check_held(self.documents, schedule.document, SCHEDULE)
         made = validated(schedule, now=now)
         made = replace(made, next_due=made.due_after(now))
         with self.database.transaction() as tx:
@@ -62,7 +63,7 @@ class Schedules:
         ``create``, and ``ScheduleChangedError``.
         """
         now = self.clock.now()
-        self._check(changed.document)
+        check_held(self.documents, changed.document, SCHEDULE)
 
         def write(stored: Schedule) -> Schedule:
             if stored.version != changed.version:
@@ -139,10 +140,6 @@ class Schedules:
         """One firing as it is now."""
         with self.database.read() as tx:
             return firing_store.get(tx, firing_id)
-
-    def _check(self, document: Document) -> None:
-        check_references(document, SCHEDULE)
-        self.documents.check(resolve(document, samples(SCHEDULE)))
 
     def _write(
         self, project_id: ProjectId, name: str, work: Callable[[Schedule], Schedule]

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 from jobs import signing
 from jobs.documents import JobDocuments
 from jobs.firings import store as firing_store
-from jobs.firings.references import check_references, resolve, samples
+from jobs.firings.checking import check_held
+from jobs.firings.references import resolve
 from jobs.firings.spec import LABEL_TRIGGER, Firing, FiringState, SkipReason
 from jobs.triggers import store
 from jobs.triggers.endings import Endings
@@ -69,8 +70,7 @@ class Triggers:
             self.places.resolve(made.on.prefix)
         if isinstance(made.on, HookCalled):
             made = replace(made, secret=signing.new_secret())
-        check_references(made.document, made.names)
-        self.documents.check(resolve(made.document, samples(made.names), names=made.names))
+        check_held(self.documents, made.document, made.names)
         with self.database.transaction() as tx:
             store.create(tx, made)
         self._changed()

@@ -35,7 +35,7 @@ def firings(client: Client) -> list[dict[str, Any]]:
 
 def fired(service: Service, count: int) -> bool:
     with service.client() as client:
-        return sum(each["state"] == "fired" for each in firings(client)) >= count
+        return len([each for each in firings(client) if each["state"] == "fired"]) >= count
 
 
 def check_each_once(service: Service) -> None:

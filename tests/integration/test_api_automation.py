@@ -105,6 +105,7 @@ def test_next_times_are_told_as_clocks_show_them(http: httpx.Client) -> None:
         ({"cron": "@daily", "job": {"kind": "dance"}}, "kind"),
         ({"cron": "@daily", "job": {**SQL, "sql": {"ref": "due_at"}}}, "reference"),
         ({"cron": "@daily", "job": {**SQL, "parameters": {"day": {"ref": "du_date"}}}}, "du_date"),
+        ({"cron": "@daily", "job": {**SQL, "lease": {"ttl": "1m"}}}, "lease"),
         ({"cron": "@daily", "name": "No Name"}, "No Name"),
         ({"cron": "@daily", "jitter": "2h"}, "jitter"),
         ({"cron": "@daily", "missed": "some"}, "missed"),
