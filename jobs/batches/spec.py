@@ -33,7 +33,7 @@ _SUFFIXES = {
 }
 _CLASS = re.compile(r"[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_TABLE = re.compile(r"[^.\s`]+\.[^.\s`]+")
+_TABLE = re.compile(r"([^.\s`]+\.)?[^.\s`]+")
 #: Environment that decides how the processes of a run are found, started and loaded.
 _RESERVED = ("SPARK_", "PYSPARK_", "PYTHON", "JAVA_", "JDK_", "LD_", "DYLD_", "DLI_", "MALLOC_")
 _RESERVED_NAMES = frozenset(
@@ -118,6 +118,7 @@ def batch_spec(request: BatchRequest, defaults: BatchDefaults, files: Files) -> 
 
     [program] = found([request.program])
     driver, executor, executors = sizes_of(request)
+    database = (request.database or defaults.database).lower()
     spec = BatchSpec(
         name=request.name or program.name.rsplit(".", 1)[0] or program.name,
         program=program,
@@ -129,8 +130,8 @@ def batch_spec(request: BatchRequest, defaults: BatchDefaults, files: Files) -> 
         files=found(request.files),
         conf=checked_confs(request.conf, defaults.conf_allowed),
         environment=dict(sorted(request.environment.items())),
-        database=(request.database or defaults.database).lower(),
-        tables=tuple(table.lower() for table in request.tables),
+        database=database,
+        tables=tuple(_qualified(table, database) for table in request.tables),
         driver=driver,
         executor=executor,
         executors=executors,
@@ -234,7 +235,7 @@ def _check_tables(tables: Sequence[str]) -> None:
     for table in tables:
         if not _TABLE.fullmatch(table):
             raise _invalid("tables", f"{table!r} is not of the form database.table")
-    _check_once("tables", [table.lower().partition(".")[2] for table in tables])
+    _check_once("tables", [table.lower().rpartition(".")[2] for table in tables])
 
 
 def _check_connect(request: BatchRequest, confs: Mapping[str, str]) -> None:
@@ -260,6 +261,10 @@ def _check_names(spec: BatchSpec) -> None:
     for name in names:
         if "," in name or "#" in name:  # Spark's own separators
             raise _invalid("files", f"the name {name!r} has a comma or a hash sign")
+
+
+def _qualified(table: str, database: str) -> str:
+    return table.lower() if "." in table else f"{database}.{table.lower()}"
 
 
 def _check_once(field: str, names: Sequence[str]) -> None:

@@ -94,7 +94,7 @@ class BatchBody(TermsBody):
     environment: dict[str, str] = Field(
         default_factory=dict, description="Variables; readers of the project see them: no secrets."
     )
-    database: str | None = Field(None, description="`default` if not given.")
+    database: str | None = Field(None, description="Where table names without one are looked up.")
     tables: list[str] = Field(
         default_factory=list,
         description="`database.table` each: a view of the table's name in `dli_batch.session()`.",

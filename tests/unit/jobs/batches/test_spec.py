@@ -94,12 +94,13 @@ def test_a_spec_survives_its_row(files: Files) -> None:
         files=given("data.csv"),
         conf={"spark.sql.ansi.enabled": "false"},
         environment={"MODE": "fast"},
-        tables=["Sales.Orders"],
+        tables=["Sales.Orders", "Lines"],
+        database="Shop",
         driver=Size(cores=2, memory_bytes=6 * GIB),
         executor=Size(cores=1, memory_bytes=2 * GIB),
         executors=3,
     )
-    assert spec.tables == ("sales.orders",)
+    assert spec.tables == ("sales.orders", "shop.lines")
     assert from_json(BatchSpec, to_json(spec)) == spec
 
 
@@ -134,7 +135,8 @@ def test_a_language_may_be_said(files: Files) -> None:
         ("a.py", {"environment": {"PYTHONPATH": "/x"}}, "environment"),
         ("a.py", {"environment": {"SPARK_HOME": "/x"}}, "environment"),
         ("a.py", {"environment": {"LD_PRELOAD": "/x"}}, "environment"),
-        ("a.py", {"tables": ["orders"]}, "tables"),
+        ("a.py", {"tables": ["a.b.orders"]}, "tables"),
+        ("a.py", {"tables": ["or ders"]}, "tables"),
         ("a.py", {"tables": ["a.orders", "b.ORDERS"]}, "tables"),
         ("a.py", {"size": "small", "driver": SIZES["small"]}, "size"),
         ("a.py", {"size": "tiny"}, "size"),
