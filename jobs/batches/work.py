@@ -229,10 +229,7 @@ def _outcome(
     }
     if engine is not None:
         facts["engine_run"] = engine.run_id
-    stages: dict[str, Any] = {}
-    if summary is not None:
-        stages["spark"] = summary.facts()
-        stages["spill_bytes"] = summary.totals.spilled_disk_bytes  # as ``jobs.history`` reads it
+    stages = {} if summary is None else {"spark": summary.facts()}
     with parts.database.transaction() as tx:
         run_rows.keep_run_facts(tx, ended.run_id, facts | stages)
     if verdict.kind is ExitKind.DONE:

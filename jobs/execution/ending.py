@@ -30,21 +30,10 @@ class Ending:
     notices: tuple[Notices, ...] = ()
     history: History = field(default_factory=History)
 
-    def close(
-        self,
-        tx: Tx,
-        job: Job,
-        *,
-        used: Mapping[str, int],
-        at: datetime,
-        failed: Job | None = None,
-        memory: bool = False,
-    ) -> None:
+    def close(self, tx: Tx, job: Job, *, used: Mapping[str, int], at: datetime) -> None:
         """Record what the attempt of ``job`` used; at the job's end, turn the quote into the bill.
 
-        A finished statement is billed exactly its quote, any other nothing. ``failed`` is the job
-        as it was in the attempt that failed, for want of memory if ``memory``: the next one may
-        have begun to wait with more.
+        A finished statement is billed exactly its quote, any other nothing.
         """
         records = [
             UsageRecord(
@@ -60,7 +49,7 @@ class Ending:
         ]
         if records:
             self.sink.record(tx, records)
-        self.history.keep(tx, failed or job, used=used, at=at, memory=memory)
+        self.history.keep(tx, job, used=used, at=at)
         if job.state.terminal and job.quote is not None:
             self.allowance.settle(
                 tx,

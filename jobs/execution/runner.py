@@ -179,15 +179,7 @@ class Runner:
         try:
             with execution.finishing(parts.database, event) as tx:
                 _keep_beside(execution, tx)
-                failed = isinstance(event, Failed)
-                parts.ending.close(
-                    tx,
-                    execution.job,
-                    used=execution.used,
-                    at=at,
-                    failed=job if failed else None,
-                    memory=failed and fault_of(error, job) is Fault.MEMORY,
-                )
+                parts.ending.close(tx, execution.job, used=execution.used, at=at)
                 if execution.writes_table:
                     parts.tables.abandon(tx, job.id, attempt=job.attempt)
         except CancellingError:
