@@ -95,6 +95,16 @@ class ServerSettings(BaseModel):
     max_body: Size = Field(
         2**20 * 4, description="Largest body of a request (size); a larger one is refused with 413."
     )
+    rate_limit: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="Requests a second that one token may send to this replica on average; more "
+        "are refused with 429. 0: no limit.",
+    )
+    rate_burst: int = Field(
+        200, ge=1, le=100_000, description="Requests of a token that may come at once above that."
+    )
     max_wait: Span = Field(
         timedelta(seconds=60), description="Longest wait that a request may ask for (span)."
     )

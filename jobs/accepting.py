@@ -19,7 +19,7 @@ from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import JobKind, JobSpec, RetryPolicy, StatementSpec
 from jobs.lifecycle.states import JobState
-from jobs.queues.admission import starts_now
+from jobs.queues.admission import let_in
 from jobs.queues.definitions import QueueDef
 from jobs.queues.ledger import Ledger
 from jobs.store import idempotency
@@ -103,7 +103,7 @@ class Accepting:
     def keep(self, offer: Offer) -> JobView:
         """Write the job, and start it if there is room.
 
-        Raises ``KeyTakenError`` and what ``starts_now`` and ``Allowance.reserve`` raise; nothing is
+        Raises ``KeyTakenError`` and what ``let_in`` and ``Allowance.reserve`` raise; nothing is
         kept then.
         """
         parts, job = self.parts, offer.job
@@ -114,7 +114,7 @@ class Accepting:
         try:
             with parts.database.transaction() as tx:
                 # The turn of the queue is the first lock that is taken, so none waits for us here.
-                starts = starts_now(
+                entry = let_in(
                     self.ledger,
                     tx,
                     job,
@@ -122,7 +122,7 @@ class Accepting:
                     served=self._served(job),
                     now=job.created_at,
                 )
-                if starts:
+                if entry.starts:
                     now = parts.clock.now()
                     lease = now + parts.settings.lease_of(job.kind)
                     claim = Claimed(at=now, owner=parts.replica, lease_until=lease)
@@ -137,6 +137,7 @@ class Accepting:
                         project_id=job.project_id,
                         quote=job.quote,
                         cap=job.spec.max_cost,
+                        queue=entry.budget,
                     )
                 add(tx, steps, plan=offer.plan, summary=offer.summary, timings=timings)
                 crash_point("in_submit_before_commit")
@@ -144,7 +145,7 @@ class Accepting:
             self.workers.leave_seats(lane, seat)
             raise
         crash_point("after_submit")
-        if starts:
+        if entry.starts:
             waited = (steps[1].at - job.created_at).total_seconds() * 1000
             timings["queue"] = round(max(waited - timings.get("prepare", 0.0), 0), 3)
             self.workers.start(

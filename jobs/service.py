@@ -49,6 +49,7 @@ from jobs.queues.definitions import (
 from jobs.queues.demand import Place
 from jobs.queues.known import KnownQueues
 from jobs.queues.ledger import Ledger
+from jobs.queues.loads import QueueLoad, queue_load
 from jobs.queues.rounds import Rounds
 from jobs.reading import Reading
 from jobs.settings import JobSettings
@@ -258,6 +259,11 @@ class JobService:
         with self._parts.database.read() as tx:
             return queue_store.get(tx, project_id, name)
 
+    def queue_load(self, queue: QueueDef) -> QueueLoad:
+        """What runs and waits in the queue now, by user."""
+        with self._parts.database.read() as tx:
+            return queue_load(tx, queue, engine_cu=self._parts.settings.engine_cu)
+
     def create_queue(self, queue: QueueDef) -> QueueDef:
         """Raises ``QueueInvalidError`` and ``QueueExistsError``."""
         with self._parts.database.transaction() as tx:
@@ -268,7 +274,7 @@ class JobService:
     def update_queue(self, queue: QueueDef) -> QueueDef:
         """Replace the definition at ``queue.version``; raises ``QueueChangedError`` if it is past.
 
-        Jobs that wait or run keep what they were admitted with; limits on them hold from now on.
+        No job is lost: those that wait and no longer fit are told so.
         """
         with self._parts.database.transaction() as tx:
             changed = queue_store.change(tx, queue)

@@ -126,7 +126,7 @@ class Submitting:
         settings, terms = self.parts.settings, request.terms
         check_terms(terms)
         queue = self.queues.get(terms.project_id, terms.queue or DEFAULT_QUEUE)
-        most = min(queue.timeout, settings.max_timeout)
+        most = min(queue.longest, settings.max_timeout)
         result_ttl = request.result_ttl or settings.result_ttl
         max_rows = settings.max_rows if request.max_rows is None else request.max_rows
         if max_rows < 0:
@@ -142,7 +142,7 @@ class Submitting:
             engine_reason="request" if request.engine else "queue default",
             limits=_limits(request, queue),
             max_cost=least(terms.max_cost, queue.max_cost),
-            timeout=min(terms.timeout or most, most),
+            timeout=min(terms.timeout or queue.timeout, most),
             max_attempts=settings.max_attempts,
             result_ttl=result_ttl,
             max_rows=min(max_rows, settings.max_rows),

@@ -58,6 +58,14 @@ class Quote:
     quantities: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueBudget:
+    """What the jobs of a queue may cost in a UTC month: nanos."""
+
+    queue: str
+    monthly: int
+
+
 class Allowance(Protocol):
     """Money, as far as a job must know of it."""
 
@@ -65,12 +73,20 @@ class Allowance(Protocol):
         """The price of ``quantities`` by the prices in force ``at`` that moment. No I/O."""
 
     def reserve(
-        self, tx: Tx, *, job_id: JobId, project_id: ProjectId, quote: Quote, cap: int | None
+        self,
+        tx: Tx,
+        *,
+        job_id: JobId,
+        project_id: ProjectId,
+        quote: Quote,
+        cap: int | None,
+        queue: QueueBudget | None = None,
     ) -> None:
         """Set the quoted money aside in the project's month, before anything starts.
 
-        ``cap`` is the statement's own, in nanos. Raises ``CapExceededError`` and
-        ``BudgetExceededError``; nothing is kept then. A second reserve of a job changes nothing.
+        ``cap`` is the statement's own, in nanos; ``queue`` is given if it has a budget of its own.
+        Raises ``CapExceededError`` and ``BudgetExceededError``; nothing is kept then. A second
+        reserve of a job changes nothing.
         """
 
     def settle(

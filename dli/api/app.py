@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from dli.api import errors
 from dli.api.docs import docs_page
 from dli.api.middleware import RequestMiddleware
+from dli.api.rates import Rates
 from dli.api.routes import (
     batches,
     databases,
@@ -57,6 +58,9 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
+    app.state.rates = Rates(
+        per_second=services.settings.rate_limit, burst=services.settings.rate_burst
+    )
     errors.install(app)
     app.add_middleware(
         RequestMiddleware,

@@ -12,6 +12,7 @@ from fastapi import Depends, Header, Request
 from fastapi.concurrency import run_in_threadpool
 from structlog.contextvars import bind_contextvars
 
+from dli.api.rates import Rates
 from dli.api.wire import InvalidRequestError
 from dli.identity.principals import AnonymousError, Principal, TokenInvalidError
 from dli.services import Services
@@ -47,13 +48,17 @@ async def _caller(
 async def caller_of(request: Request, chosen: str | None) -> Principal:
     """Who sends the request, in the project that is ``chosen`` or the token's own.
 
-    Raises ``AnonymousError`` and what ``Identity.authenticate`` does.
+    Raises ``AnonymousError``, ``RateLimitedError`` and what ``Identity.authenticate`` does.
     """
     secret = bearer(request.headers.get("authorization"))
     identity = services_of(request).identity
     caller = identity.remembered(secret, chosen)
     if caller is None:
         caller = await run_in_threadpool(identity.authenticate, secret, chosen)
+    if not request.scope.setdefault("dli.counted", False):  # a route may ask twice
+        request.scope["dli.counted"] = True
+        rates: Rates = request.app.state.rates
+        rates.check(caller.token_id)
     bind_contextvars(project=caller.project_id, user=caller.user)
     return caller
 

@@ -30,7 +30,7 @@ from jobs.lifecycle.spec import (
 from jobs.lifecycle.states import JobState
 from jobs.service import JobEvent, JobView, PlanView
 from jobs.usage import COMPUTE_CU_MILLIS, SCAN_BYTES, Quote
-from jobs.views import AttemptView
+from jobs.views import AttemptView, Wait
 from sql.statement import Bounds, CostEstimate, Finding
 from storage.base.ids import JobId
 from storage.base.quantities import format_span
@@ -96,13 +96,7 @@ def _summary(view: JobView, book: PriceBook) -> dict[str, Any]:
         "started_at": moment(job.started_at),
         "ended_at": moment(job.ended_at),
         "estimate": estimate_json(view.cost, job.quote),
-        "wait": None
-        if view.wait is None
-        else {
-            "reason": view.wait.reason,
-            "position": view.wait.position,
-            "detail": view.wait.detail,
-        },
+        "wait": None if view.wait is None else wait_json(view.wait),
         "timings_ms": {name: round(value, 3) for name, value in view.timings.items()},
         "progress": {
             "rows": view.progress.rows,
@@ -115,6 +109,27 @@ def _summary(view: JobView, book: PriceBook) -> dict[str, Any]:
         "error": None if job.failure is None else failure_json(job.failure),
         "history": [],
         "links": {"self": here} | {name: f"{here}/{name}" for name in _LINKS[job.kind]},
+    }
+
+
+def wait_json(wait: Wait) -> dict[str, Any]:
+    """Why a job waits, until when, and what would start it now."""
+    return {
+        "reason": wait.reason,
+        "position": wait.position,
+        "detail": wait.detail,
+        "starts_at": moment(wait.starts_at),
+        "options": [
+            {
+                "change": option.change,
+                "value": option.value,
+                "detail": option.detail,
+                "price": None
+                if option.quote is None
+                else money_json(Money(option.quote.currency, option.quote.amount)),
+            }
+            for option in wait.options
+        ],
     }
 
 

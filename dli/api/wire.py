@@ -148,7 +148,7 @@ def problem(error: ServiceError, *, instance: str | None = None) -> Response:
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="dli"'
     if error.retryable and status in (429, 503):
-        headers["Retry-After"] = "1"
+        headers["Retry-After"] = str(error.details.get("retry_after", 1))
     return Response(
         content=dumps(problem_json(error, instance=instance)),
         status_code=status,

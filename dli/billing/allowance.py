@@ -13,7 +13,7 @@ from dli.billing.money import Money
 from dli.billing.pricebook import PriceBook
 from dli.billing.rating import rate
 from dli.billing.rows import charges
-from jobs.usage import CapExceededError, Quote
+from jobs.usage import CapExceededError, QueueBudget, Quote
 from storage.base.clock import Clock
 from storage.base.errors import BrokenError
 from storage.base.ids import JobId, ProjectId
@@ -31,7 +31,7 @@ _SETTLE = Prepared(
         charges.c.state == ChargeState.RESERVED.value,
     )
     .values(state=bindparam("new_state"), settled_at=bindparam("now"))
-    .returning(charges.c.month, charges.c.currency, charges.c.amount)
+    .returning(charges.c.month, charges.c.currency, charges.c.amount, charges.c.queue)
 )
 
 
@@ -60,7 +60,14 @@ class PricedAllowance:
         )
 
     def reserve(
-        self, tx: Tx, *, job_id: JobId, project_id: ProjectId, quote: Quote, cap: int | None
+        self,
+        tx: Tx,
+        *,
+        job_id: JobId,
+        project_id: ProjectId,
+        quote: Quote,
+        cap: int | None,
+        queue: QueueBudget | None = None,
     ) -> None:
         """Set the quoted money aside; see ``jobs.usage.Allowance.reserve``.
 
@@ -94,6 +101,8 @@ class PricedAllowance:
         month = budgets.month_of(quote.priced_at)
         if price.nanos:
             budgets.hold(tx, project_id, month, price)
+            if queue is not None:
+                budgets.hold_of_queue(tx, project_id, queue, month, price)
         _RESERVE.run(
             tx,
             {
@@ -106,6 +115,7 @@ class PricedAllowance:
                 "price_class": quote.price_class,
                 "lines": encode_lines(rated.lines),
                 "priced_at": quote.priced_at,
+                "queue": None if queue is None else queue.queue,
             },
         )
 
@@ -123,11 +133,10 @@ class PricedAllowance:
                 "now": self._clock.now(),
             },
         )
-        if settled is not None and settled.amount:
-            budgets.release(
-                tx,
-                project_id,
-                settled.month,
-                Money(settled.currency, settled.amount),
-                spent=billable,
-            )
+        if settled is None or not settled.amount:
+            return
+        amount = Money(settled.currency, settled.amount)
+        budgets.release(tx, project_id, settled.month, amount, spent=billable)
+        if settled.queue is not None:
+            month, queue = settled.month, settled.queue
+            budgets.release_of_queue(tx, project_id, queue, month, amount, spent=billable)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Table, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dli.billing.money import Money
-from dli.billing.rows import budgets, spending
-from jobs.usage import BudgetExceededError
+from dli.billing.rows import budgets, queue_spending, spending
+from jobs.usage import BudgetExceededError, QueueBudget
 from storage.base.errors import InvalidInputError, NotFoundError
 from storage.base.ids import ProjectId
 from storage.meta.database import Tx
@@ -22,9 +24,10 @@ _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
 #: Built once: one of them runs for every statement that costs something.
-_OPEN = {
-    "postgresql": postgresql.insert(spending).on_conflict_do_nothing(),
-    "sqlite": sqlite.insert(spending).on_conflict_do_nothing(),
+_OPEN: dict[tuple[str, str], Any] = {
+    (name, sums.name): dialect.insert(sums).on_conflict_do_nothing()
+    for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
+    for sums in (spending, queue_spending)
 }
 
 
@@ -135,35 +138,62 @@ def hold(tx: Tx, project_id: ProjectId, month: str, amount: Money) -> None:
     The sums are compared and raised by one UPDATE, whose row lock lasts until the transaction
     ends: two statements that fit one by one but not together cannot both pass.
     """
-    tx.execute(
-        _OPEN[tx.dialect.name],
-        {"project_id": project_id, "month": month, "reserved": 0, "spent": 0},
-    )
+    key = {"project_id": project_id, "month": month}
     cap = cap_of(tx, project_id, month)
-    here = (spending.c.project_id == project_id) & (spending.c.month == month)
-    fits = (
-        here
-        if cap is None
-        else here & (spending.c.reserved + spending.c.spent + amount.nanos <= cap)
-    )
+    _hold(tx, spending, key, amount, cap=cap, whose="the project")
+
+
+def hold_of_queue(
+    tx: Tx, project_id: ProjectId, queue: QueueBudget, month: str, amount: Money
+) -> None:
+    """As ``hold``, in the budget of a queue; it counts what came while the queue had one."""
+    key = {"project_id": project_id, "queue": queue.queue, "month": month}
+    whose = f"queue {queue.queue}"
+    _hold(tx, queue_spending, key, amount, cap=queue.monthly, whose=whose)
+
+
+def _hold(
+    tx: Tx, sums: Table, key: Mapping[str, str], amount: Money, *, cap: int | None, whose: str
+) -> None:
+    tx.execute(_OPEN[tx.dialect.name, sums.name], {**key, "reserved": 0, "spent": 0})
+    here = [sums.c[name] == value for name, value in key.items()]
+    fits = [] if cap is None else [sums.c.reserved + sums.c.spent + amount.nanos <= cap]
     held = tx.execute(
-        update(spending)
-        .where(fits)
-        .values(reserved=spending.c.reserved + amount.nanos)
-        .returning(spending.c.reserved)
+        update(sums)
+        .where(*here, *fits)
+        .values(reserved=sums.c.reserved + amount.nanos)
+        .returning(sums.c.reserved)
     ).first()
     if held is None:
-        now = month_spending(tx, project_id, month, amount.currency)
-        left = max((cap or 0) - now.spent.nanos - now.reserved.nanos, 0)
+        now = tx.execute(select(sums.c.reserved, sums.c.spent).where(*here)).one()
+        left = Money(amount.currency, max((cap or 0) - now.spent - now.reserved, 0))
         raise BudgetExceededError(
-            f"the statement costs {amount.amount} {amount.currency}, the project's budget for "
-            f"{month} has {Money(amount.currency, left).amount} left",
+            f"the statement costs {amount.amount} {amount.currency}, the budget of {whose} for "
+            f"{key['month']} has {left.amount} left",
             hint="an admin of the project can raise the budget, or wait for the next month",
             price=amount.amount,
-            left=Money(amount.currency, left).amount,
+            left=left.amount,
             currency=amount.currency,
-            month=month,
+            month=key["month"],
         )
+
+
+def release_of_queue(
+    tx: Tx, project_id: ProjectId, queue: str, month: str, amount: Money, *, spent: bool
+) -> None:
+    """End what ``hold_of_queue`` set aside."""
+    tx.execute(
+        update(queue_spending)
+        .where(
+            queue_spending.c.project_id == project_id,
+            queue_spending.c.queue == queue,
+            queue_spending.c.month == month,
+        )
+        .values(
+            reserved=queue_spending.c.reserved - amount.nanos,
+            spent=queue_spending.c.spent + (amount.nanos if spent else 0),
+        )
+    )
 
 
 def release(tx: Tx, project_id: ProjectId, month: str, amount: Money, *, spent: bool) -> None:

@@ -21,10 +21,9 @@ charges = Table(
     Column("lines", Json, nullable=False),
     Column("priced_at", UtcDateTime, nullable=False),
     Column("settled_at", UtcDateTime),
-    Column("queue", String(64)),
+    Column("queue", String(64)),  # whose own budget holds it as well
     CheckConstraint("amount >= 0", name="amount"),
     Index("charges_by_project", "project_id", "priced_at"),
-    Index("charges_by_queue", "project_id", "queue", "month"),
 )
 
 #: Running sums of ``charges``, so that a reserve is one guarded UPDATE. Jobs without a price are
@@ -33,6 +32,18 @@ spending = Table(
     "spending",
     METADATA,
     Column("project_id", String(64), primary_key=True),
+    Column("month", String(7), primary_key=True),
+    Column("reserved", BigInteger, nullable=False),
+    Column("spent", BigInteger, nullable=False),
+    CheckConstraint("reserved >= 0 AND spent >= 0", name="not_negative"),
+)
+
+#: Likewise of the queues that have a budget of their own, for as long as they have it.
+queue_spending = Table(
+    "queue_spending",
+    METADATA,
+    Column("project_id", String(64), primary_key=True),
+    Column("queue", String(64), primary_key=True),
     Column("month", String(7), primary_key=True),
     Column("reserved", BigInteger, nullable=False),
     Column("spent", BigInteger, nullable=False),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from dli.observability.metrics import Metrics
-from jobs.usage import Allowance, Quote, UsageRecord, UsageSink
+from jobs.usage import Allowance, QueueBudget, Quote, UsageRecord, UsageSink
 from storage.base.clock import Clock
 from storage.base.ids import JobId, ProjectId
 from storage.meta.database import Tx
@@ -43,10 +43,19 @@ class ObservedAllowance:
         return self._inner.quote(price_class=price_class, quantities=quantities, at=at)
 
     def reserve(
-        self, tx: Tx, *, job_id: JobId, project_id: ProjectId, quote: Quote, cap: int | None
+        self,
+        tx: Tx,
+        *,
+        job_id: JobId,
+        project_id: ProjectId,
+        quote: Quote,
+        cap: int | None,
+        queue: QueueBudget | None = None,
     ) -> None:
         """As the inner one."""
-        self._inner.reserve(tx, job_id=job_id, project_id=project_id, quote=quote, cap=cap)
+        self._inner.reserve(
+            tx, job_id=job_id, project_id=project_id, quote=quote, cap=cap, queue=queue
+        )
 
     def settle(
         self, tx: Tx, *, job_id: JobId, project_id: ProjectId, quote: Quote, billable: bool

@@ -24,7 +24,8 @@ _SPACE = re.compile(r"\s+")
 def fingerprint_of(spec: JobSpec) -> str | None:
     """64 hexadecimal digits; None for plans, whose nodes have their own.
 
-    Arguments and values do not count: the next day's run of a program is the same work.
+    Arguments and values do not count: the next day's run of a program is the same work. Of a task
+    they do, since what a shell or an interpreter runs is said by them alone.
     """
     match spec:
         case StatementSpec():
@@ -35,7 +36,7 @@ def fingerprint_of(spec: JobSpec) -> str | None:
                 "batch", _content(spec.program), spec.main_class or "", spec.language.value
             )
         case TaskSpec():
-            return _hash("task", spec.image or "", *spec.command[:1])
+            return _hash("task", spec.image or "", *spec.command)
         case PipelineSpec():
             return None
 

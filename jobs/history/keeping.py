@@ -34,17 +34,21 @@ class History:
     def keep(
         self, tx: Tx, job: Job, *, used: Mapping[str, int], at: datetime, memory: bool = False
     ) -> None:
-        """Note the attempt of ``job`` that ended ``at``; ``memory``: for want of memory."""
-        began = job.started_at
-        if began is None or job.attempt == 0 or job.state is JobState.CANCELLED:
-            return
+        """Note the attempt of ``job`` that ended ``at``; ``memory``: for want of memory.
+
+        Cancelled attempts tell nothing of the next one, and are left out.
+        """
         fingerprint = fingerprint_of(job.spec)
-        if fingerprint is None:
+        if job.attempt == 0 or job.state is JobState.CANCELLED or fingerprint is None:
             return
-        if job.kind is JobKind.STATEMENT and not self._is_due(job, fingerprint, at):
+        run = None
+        if job.kind in RUNS:
+            run = tx.execute(_RUN, {"job": job.id, "attempt": job.attempt}).first()
+        began = job.started_at or (run and run.ready_at)
+        if began is None or (
+            job.kind is JobKind.STATEMENT and not self._is_due(job, fingerprint, at)
+        ):
             return
-        measured = _measured(tx, job) if job.kind in RUNS else {}
-        outcome = MEMORY if memory else FINISHED if job.state is JobState.FINISHED else FAILED
         note(
             tx,
             Observation(
@@ -54,14 +58,14 @@ class History:
                 queue=job.queue,
                 fingerprint=fingerprint,
                 kind=job.kind,
-                outcome=outcome,
+                outcome=MEMORY if memory else _outcome(job, run),
                 at=at,
                 wall=at - began,
-                cpu_ms=measured.get("cpu_ms", used.get(COMPUTE_CU_MILLIS)),
-                peak_memory=measured.get("peak_memory"),
-                spill_bytes=measured.get("spill_bytes"),
-                cpu_millis=job.cpu_millis,
-                memory_bytes=job.memory_bytes,
+                cpu_ms=used.get(COMPUTE_CU_MILLIS) if run is None else run.cpu_ms,
+                peak_memory=None if run is None else run.peak_memory,
+                spill_bytes=None if run is None else _spilled(run.facts or {}),
+                cpu_millis=job.cpu_millis if run is None else run.cpu_millis,
+                memory_bytes=job.memory_bytes if run is None else run.memory_bytes,
             ),
         )
 
@@ -78,19 +82,26 @@ class History:
         return True
 
 
-def _measured(tx: Tx, job: Job) -> dict[str, Any]:
-    """What the launcher and the work itself told of the attempt's run."""
-    row = tx.execute(_RUN, {"job": job.id, "attempt": job.attempt}).first()
-    if row is None:
-        return {}
-    facts = row.facts or {}
-    return {
-        "cpu_ms": row.cpu_ms,
-        "peak_memory": row.peak_memory,
-        "spill_bytes": facts.get("spill_bytes"),
-    }
+def _outcome(job: Job, run: Any) -> str:
+    if job.state is JobState.FINISHED:
+        return FINISHED
+    end = None if run is None else (run.facts or {}).get("end")
+    return MEMORY if end == "out_of_memory" else FAILED
 
 
-_RUN = select(runs.c.cpu_ms, runs.c.peak_memory, runs.c.facts).where(
-    runs.c.job_id == bindparam("job"), runs.c.attempt == bindparam("attempt")
-)
+def _spilled(facts: Mapping[str, Any]) -> int | None:
+    """By the log of Spark's own events, if there was one."""
+    totals = (facts.get("spark") or {}).get("totals")
+    if totals is None:
+        return None
+    return int(totals.get("spilled_memory_bytes", 0) + totals.get("spilled_disk_bytes", 0))
+
+
+_RUN = select(
+    runs.c.ready_at,
+    runs.c.cpu_ms,
+    runs.c.peak_memory,
+    runs.c.facts,
+    runs.c.cpu_millis,
+    runs.c.memory_bytes,
+).where(runs.c.job_id == bindparam("job"), runs.c.attempt == bindparam("attempt"))

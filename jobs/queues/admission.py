@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import (
     FromClause,
@@ -42,6 +43,7 @@ from jobs.queues.policy import choose
 from jobs.queues.store import get
 from jobs.store.jobs import apply, load
 from jobs.store.rows import RUNS, WAITS, jobs
+from jobs.usage import QueueBudget
 from storage.base.ids import UserId
 from storage.meta.database import Database, Tx
 
@@ -62,15 +64,22 @@ class Load:
         return sum(each.count for each in self.running if each.computes)
 
 
+class Entry(NamedTuple):
+    """How a job was let in, and the budget of its queue that its price counts against."""
+
+    starts: bool
+    budget: QueueBudget | None
+
+
 def take_turn(database: Database, tx: Tx, place: Place) -> None:
     """Wait until nobody else lets jobs in or out of the queue, or deletes it."""
     database.lock(tx, f"queue:{place.project_id}:{place.queue}")
 
 
-def starts_now(
+def let_in(
     ledger: Ledger, tx: Tx, job: Job, *, room: bool, served: bool = False, now: datetime
-) -> bool:
-    """Let a job that is submitted now into its queue: to start at once (true), or to wait.
+) -> Entry:
+    """Let a job that is submitted now into its queue: to start at once, or to wait.
 
     It waits when others do, or when the replica that asks has no ``room`` to run it. ``served``:
     its engine lives here. Raises ``QueueFullError`` when it would have to wait and as many wait as
@@ -83,14 +92,14 @@ def starts_now(
     check_admissible(queue, job)
     load_now = load_of(tx, queue)
     if room and _passes(ledger, tx, asked, queue, load_now, served=served, now=now):
-        return True
+        return Entry(True, queue.budget)
     if load_now.waiting >= queue.max_waiting:
         raise QueueFullError(
             f"{load_now.waiting} jobs wait in queue {queue.name}, as many as may",
             hint="try again later, or in another queue",
             queue=queue.name,
         )
-    return False
+    return Entry(False, queue.budget)
 
 
 def check_admissible(queue: QueueDef, job: Job) -> None:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from jobs.lifecycle.spec import EngineName, JobKind
+from jobs.usage import QueueBudget
 from sql.guard.runner import RULES
 from storage.base.errors import (
     BusyError,
@@ -150,6 +151,12 @@ class QueueDef:
     def longest(self) -> timedelta:
         """The most time that a job may ask for."""
         return self.timeout if self.max_timeout is None else self.max_timeout
+
+    @property
+    def budget(self) -> QueueBudget | None:
+        """What its jobs may cost in a month, if it says so."""
+        most = self.monthly_budget
+        return None if most is None else QueueBudget(queue=self.name, monthly=most)
 
     def reserved(self, limit: int) -> int:
         """What is reserved for a limit of thousandths of cores or of bytes, rounded up."""

@@ -130,7 +130,7 @@ def _other_queues(
             yield WaitOption(
                 change="queue",
                 value=queue.name,
-                detail=f"in queue {queue.name} it would start now",
+                detail=f"in queue {queue.name}",
                 quote=quote,
             )
 
@@ -159,7 +159,7 @@ def _higher_priority(question: _Question) -> Iterator[WaitOption]:
         middle = (low + high) // 2
         low, high = (low, middle) if starts(middle) else (middle + 1, high)
     yield WaitOption(
-        change="priority", value=str(high), detail=f"with priority {high} it would start now"
+        change="priority", value=str(high), detail=f"with priority {high}"
     )
 
 
@@ -174,7 +174,7 @@ def _smaller_size(question: _Question) -> Iterator[WaitOption]:
         if question.starts(smaller):
             size = f"{smaller.cpu_millis / 1000:g} cores, {format_size(smaller.memory_bytes)}"
             yield WaitOption(
-                change="size", value=size, detail=f"with {size} of memory it would start now"
+                change="size", value=size, detail=f"with {size} of memory"
             )
             return
 

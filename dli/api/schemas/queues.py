@@ -5,22 +5,56 @@ from __future__ import annotations
 from pydantic import Field
 
 from dli.api.schemas.fields import Body, MoneyText, Reply, Size, Span
-from jobs.lifecycle.spec import EngineName
+from jobs.lifecycle.spec import EngineName, JobKind
+from jobs.queues.definitions import QueueState
 
 
 class QueueChanges(Body):
-    """Limits to change; what is not named stays, null means: no limit of the queue's own."""
+    """What to change; what is not named stays, null means: no limit of the queue's own."""
 
+    state: QueueState | None = Field(
+        None,
+        description="`draining`: takes no new jobs, those that wait still start. `closed`: starts "
+        "none either; those that wait are kept.",
+    )
+    kinds: list[JobKind] | None = Field(None, description="Kinds of jobs that it takes.")
     default_engine: EngineName | None = None
-    max_running: int | None = Field(None, description="Statements that compute at the same time.")
+    engines: list[EngineName] | None = Field(
+        None, description="Engines that statements may ask for."
+    )
+    conf_allowed: list[str] | None = Field(
+        None, description="Settings of Spark that batches may give; `*` stands for any characters."
+    )
+    max_running: int | None = Field(None, description="Jobs that compute at the same time.")
+    max_running_per_user: int | None = Field(None, description="Of one user, likewise.")
     max_waiting: int | None = Field(None, description="One more is refused with 429.")
-    max_cu: int | None = Field(None, description="Compute units of its engines at the same time.")
-    timeout: Span | None = Field(None, description="For statements that name none, and the most.")
+    min_cu: int | None = Field(None, description="Compute units that are kept warm.")
+    max_cu: int | None = Field(
+        None,
+        description="Compute units at the same time: each engine once, others by their cores.",
+    )
+    min_priority: int | None = Field(None, description="Least priority of a job, from -100.")
+    max_priority: int | None = Field(None, description="Highest priority of a job, to 100.")
+    default_priority: int | None = Field(None, description="Of jobs that name none.")
+    timeout: Span | None = Field(None, description="For jobs that name none.")
+    max_timeout: Span | None = Field(
+        None, description="The most that a job may ask for; `timeout` if not set."
+    )
+    overcommit: int | None = Field(
+        None, description="Per cent of its reservation that a job may use; 200 reserves half."
+    )
+    weight: int | None = Field(
+        None,
+        description="Its share where not all can run; only administrators of the service set it.",
+    )
     guard_levels: dict[str, str] | None = Field(
         None, description="Guard rule to `off`, `warn` or `refuse`; replaces all."
     )
     max_bytes: Size | None = Field(None, description="Most bytes of one statement.")
-    max_cost: MoneyText | None = Field(None, description="Most money of one statement.")
+    max_cost: MoneyText | None = Field(None, description="Most money of one job.")
+    monthly_budget: MoneyText | None = Field(
+        None, description="Most money of its jobs in a UTC month."
+    )
     price_class: str | None = None
     version: int | None = Field(None, description="Refused with 409 if the queue is past it.")
 
@@ -31,18 +65,47 @@ class QueueBody(QueueChanges):
     name: str
 
 
+class UserLoadReply(Reply):
+    user: str
+    running: int
+    waiting: int
+
+
+class LoadReply(Reply):
+    """What the queue does now, over all replicas."""
+
+    running: int = Field(description="Jobs that compute.")
+    waiting: int
+    cu: float = Field(description="Compute units in use.")
+    users: list[UserLoadReply]
+
+
 class QueueReply(Reply):
     name: str
+    state: QueueState
+    kinds: list[JobKind]
     default_engine: EngineName
+    engines: list[EngineName]
+    conf_allowed: list[str]
     max_running: int
+    max_running_per_user: int | None
     max_waiting: int
+    min_cu: int
     max_cu: int | None
+    min_priority: int
+    max_priority: int
+    default_priority: int
     timeout: str
+    max_timeout: str
+    overcommit: int
+    weight: int
     guard_levels: dict[str, str]
     max_bytes: int | None
     max_cost: str | None
+    monthly_budget: str | None
     price_class: str
     version: int
+    load: LoadReply | None = Field(None, description="Only where one queue is asked for.")
 
 
 class QueuesPage(Reply):

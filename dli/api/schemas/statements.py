@@ -97,10 +97,23 @@ class EstimateReply(Reply):
     tables: list[TableUseReply]
 
 
+class WaitOptionReply(Reply):
+    """What would start it now."""
+
+    change: str = Field(description="`queue`, `priority` or `size`.")
+    value: str
+    detail: str
+    price: MoneyReply | None = Field(description="Only where it would be another.")
+
+
 class WaitReply(Reply):
     reason: str
-    position: int
+    position: int = Field(description="In the order of its queue, from 1.")
     detail: str
+    starts_at: str | None = Field(
+        description="A guess, by how long the jobs of its queue took lately."
+    )
+    options: list[WaitOptionReply]
 
 
 class ProgressReply(Reply):

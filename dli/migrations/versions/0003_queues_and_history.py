@@ -60,7 +60,18 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("charges") as charges:
         charges.add_column(sa.Column("queue", sa.String(length=64)))
-        charges.create_index("charges_by_queue", ["project_id", "queue", "month"])
+    op.create_table(
+        "queue_spending",
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("queue", sa.String(length=64), nullable=False),
+        sa.Column("month", sa.String(length=7), nullable=False),
+        sa.Column("reserved", sa.BigInteger(), nullable=False),
+        sa.Column("spent", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(
+            "reserved >= 0 AND spent >= 0", name=op.f("ck_queue_spending_not_negative")
+        ),
+        sa.PrimaryKeyConstraint("project_id", "queue", "month", name=op.f("pk_queue_spending")),
+    )
     op.create_table(
         "history",
         sa.Column("job_id", sa.String(length=64), nullable=False),

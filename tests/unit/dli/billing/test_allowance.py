@@ -14,7 +14,13 @@ from dli.billing.bills import ChargeState, find_bill
 from dli.billing.budgets import Budget, Spending
 from dli.billing.money import Money
 from dli.billing.pricebook import read_price_book
-from jobs.usage import SCAN_BYTES, BudgetExceededError, CapExceededError, Quote
+from jobs.usage import (
+    SCAN_BYTES,
+    BudgetExceededError,
+    CapExceededError,
+    QueueBudget,
+    Quote,
+)
 from storage.base.clock import ManualClock
 from storage.base.ids import JobId, ProjectId
 from storage.meta.database import Database
@@ -179,3 +185,27 @@ def test_a_price_edited_in_the_past_is_noticed(database: Database, tmp_path: Pat
     edited = PricedAllowance(read_price_book(path), ManualClock(AT))
     with pytest.raises(QuoteChangedError), database.transaction() as tx:
         edited.reserve(tx, job_id=JobId("stm_1"), project_id=PROJECT, quote=quote(5), cap=None)
+
+
+def test_a_queues_own_budget_is_never_overshot(database: Database) -> None:
+    night = QueueBudget(queue="night", monthly=8 * DOLLAR)
+    quoted = quote(5)
+
+    def hold(job: str, queue: QueueBudget | None) -> None:
+        with database.transaction() as tx:
+            allowance().reserve(
+                tx, job_id=JobId(job), project_id=PROJECT, quote=quoted, cap=None, queue=queue
+            )
+
+    hold("stm_1", night)
+    with pytest.raises(BudgetExceededError, match="queue night"):
+        hold("stm_2", night)
+    hold("stm_2", None)
+    settle(database, "stm_1", quoted, billable=False)
+    hold("stm_3", night)
+    settle(database, "stm_3", quoted, billable=True)
+    with pytest.raises(BudgetExceededError) as caught:
+        hold("stm_4", night)
+    assert caught.value.details["left"] == "3.000000000"
+    assert spending(database).spent.nanos == 5 * DOLLAR
+    assert spending(database).reserved.nanos == 5 * DOLLAR

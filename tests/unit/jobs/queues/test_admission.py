@@ -14,7 +14,7 @@ from jobs.lifecycle.events import CancelRequested, Claimed
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.lifecycle.states import JobState
-from jobs.queues.admission import load_of, start_waiting, starts_now
+from jobs.queues.admission import let_in, load_of, start_waiting
 from jobs.queues.definitions import (
     QueueClosedError,
     QueueDef,
@@ -84,7 +84,7 @@ def _starts(
     _kept(tx, queue)
     asked = job or make_job(id=JobId("stm_new"), queue=queue.name)
     ways = {"room": True, "served": True} | given
-    return starts_now(_ledger(database, cores), tx, asked, now=NOW, **ways)
+    return let_in(_ledger(database, cores), tx, asked, now=NOW, **ways).starts
 
 
 def _claim(ledger: Ledger, tx: Tx, *places: Place, most: int = 9) -> list[str]:
@@ -308,7 +308,7 @@ def test_two_drivers_cannot_take_each_others_part(database_url: str) -> None:
             job = _batch(f"bat_{queue}{number}", cores=2, queue=queue)
             with database.transaction() as tx:
                 ledger = _ledger(database, cores=6)
-                if starts_now(ledger, tx, job, room=True, served=False, now=NOW):
+                if let_in(ledger, tx, job, room=True, served=False, now=NOW).starts:
                     running = _batch(f"bat_{queue}{number}", cores=2, queue=queue, **RUNNING)
                     add(tx, [first_step(running)], plan=None, summary=Summary())
                     started.append(running.id)
@@ -328,7 +328,7 @@ def test_two_drivers_cannot_take_each_others_part(database_url: str) -> None:
 
 def test_a_queue_that_was_deleted_lets_nobody_in(database: Database) -> None:
     with database.transaction() as tx, pytest.raises(QueueMissingError):
-        starts_now(
+        let_in(
             _ledger(database), tx, make_job(queue="gone", project_id=ProjectId("p")),
             room=True, now=NOW,
         )  # fmt: skip
