@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Row, bindparam, select
 
 from jobs.execution.parts import Parts
 from jobs.lifecycle.events import CancelRequested, DeadlinePassed, LeaseExpired
@@ -47,11 +48,14 @@ class Reaper:
     def _expire_leases(self, now: datetime) -> int:
         with self.parts.database.read() as tx:
             rows = tx.execute(_EXPIRED, {"now": now}).all()
-        return sum(self._expire(job_of(row), now) for row in rows)
+        return _each(rows, lambda row: self._expire(job_of(row), now))
 
     def _expire(self, seen: Job, now: datetime) -> bool:
         """The lease is looked at again in the transaction: its owner may just have renewed it."""
         parts = self.parts
+        if seen.kind is JobKind.PIPELINE and seen.state is JobState.CANCELLING:
+            # Cancelled means stopped: somebody must see the jobs of its nodes end.
+            return self.adopt(seen)
         if seen.kind in RUNS:
             if self.adopt(seen):
                 return True
@@ -76,7 +80,7 @@ class Reaper:
     def _pass_deadlines(self, now: datetime) -> int:
         with self.parts.database.read() as tx:
             rows = tx.execute(_OVERDUE, {"now": now}).all()
-        return sum(self._pass_deadline(JobId(row.id), now) for row in rows)
+        return _each(rows, lambda row: self._pass_deadline(JobId(row.id), now))
 
     def _pass_deadline(self, job_id: JobId, now: datetime) -> bool:
         with self.parts.database.transaction() as tx:
@@ -91,7 +95,7 @@ class Reaper:
     def _miss_clients(self, now: datetime) -> int:
         with self.parts.database.read() as tx:
             rows = tx.execute(_CLIENT_GONE, {"now": now}).all()
-        return sum(self._miss_client(JobId(row.id), now) for row in rows)
+        return _each(rows, lambda row: self._miss_client(JobId(row.id), now))
 
     def _miss_client(self, job_id: JobId, now: datetime) -> bool:
         """An owner finds the cancel in the row, as it does another replica's."""
@@ -111,6 +115,19 @@ class Reaper:
     def _tell(self, job_id: JobId, what: str, state: JobState) -> None:
         log.warning("job reaped", extra={"job": job_id, "what": what, "state": state.value})
         self.parts.changes.notify(job_id)
+
+
+def _each(rows: Sequence[Row[Any]], work: Callable[[Row[Any]], bool]) -> int:
+    """How many rows ``work`` moved; one that it cannot move strands none of the others."""
+    moved, broken = 0, None
+    for row in rows:
+        try:
+            moved += work(row)
+        except Exception as error:  # noqa: BLE001  raised again below, for the loop to tell
+            broken = error
+    if broken is not None:
+        raise broken
+    return moved
 
 
 def _used(parts: Parts, tx: Tx, job: Job) -> dict[str, int]:
