@@ -69,7 +69,7 @@ def test_recording_ends_soon_when_told(tmp_path: Path) -> None:
 def test_damaged_archive_is_passed_over(tmp_path: Path) -> None:
     launcher = LocalLauncher(tmp_path / "runs")
     engine = SparkEngine(SparkSettings(cache=tmp_path / "cache", quick_compiler=True))
-    archive = engine._archive
+    archive = engine._install.archive
     archive.prepare()
     draft = tmp_path / "draft"
     draft.write_bytes(b"not an archive" * 1000)
