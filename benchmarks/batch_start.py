@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -109,7 +110,8 @@ def _plain(program: Path, folder: Path) -> tuple[Sequence[str], dict[str, str]]:
         application=(str(program),),
         flags=("-Xshare:auto",),
     )
-    return SparkInstall(cache=folder).command(driver), driver_environment(folder)
+    environment = driver_environment(folder) | {"PYSPARK_PYTHON": sys.executable}
+    return SparkInstall(cache=folder).command(driver), environment
 
 
 def _first_line(command: Sequence[str], environment: dict[str, str]) -> float:
