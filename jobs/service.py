@@ -59,6 +59,7 @@ from jobs.store import idempotency
 from jobs.store.jobs import JobChangedError, apply, job_of, load, renew_client
 from jobs.store.rows import job_plans, jobs
 from jobs.submitting import Submitting
+from jobs.usage import Quote
 from jobs.views import (
     JobEvent,
     JobFilter,
@@ -154,6 +155,13 @@ class JobService:
     def estimate(self, request: StatementRequest) -> PlanView:
         """What the statement touches and would cost; nothing is kept. Raises as ``submit``."""
         return self._submitting.plan(request, priced=True)
+
+    def quote_of_nothing(self) -> Quote:
+        """The price of work of which no meter has one: batches and tasks, whose use is metered."""
+        parts = self._parts
+        return parts.ending.allowance.quote(
+            price_class="standard", quantities={}, at=parts.clock.now()
+        )
 
     def validate(self, request: StatementRequest) -> PlanView:
         """Whether the statement is right: syntax, names, types and rights; caps do not matter."""

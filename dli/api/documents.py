@@ -62,7 +62,7 @@ def _submit_batch(doors: Documents, body: BatchBody, by: Submitter, key: str) ->
 def _estimate_batch(doors: Documents, body: BatchBody, by: Submitter) -> Quote | None:
     assert doors.batches is not None
     doors.batches.estimate(batch_request(body, by, key=None))  # raises as the submit would
-    return None
+    return doors.jobs.quote_of_nothing()
 
 
 def _check_batch(body: BatchBody) -> None:
@@ -77,7 +77,7 @@ def _submit_task(doors: Documents, body: TaskBody, by: Submitter, key: str) -> J
 def _estimate_task(doors: Documents, body: TaskBody, by: Submitter) -> Quote | None:
     assert doors.tasks is not None
     doors.tasks.check(task_request(body, by, key=None))  # raises as the submit would
-    return None
+    return doors.jobs.quote_of_nothing()
 
 
 def _check_task(body: TaskBody) -> None:
