@@ -34,7 +34,7 @@ def submit(
         ),
     ] = None,
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- ARGS]", help="Handed to the program.")
+        list[str] | None, typer.Argument(metavar="-- ARGS", help="Handed to the program.")
     ] = None,
     sql: Annotated[
         str | None, typer.Option("--sql", help="A SQL script instead of a program.")

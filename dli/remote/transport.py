@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -97,8 +98,12 @@ class Transport:
 
         def send() -> httpx.Response:
             with file.open("rb") as source:
+                size = os.fstat(source.fileno()).st_size
                 return self._http.post(
-                    path, content=iter(lambda: source.read(_BLOCK), b""), timeout=_UPLOAD_TIMEOUT
+                    path,
+                    content=iter(lambda: source.read(_BLOCK), b""),
+                    headers={"Content-Length": str(size)},
+                    timeout=_UPLOAD_TIMEOUT,
                 )
 
         return self._patient(send, again=True)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dli.client import Client
@@ -99,3 +101,22 @@ def test_values_come_typed() -> None:
     assert statement.result.complete_inline
     assert str(statement.bill) == str(statement.price) == "USD 0.000265"
     assert (statement.engine, statement.seconds, statement.etag) == ("sail 0.7.2", 0.042, '"7"')
+
+
+def test_a_batch_uploads_its_files_and_names_them_by_hash(tmp_path: Path) -> None:
+    for name in ("app.py", "lib.py"):
+        (tmp_path / name).write_text('{"file": "' + name + '"}')
+    with fake_service() as service, Client(service.url, "t") as client:
+        kept = [Reply(status=201, body={"sha256": sha}) for sha in ("a1", "b2")]
+        service.on("POST /api/v1/files", BUSY, *kept)
+        service.on("POST /api/v1/batches", Reply(status=202, body={"id": "bat_1"}))
+        places: list[Path | str] = [tmp_path / "lib.py", "s3://b/more.zip"]
+        job = client.submit_batch(tmp_path / "app.py", py_files=places, size="small")
+        first, again, _, submit = service.asked
+    assert job["id"] == "bat_1"
+    assert first.body == again.body == {"file": "app.py"}
+    assert submit.body == {
+        "size": "small",
+        "program": {"name": "app.py", "sha256": "a1"},
+        "py_files": [{"name": "lib.py", "sha256": "b2"}, {"uri": "s3://b/more.zip"}],
+    }
