@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from dli.remote.access import resolve
+from dli.remote.pipelines import PipelineCalls
 from dli.remote.problems import Problem, StatementFailedError
 from dli.remote.statement import Statement
 from dli.remote.transport import Answer, Transport
@@ -66,6 +67,7 @@ class Client:
         patient: bool = True,
     ) -> None:
         self._transport = Transport(url, token, project=project, timeout=timeout, patient=patient)
+        self.pipelines = PipelineCalls(self._transport)
 
     def __enter__(self) -> Self:
         return self
@@ -466,6 +468,10 @@ class Client:
 
     def queues(self) -> list[Json]:
         return list(self._pages("/queues", {}))
+
+    def queue(self, name: str) -> Json:
+        """One queue, and what it does now under ``load``."""
+        return self._json("GET", f"/queues/{name}")
 
     def create_queue(self, name: str, **fields: object) -> Json:
         return self._create("/queues", {"name": name, **_set(fields)})

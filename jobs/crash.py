@@ -47,7 +47,13 @@ AUTOMATION_POINTS = (
     "after_firing_submit",  # the job is kept, the row of its firing does not know
     "after_delivery",  # a target took a notification, its row does not know
 )
-POINTS = STATEMENT_POINTS + RUN_POINTS + AUTOMATION_POINTS
+PIPELINE_POINTS = (
+    "pipeline_before_submit",  # a node's attempt is on record, its job is not submitted
+    "pipeline_after_submit",  # its job is kept, the node's row does not know
+    "pipeline_node_ended",  # the end of a node is on record
+    "backfill_before_submit",  # a day's attempt is on record, its run is not submitted
+)
+POINTS = STATEMENT_POINTS + RUN_POINTS + AUTOMATION_POINTS + PIPELINE_POINTS
 
 _WANTED = os.environ.get(VARIABLE)  # once: a look costs more than the rest of the place
 _passed = itertools.count(1)

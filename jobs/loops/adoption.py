@@ -15,6 +15,7 @@ from jobs.launchers.api import RunState
 from jobs.lifecycle.events import Adopted
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.runs import run_id_of
+from jobs.lifecycle.spec import RUNS
 from jobs.lifecycle.states import JobState
 from jobs.store.jobs import JobChangedError, apply, load
 from jobs.store.rows import jobs
@@ -35,7 +36,8 @@ class Adoption:
         A job of this kind is never held by two: its lease is over, and it is compared and set.
         """
         parts = self.parts
-        if parts.launcher.status(run_id_of(seen)).state is RunState.GONE:
+        has_run = seen.kind in RUNS  # a pipeline's are those of its nodes
+        if has_run and parts.launcher.status(run_id_of(seen)).state is RunState.GONE:
             return False
         lane = lane_of(seen.kind)
         if not self.workers.take_seats(lane):

@@ -13,6 +13,7 @@ from jobs.pipelines.references import resolve
 from jobs.pipelines.spec import Node
 from jobs.pipelines.store import Revision
 from jobs.usage import Quote
+from sql.errors import TableNotFoundError
 from storage.base.errors import ServiceError
 
 
@@ -78,7 +79,7 @@ def plan_run(
                 quote = documents.estimate(document, by=by)
                 unpriced = None if quote is not None else f"a {node.kind} has no price before"
             except ServiceError as error:
-                unpriced = error.message
+                unpriced = _made_later(revision.graph.into(name), error) or error.message
         nodes.append(replace(told, quote=quote, unpriced=unpriced))
     quotes = [node.quote for node in nodes if node.quote is not None]
     return RunPlan(
@@ -94,6 +95,13 @@ def plan_run(
         currency=quotes[0].currency if quotes else None,
         max_cost=pipeline.max_cost,
     )
+
+
+def _made_later(edges: tuple[Edge, ...], error: ServiceError) -> str | None:
+    """Why a table is not there yet."""
+    if not isinstance(error, TableNotFoundError):
+        return None
+    return next((f"{edge.reason}, made by {edge.before}" for edge in edges if edge.inferred), None)
 
 
 def _given_later(node: Node) -> str | None:

@@ -400,9 +400,10 @@ class _Run:
 
     def _check_stop(self) -> None:
         execution = self._execution
-        if not execution.stop.is_set():
+        cancelling = execution.job.state is JobState.CANCELLING
+        if not (cancelling or execution.stop.is_set()):
             return
-        if execution.job.state is JobState.CANCELLING:
+        if cancelling:
             self._cancel()
             raise CancellingError(f"run {self._job.id} is cancelled", job_id=self._job.id)
         if execution.hand_over:

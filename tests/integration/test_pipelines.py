@@ -13,6 +13,7 @@ import pytest
 
 from jobs.documents import Submitter
 from jobs.errors import JobMissingError, WriteForbiddenError
+from jobs.lifecycle.events import CancelRequested, Claimed, EngineReady
 from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import JobState
 from jobs.pipelines.errors import (
@@ -26,13 +27,16 @@ from jobs.pipelines.service import Pipelines
 from jobs.pipelines.spec import parse_money
 from jobs.pipelines.submitting import RunRequest
 from jobs.service import JobFilter, JobView
+from jobs.store.jobs import Summary, add, first_step, next_step
 from storage.base.ids import ProjectId, UserId
-from tests.support.jobs import PROJECT
+from tests.support.jobs import PROJECT, make_pipeline_spec
 from tests.support.pipelines import make_terms, statement, with_pipelines
 from tests.support.replicas import ENDLESS, FAST, Replica, start_replica
 
 pytestmark = pytest.mark.xdist_group("statements")
 USER = UserId("usr_1")
+#: What does not depend on the database is tested on one.
+SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 BY = Submitter(project_id=PROJECT, user_id=USER, may_write=True)
 BROKEN = "SELECT raise_error('broken')"
 
@@ -119,6 +123,7 @@ def test_a_select_runs_after_the_table_it_reads(plant: Plant) -> None:
 N = {"n": {"ref": "params.n"}}
 
 
+@SQLITE
 def test_a_failing_node_is_tried_again_then_its_handler_runs(plant: Plant) -> None:
     view = plant.run(
         {
@@ -140,6 +145,7 @@ def test_a_failing_node_is_tried_again_then_its_handler_runs(plant: Plant) -> No
     assert nodes["tell"].outputs["value"]["value"] == tried[-1].job.id  # type: ignore[index]
 
 
+@SQLITE
 def test_a_refused_statement_fails_its_node_at_once(plant: Plant) -> None:
     view = plant.run(
         {
@@ -154,6 +160,7 @@ def test_a_refused_statement_fails_its_node_at_once(plant: Plant) -> None:
     assert (bad.attempt, bad.failure.code) == (1, "table_not_found")  # type: ignore[union-attr]
 
 
+@SQLITE
 def test_a_resumed_run_takes_over_what_succeeded(plant: Plant) -> None:
     nodes = {
         "load": statement("CREATE TABLE t AS SELECT 5 AS x"),
@@ -179,6 +186,7 @@ OK = {"ok": {"ref": "params.ok"}}
 X = {"x": {"ref": "nodes.load.job_id"}}
 
 
+@SQLITE
 def test_only_a_run_that_ended_badly_is_resumed(plant: Plant) -> None:
     done = plant.run({"a": statement()})
     with pytest.raises(RunNotResumableError, match="has finished"):
@@ -208,6 +216,7 @@ def test_a_cancelled_run_has_cancelled_its_jobs_before(plant: Plant) -> None:
     assert plant.states(view) == {"long": "cancelled", "after": "cancelled"}
 
 
+@SQLITE
 def test_a_run_ends_with_its_time(plant: Plant) -> None:
     view = plant.run({"long": statement(ENDLESS)}, timeout="2s")
     assert view.job.state is JobState.CANCELLED
@@ -216,6 +225,41 @@ def test_a_run_ends_with_its_time(plant: Plant) -> None:
     assert [job.job.state for job in plant.children(view)] == [JobState.CANCELLED]
 
 
+@SQLITE
+def test_a_run_whose_replica_died_while_it_cancelled_waits_for_its_jobs(plant: Plant) -> None:
+    plant.apply({"a": statement(ENDLESS), "b": statement(needs=["a"])})
+    service, parts = plant.replica.service, plant.replica.parts
+    now = parts.clock.now()
+    queue = service.known_queues.get(PROJECT, "default")
+    spec = make_pipeline_spec(labels={"pipeline": "daily"})
+    dead = service.accepting.new_job(
+        JobKind.PIPELINE, spec, terms=make_terms(), queue=queue, at=now
+    )
+    steps = [first_step(dead)]
+    for event in (
+        Claimed(at=now, owner="dead", lease_until=now + timedelta(seconds=1)),
+        EngineReady(at=now),
+        CancelRequested(at=now),
+    ):
+        step = next_step(steps[-1].job, event)
+        assert step is not None
+        steps.append(step)
+    with parts.database.transaction() as tx:
+        add(tx, steps, plan=None, summary=Summary())
+    asked = replace(plant.replica.request(ENDLESS), terms=make_terms(parent_id=dead.id, node="a"))
+    child = service.submit(asked)
+    ended = plant.replica.await_end(dead.id)
+    assert ended.job.state is JobState.CANCELLED
+    assert "adopted" in [event.kind for event in ended.history]
+    last = plant.replica.view(child.job.id).job
+    assert last.state is JobState.CANCELLED
+    assert last.ended_at is not None
+    assert ended.job.ended_at is not None
+    assert last.ended_at <= ended.job.ended_at
+    assert plant.states(ended) == {"a": "cancelled", "b": "cancelled"}
+
+
+@SQLITE
 def test_a_job_that_somebody_cancels_fails_its_node(plant: Plant) -> None:
     plant.apply({"long": statement(ENDLESS, retry=3)})
     view = plant.start()
@@ -262,6 +306,7 @@ def test_a_silent_replica_is_replaced_and_nothing_is_submitted_twice(
 LONG = "SELECT count(*) AS n FROM range(60000) a CROSS JOIN range(20000) b WHERE a.id < b.id"
 
 
+@SQLITE
 def test_a_drained_replica_hands_its_runs_over(tmp_path: Path, database_url: str) -> None:
     with (
         start_replica(tmp_path, database_url, name="one") as one,
@@ -317,6 +362,7 @@ def test_a_run_never_costs_more_than_its_cap(plant: Plant) -> None:
 NEEDS: dict[str, list[str]] = {"a": [], "b": ["a"], "c": ["b"]}
 
 
+@SQLITE
 def test_a_plan_tells_order_reasons_and_prices(plant: Plant) -> None:
     plant.replica.run("CREATE TABLE t AS SELECT id FROM range(1000)")
     plant.apply(
@@ -333,7 +379,7 @@ def test_a_plan_tells_order_reasons_and_prices(plant: Plant) -> None:
     assert [node.name for node in plan.nodes] == ["made", "read", "later", "value"]
     told = {node.name: node for node in plan.nodes}
     assert told["later"].after[0].reason == "reads default.u"
-    assert told["later"].unpriced == "there is no table default.u"
+    assert told["later"].unpriced == "reads default.u, made by made"
     assert told["value"].unpriced == "parameters.x is given by read"
     assert plan.price == told["read"].quote.amount + told["made"].quote.amount  # type: ignore[union-attr]
     assert plan.price > 0
@@ -342,6 +388,7 @@ def test_a_plan_tells_order_reasons_and_prices(plant: Plant) -> None:
     assert page.items == ()
 
 
+@SQLITE
 def test_what_cannot_run_is_refused_before(plant: Plant) -> None:
     with pytest.raises(PipelineInvalidError) as caught:
         plant.apply({"a": statement(tiemout="5s"), "b": statement(max_rows="x")})
@@ -362,12 +409,14 @@ def test_what_cannot_run_is_refused_before(plant: Plant) -> None:
     assert page.items == ()
 
 
+@SQLITE
 def test_the_same_key_gives_the_same_run(plant: Plant) -> None:
     plant.apply({"a": statement()})
     first, second = plant.start(key="k"), plant.start(key="k")
     assert first.job.id == second.job.id
 
 
+@SQLITE
 def test_a_pipeline_cannot_run_within_itself(plant: Plant) -> None:
     plant.apply({"a": statement(ENDLESS)})
     parent = plant.start()
@@ -378,6 +427,7 @@ def test_a_pipeline_cannot_run_within_itself(plant: Plant) -> None:
     plant.replica.await_end(parent.job.id)
 
 
+@SQLITE
 def test_revisions_are_compared_and_taken_back(plant: Plant) -> None:
     plant.apply({"a": statement("SELECT 1")})
     plant.apply({"a": statement("SELECT 2"), "b": statement()})

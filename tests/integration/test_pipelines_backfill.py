@@ -23,6 +23,8 @@ from tests.support.replicas import ENDLESS, Replica, start_replica
 
 pytestmark = pytest.mark.xdist_group("statements")
 USER = UserId("usr_1")
+#: What does not depend on the database is tested on one.
+SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 FIRST = date(2026, 1, 29)
 DAY = {"day": {"ref": "params.day"}}
 #: Appends the day, having read a table that costs something.
@@ -112,6 +114,7 @@ def test_the_cap_holds_over_all_runs_and_more_money_goes_on(place: Place) -> Non
 READ_AND_APPEND = "INSERT INTO days SELECT CAST(:day AS DATE), sum(id) FROM priced"
 
 
+@SQLITE
 def test_a_day_that_failed_is_resumed_alone(place: Place) -> None:
     fails = "SELECT assert_true(:day <> DATE '2026-01-30')"
     place.apply(
@@ -134,6 +137,7 @@ def test_a_day_that_failed_is_resumed_alone(place: Place) -> None:
     assert len(place.days()) == 3, "what had succeeded that day was not done again"
 
 
+@SQLITE
 def test_a_cancelled_backfill_stops_its_runs(place: Place) -> None:
     place.apply({"long": statement(ENDLESS)})
     view = place.backfill(4, parallel=2)
@@ -171,6 +175,7 @@ def test_two_replicas_run_each_day_once(tmp_path: Path, database_url: str) -> No
         {"days": 1, "parameter": "dya"},
     ],
 )
+@SQLITE
 def test_a_backfill_that_cannot_be_is_refused(place: Place, how: dict[str, Any]) -> None:
     place.apply()
     with pytest.raises(BackfillInvalidError):
@@ -178,6 +183,7 @@ def test_a_backfill_that_cannot_be_is_refused(place: Place, how: dict[str, Any])
 
 
 @pytest.mark.slow
+@SQLITE
 def test_a_month_is_backfilled(place: Place) -> None:
     place.apply()
     view = place.await_end(place.backfill(30, parallel=4), seconds=240)

@@ -1,0 +1,117 @@
+"""Pipelines, their runs and backfills, over REST; the JSON is that of the API."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from dli.remote.transport import Transport
+
+Json = dict[str, Any]
+_API = "/api/v1"
+
+
+class PipelineCalls:
+    """``Client.pipelines``. Calls that start something carry an idempotency key."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def every(self) -> list[Json]:
+        """All that are in force, by name."""
+        return [*self._pages("/pipelines")]
+
+    def apply(self, name: str, text: Json) -> Json:
+        """Put a text in force; ``new`` tells whether that made a revision."""
+        return self._json("PUT", f"/pipelines/{name}", body=text)
+
+    def get(self, name: str, *, revision: int | None = None) -> Json:
+        """A revision with its text and graph, the one in force by default."""
+        return self._json("GET", f"/pipelines/{name}", query={"revision": revision})
+
+    def delete(self, name: str) -> None:
+        """Take it out of force; revisions and runs stay."""
+        self._transport.ask("DELETE", f"{_API}/pipelines/{name}")
+
+    def revisions(self, name: str) -> list[Json]:
+        """All, newest first."""
+        return [*self._pages(f"/pipelines/{name}/revisions")]
+
+    def diff(self, name: str, *, before: int | None = None, after: int | None = None) -> Json:
+        """What changed between two revisions, the last two by default."""
+        query = {"before": before, "after": after}
+        return self._json("GET", f"/pipelines/{name}/diff", query=query)
+
+    def diff_text(self, name: str, text: Json, *, revision: int | None = None) -> Json:
+        """What a text would change."""
+        body = _set({"pipeline": text, "revision": revision})
+        return self._json("POST", f"/pipelines/{name}/diff", body=body)
+
+    def plan(self, name: str, **fields: object) -> Json:
+        """Order, reasons and prices of a run: ``parameters``, ``revision``, ``pipeline``."""
+        return self._json("POST", f"/pipelines/{name}/plan", body=_set(fields))
+
+    def roll_back(self, name: str, revision: int) -> Json:
+        """A new revision that equals an old one."""
+        return self._start(f"/pipelines/{name}/rollback", {"revision": revision})
+
+    def run(self, name: str, **fields: object) -> Json:
+        """Start a run: ``parameters``, ``revision``, ``max_cost``, ``timeout``, ``labels``, …."""
+        return self._start(f"/pipelines/{name}/runs", fields)
+
+    def runs(self, name: str, *, limit: int = 100) -> Iterator[Json]:
+        """Newest first; ``limit`` a page."""
+        return self._pages(f"/pipelines/{name}/runs", {"limit": limit})
+
+    def run_status(self, run_id: str) -> Json:
+        """A run with its nodes."""
+        return self._json("GET", f"/runs/{run_id}")
+
+    def resume(self, run_id: str, **fields: object) -> Json:
+        """A new run that takes over what succeeded in an ended one."""
+        return self._start(f"/runs/{run_id}/resume", fields)
+
+    def start_backfill(self, name: str, **fields: object) -> Json:
+        """A run a day: ``from``, ``to``, ``parallel``, ``max_cost``, ``parameters``."""
+        return self._start(f"/pipelines/{name}/backfills", fields)
+
+    def backfills(self, name: str) -> list[Json]:
+        """All of a pipeline, newest first, without their days."""
+        return [*self._pages(f"/pipelines/{name}/backfills")]
+
+    def backfill(self, backfill_id: str) -> Json:
+        """One with its days."""
+        return self._json("GET", f"/backfills/{backfill_id}")
+
+    def cancel_backfill(self, backfill_id: str) -> Json:
+        """Start no more days and cancel the runs that go on."""
+        return self._start(f"/backfills/{backfill_id}/cancel", None)
+
+    def resume_backfill(self, backfill_id: str, **fields: object) -> Json:
+        """Go on with the days that did not succeed; ``max_cost`` is a new cap."""
+        return self._start(f"/backfills/{backfill_id}/resume", fields)
+
+    def schema(self) -> Json:
+        """The JSON Schema of a pipeline file."""
+        return self._json("GET", "/schemas/pipeline.json")
+
+    def _start(self, path: str, fields: Mapping[str, object] | None) -> Json:
+        body = None if fields is None else _set(fields)
+        return self._json("POST", path, body=body, headers={"Idempotency-Key": uuid.uuid4().hex})
+
+    def _json(self, method: str, path: str, **how: Any) -> Json:
+        return cast(Json, self._transport.ask(method, f"{_API}{path}", **how).body or {})
+
+    def _pages(self, path: str, query: Mapping[str, object] | None = None) -> Iterator[Json]:
+        cursor: str | None = None
+        while True:
+            page = self._json("GET", path, query={**(query or {}), "cursor": cursor})
+            yield from page["items"]
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return
+
+
+def _set(fields: Mapping[str, object]) -> Json:
+    return {name: value for name, value in fields.items() if value is not None}
