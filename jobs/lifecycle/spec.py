@@ -153,6 +153,7 @@ class TaskSpec:
     outputs: tuple[str, ...] = ()  #: patterns of files in its folder that are kept
     environment: Mapping[str, str] = field(default_factory=dict)
     size: Size
+    size_reason: str = ""  #: where nobody asked for it
     max_output_bytes: int
     labels: Mapping[str, str] = field(default_factory=dict)
     max_cost: int | None = None  #: nanos

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jobs.accepting import Accepting, KeyTakenError, Offer, check_terms, least
 from jobs.errors import WriteForbiddenError
 from jobs.execution.parts import Parts
 from jobs.files import Files
+from jobs.history.fingerprints import fingerprint_of
+from jobs.history.sizing import suggest
+from jobs.history.store import recent
 from jobs.lifecycle.job import Job
-from jobs.lifecycle.spec import JobKind, RetryPolicy
+from jobs.lifecycle.spec import JobKind, RetryPolicy, TaskSpec
 from jobs.queues.definitions import DEFAULT_QUEUE, QueueDef
 from jobs.queues.known import KnownQueues
 from jobs.tasks.commands import Commands
@@ -102,6 +105,8 @@ class Tasks:
             defaults=self._defaults(terms, queue),
             files=self.files,
         )
+        if request.memory_bytes is None:
+            spec = self._sized(terms, spec)
         cpu, memory = reserved_of(spec)
         return self.accepting.new_job(
             JobKind.TASK,
@@ -113,13 +118,24 @@ class Tasks:
             memory_bytes=memory,
         )
 
+    def _sized(self, terms: Terms, spec: TaskSpec) -> TaskSpec:
+        """With the memory that earlier runs of the same command call for, if that is more."""
+        fingerprint = fingerprint_of(spec)
+        assert fingerprint is not None
+        with self.parts.database.read() as tx:
+            found = suggest(recent(tx, terms.project_id, fingerprint))
+        if found is None or found.size.memory_bytes <= spec.size.memory_bytes:
+            return replace(spec, size_reason="the default")
+        size = replace(spec.size, memory_bytes=found.size.memory_bytes)
+        return replace(spec, size=size, size_reason=found.reason)
+
     def _defaults(self, terms: Terms, queue: QueueDef) -> TaskDefaults:
         settings = self.parts.settings
-        most = min(queue.timeout, settings.max_timeout)
+        most = min(queue.longest, settings.max_timeout)
         return TaskDefaults(
             max_output_bytes=self.settings.max_output,
             max_cost=least(terms.max_cost, queue.max_cost),
-            timeout=min(terms.timeout or most, most),
+            timeout=min(terms.timeout or queue.timeout, most),
             retry=terms.retry
             or RetryPolicy(attempts=settings.max_attempts, pause=settings.retry_pause),
         )

@@ -24,6 +24,7 @@ from jobs.files import Files
 from jobs.launchers.api import Limits, LogStream, RunSpec, RunState, RunStatus
 from jobs.lifecycle.events import KINDS, Failed, Fault
 from jobs.lifecycle.job import Job
+from jobs.lifecycle.retry import may_retry
 from jobs.lifecycle.spec import FileRef, TaskSpec
 from jobs.runs.process import Ended, process
 from jobs.store import run_rows
@@ -69,7 +70,11 @@ class TaskWork:
                 found = find_files(ended.directory / "files", spec.outputs, stdout=found[STDOUT])
             present = {name: path for name, path in found.items() if path.exists()}
             kept = keep_outputs(self.files, execution.job.project_id, present, execution.patiently)
-            facts = {**_facts(ended.status, self.sandbox), "outputs": [e.facts() for e in kept]}
+            facts = {
+                "end": _end(failure),
+                **_facts(ended.status, self.sandbox),
+                "outputs": [each.facts() for each in kept],
+            }
             _keep_facts(parts, ended.run_id, facts)
             if failure is not None:
                 raise failure
@@ -178,10 +183,11 @@ def _failed(parts: Parts, ended: Ended) -> TaskFailedError:
 def _short_of_memory(parts: Parts, job: Job, spec: TaskSpec) -> TaskMemoryError:
     """The next attempt gets twice the memory, where the machine has so much."""
     had = _memory(parts, job, spec)
-    message = f"the command used more than its {had >> 20} MiB of memory"
-    hint = "ask for more memory"
+    message, hint = f"the command used more than its {had >> 20} MiB of memory", "ask for more"
     if 2 * had > parts.launcher.capacity().memory_bytes:
         return TaskMemoryError(message, hint=hint, fault=Fault.USER)
+    if may_retry(job, Fault.MEMORY):
+        message += f" (the next attempt gets {had >> 19} MiB)"
     # By the ratio, since a queue may reserve less than the limit.
     reserves = job.memory_bytes * 2
     return TaskMemoryError(message, hint=hint, fault=Fault.MEMORY, memory_bytes=reserves)
@@ -192,6 +198,13 @@ def _signal(code: int | None) -> int:
     if code is None:
         return 0
     return -code if code < 0 else max(code - _SIGNALS, 0)
+
+
+def _end(failure: AttemptFailedError | None) -> str:
+    """A word for the end; ``jobs.history`` looks for want of memory."""
+    if failure is None:
+        return "done"
+    return "out_of_memory" if isinstance(failure, TaskMemoryError) else "failed"
 
 
 def _facts(status: RunStatus, sandbox: Sandbox) -> dict[str, Any]:

@@ -174,14 +174,24 @@ def test_what_is_wrong_is_named(client: httpx.Client, body: dict[str, Any], said
 
 def test_a_command_over_its_memory_is_ended_and_gets_twice(client: httpx.Client) -> None:
     script = "import time; kept = bytearray(150 << 20); time.sleep(1)"
-    told = task(client, "python3", "-c", script, memory="100MiB", retry={"pause": "100ms"})
+    told = task(client, PYTHON, "-c", script, memory="100MiB", retry={"pause": "100ms"})
     assert told["state"] == "finished", told["error"]
     assert [each["reason"] for each in told["attempts"]] == ["memory", "ended"]
 
 
+def test_a_command_that_had_too_little_gets_more_the_next_time(client: httpx.Client) -> None:
+    script = "import time; kept = bytearray(1100 << 20); time.sleep(1)"
+    first = task(client, PYTHON, "-c", script, retry={"attempts": 1})
+    assert first["error"]["code"] == "task_out_of_memory"
+    second = task(client, PYTHON, "-c", script)
+    assert second["state"] == "finished"
+    assert second["spec"]["size"]["memory_bytes"] == 2 << 30
+    assert "out of memory" in second["spec"]["size_reason"]
+
+
 def test_a_command_over_its_memory_can_fail_for_good(client: httpx.Client) -> None:
     script = "import time; kept = bytearray(500 << 20); time.sleep(5)"
-    told = task(client, "python3", "-c", script, memory="50MiB", retry={"attempts": 1})
+    told = task(client, PYTHON, "-c", script, memory="50MiB", retry={"attempts": 1})
     assert (told["state"], told["error"]["code"]) == ("failed", "task_out_of_memory")
 
 
@@ -196,7 +206,7 @@ def test_a_missing_output_is_a_failure(client: httpx.Client) -> None:
 
 
 def test_the_environment_is_its_own(client: httpx.Client) -> None:
-    told = task(client, "python3", "-c", "import os; print(*sorted(os.environ))",
+    told = task(client, PYTHON, "-c", "import os; print(*sorted(os.environ))",
                 environment={"COLOUR": "blue"})  # fmt: skip
     names = output(client, told).decode().split()
     assert "COLOUR" in names
@@ -237,7 +247,7 @@ def test_the_sandbox_hides_the_service(service: Service, client: httpx.Client) -
 
 def test_the_sandbox_has_no_network(client: httpx.Client) -> None:
     script = "import socket; print([name for _, name in socket.if_nameindex()])"
-    told = task(client, "python3", "-c", script)
+    told = task(client, PYTHON, "-c", script)
     if told["facts"]["sandbox"] == "bubblewrap":
         assert output(client, told) == b"['lo']\n"
 
