@@ -25,7 +25,7 @@ from storage.base.clock import Clock
 from storage.meta.database import Database
 from storage.objects.locations import Locations
 
-_SUBMITTERS = 3  # threads that submit: a submit waits for a child that parses
+_SUBMITTERS = 4  # threads that submit: a submit waits for a child that parses
 _SENDERS = 4  # threads that notify: some may wait for targets that are slow
 _IDLE = timedelta(seconds=1)
 _WORST = timedelta(seconds=5)
