@@ -204,6 +204,41 @@ def test_a_stubborn_program_is_gone_when_cancelled(starter: Starter, tmp_path: P
 
 
 @pytest.mark.slow
+def test_a_driver_outlives_the_service_that_started_it(starter: Starter, tmp_path: Path) -> None:
+    text = (
+        "import time\n"
+        "from pyspark.sql import SparkSession\n"
+        "spark = SparkSession.builder.getOrCreate()\n"
+        "print('begun', spark.range(10).count(), flush=True)\n"
+        "time.sleep(15)\n"
+        "print('ended', spark.range(20).count(), flush=True)\n"
+    )
+    service = starter(tmp_path / "home")
+    service.await_ready()
+    with service.client() as client:
+        job = client.submit_batch(
+            program(tmp_path, text), driver={"cores": 1, "memory": 1536 << 20}
+        )
+
+        def begun() -> bool:
+            with client.log(job["id"]) as pieces:
+                return b"begun" in b"".join(pieces)
+
+        assert await_that(begun, seconds=120, every=0.5)
+    service.kill()
+    service = starter(tmp_path / "home")
+    service.await_ready()
+    with service.client() as client:
+        ended = client.wait_job(client.job(job["id"]))
+        assert ended["state"] == "finished", ended["error"]
+        assert [each["exit_code"] for each in ended["attempts"]] == [0]
+        assert "adopted" in [each["event"] for each in ended["history"]]
+        assert ended["facts"]["spark"]["jobs"] == 2
+        with client.log(job["id"]) as pieces:
+            assert b"".join(pieces).splitlines() == [b"begun 10", b"ended 20"]
+
+
+@pytest.mark.slow
 def test_a_cancelled_client_leaves_its_engine_quiet(service: Service, tmp_path: Path) -> None:
     text = (
         "from pyspark.sql import SparkSession\n"
