@@ -17,7 +17,7 @@ from jobs.execution.parts import Parts
 from jobs.execution.workers import Workers, lane_of
 from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import Job
-from jobs.lifecycle.spec import JobKind, JobSpec, RetryPolicy, StatementSpec
+from jobs.lifecycle.spec import RUNS, JobKind, JobSpec, RetryPolicy, StatementSpec
 from jobs.lifecycle.states import JobState
 from jobs.queues.admission import let_in
 from jobs.queues.definitions import QueueDef
@@ -77,7 +77,14 @@ class Accepting:
         cpu_millis: int = 0,
         memory_bytes: int = 0,
     ) -> Job:
-        """The job that ``keep`` may take; its spec has the terms that ``bounded`` gave."""
+        """The job that ``keep`` may take.
+
+        Of what a batch or a task uses no meter has a price, so its quote and its bill are nothing.
+        """
+        if kind in RUNS and quote is None:
+            quote = self.parts.ending.allowance.quote(
+                price_class=queue.price_class, quantities={}, at=at
+            )
         return Job(
             id=JobId(new_id(kind.prefix, at)),
             kind=kind,
