@@ -78,6 +78,25 @@ def test_a_session_serves_the_next_statement(engine: RunningEngine, tmp_path: Pa
             assert run(session, "SELECT a FROM t").column("a").to_pylist() == [value]
 
 
+def test_a_session_that_knows_the_table_sees_what_became_of_its_files(
+    engine: RunningEngine, tmp_path: Path
+) -> None:
+    """It is bound once; a table that changed is another binding, a file that went is missed."""
+    path = tmp_path / "t.parquet"
+    for rows in ([1], [1], [1, 2], [1, 2]):
+        table = binding("t", [("a", "bigint")], [parquet(path, {"a": rows})])
+        with engine.session(table) as session:
+            assert run(session, "SELECT a FROM t ORDER BY a").column("a").to_pylist() == rows
+    path.unlink()
+
+    def bound_and_run() -> None:
+        with engine.session(table) as session:
+            run(session, "SELECT a FROM t")
+
+    with pytest.raises(errors.InputFileMissingError):
+        bound_and_run()
+
+
 def test_a_text_cannot_show_our_environment(engine: RunningEngine) -> None:
     with engine.session() as session:
         text = run(session, "SELECT 'a${env:HOME}b' AS x").column("x").to_pylist()

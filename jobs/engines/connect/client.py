@@ -60,6 +60,7 @@ class _Seat:
     configured: bool = False
     uses: int = 0
     left_at: float = 0.0
+    bound: dict[str, Binding] = field(default_factory=dict)  #: by view, as the server has them
 
 
 class ConnectClient:
@@ -201,6 +202,10 @@ class ConnectSession:
             self._dialect.check(file.uri)
         self._require_present(file.uri for file in binding.files)
         self._files.extend(file.uri for file in binding.files)
+        bound, name = self._seat.bound, binding.view.lower()
+        if bound.get(name) == binding:
+            return  # an earlier statement of the session read the same files
+        bound.pop(name, None)
         request = self._request(str(uuid.uuid4()))
         view = request.plan.command.create_dataframe_view
         view.name = quoted(binding.view) if self._dialect.quoted_views else binding.view
@@ -213,6 +218,7 @@ class ConnectSession:
                 raise
             message = f"the files of {binding.view} cannot be read: {error.message}"
             raise InputFileBrokenError(message, **error.details) from error  # type: ignore[arg-type]
+        bound[name] = binding
 
     def execute(self, sql: str, *, operation_id: str) -> ConnectStream:
         request = self._request(operation_id)
