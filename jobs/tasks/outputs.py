@@ -12,6 +12,7 @@ from jobs.lifecycle.events import Fault
 from jobs.tasks.errors import OutputMissingError, TaskOutputError
 from jobs.tasks.spec import STDOUT
 from storage.base.ids import ProjectId
+from storage.objects.api import StoreFullError, StoreUnavailableError
 
 T = TypeVar("T")
 Patiently = Callable[[Callable[[], T]], T]
@@ -49,7 +50,10 @@ def keep_outputs(
     """Keep these files, in constant memory each; ``patiently`` tries each again while it must."""
 
     def keep(name: str, path: Path) -> Output:
-        kept = files.keep_file(project_id, path)
+        try:
+            kept = files.keep_file(project_id, path)
+        except StoreFullError as error:  # room may come; what was computed is not thrown away
+            raise StoreUnavailableError("the object store is full") from error
         return Output(name=name, size=kept.size, sha256=kept.sha256)
 
     return [

@@ -16,7 +16,9 @@ from jobs.files import (
     FileSettings,
     FileTooLargeError,
     checked_name,
+    file_uri,
     files,
+    parse_file_uri,
 )
 from jobs.lifecycle.spec import FileRef, JobKind
 from jobs.lifecycle.states import JobState
@@ -85,6 +87,33 @@ def test_a_file_that_is_too_large_leaves_nothing(shelf: Shelf) -> None:
     assert shelf.objects() == []
     assert list((shelf.folder / "drafts").iterdir()) == []
     assert shelf.files.keep(PROJECT, [b"x" * 1000]).size == 1000
+
+
+def test_a_file_of_this_machine_is_kept_however_large(shelf: Shelf) -> None:
+    path = shelf.folder / "large"
+    path.write_bytes(b"0123456789" * 1000)
+    kept = shelf.files.keep_file(PROJECT, path)
+    assert (kept.sha256, kept.size) == (hashlib.sha256(path.read_bytes()).hexdigest(), 10_000)
+    assert shelf.files.keep_file(PROJECT, path).sha256 == kept.sha256
+    assert len(shelf.objects()) == 1
+
+
+def test_a_part_of_a_kept_file_is_read_and_counts_as_a_use(shelf: Shelf) -> None:
+    kept = shelf.files.keep(PROJECT, [b"0123456789"])
+    shelf.clock.advance(KEPT - timedelta(hours=1))
+    read = shelf.files.pieces
+    assert b"".join(read(PROJECT, kept.sha256, start=2, end=5)) == b"234"
+    assert b"".join(read(PROJECT, kept.sha256)) == b"0123456789"
+    assert b"".join(read(PROJECT, kept.sha256, start=8, end=99)) == b"89"
+    shelf.clock.advance(KEPT - timedelta(hours=1))
+    assert shelf.files.sweep() == 0
+    with pytest.raises(FileMissingError):
+        next(read(OTHER, kept.sha256))
+
+
+def test_the_address_of_a_kept_file_tells_hash_and_name() -> None:
+    assert parse_file_uri(file_uri("ab" * 32, "a b/ü.csv")) == ("ab" * 32, "a b/ü.csv")
+    assert parse_file_uri("s3://bucket/files/x") is None
 
 
 def test_another_projects_file_is_not_found(shelf: Shelf) -> None:

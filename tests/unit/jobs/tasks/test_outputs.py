@@ -1,13 +1,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from jobs.files import parse_file_uri
+from jobs.files import Files, FileSettings, parse_file_uri
 from jobs.tasks.errors import OutputMissingError, TaskOutputError
-from jobs.tasks.outputs import Output, find_files, find_output
+from jobs.tasks.outputs import Output, find_files, find_output, keep_outputs
+from storage.base.clock import ManualClock
+from storage.base.errors import UnavailableError
+from storage.meta.database import Database
+from storage.objects.api import StoreFullError
+from storage.objects.folder import FolderStore
+from storage.objects.locations import Locations
+from tests.support.jobs import PROJECT
 
 
 @pytest.fixture
@@ -78,3 +86,37 @@ def test_facts_name_what_others_can_use() -> None:
     assert find_output({"outputs": [told]}, "out/a b.csv") == output
     with pytest.raises(OutputMissingError):
         find_output({}, "stdout")
+
+
+class FullStore(FolderStore):
+    """Has no room for the first two files."""
+
+    tries = 0
+
+    def put_file(self, key: str, path: Path) -> None:
+        self.tries += 1
+        if self.tries < 3:
+            raise StoreFullError("no space left")
+        super().put_file(key, path)
+
+
+def test_a_full_store_is_waited_for(database: Database, tmp_path: Path) -> None:
+    store = FullStore(tmp_path / "store")
+    files = Files(
+        database=database,
+        store=store,
+        locations=Locations(folders=(), s3=None, buckets=()),
+        clock=ManualClock(),
+        settings=FileSettings(drafts=tmp_path / "drafts"),
+    )
+    (tmp_path / "stdout").write_bytes(b"precious")
+
+    def patiently(action: Callable[[], Output]) -> Output:
+        while True:
+            try:
+                return action()
+            except UnavailableError:
+                continue
+
+    [kept] = keep_outputs(files, PROJECT, {"stdout": tmp_path / "stdout"}, patiently)
+    assert (kept.name, kept.size, store.tries) == ("stdout", 8, 3)
