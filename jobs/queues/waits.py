@@ -158,9 +158,7 @@ def _higher_priority(question: _Question) -> Iterator[WaitOption]:
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if starts(middle) else (middle + 1, high)
-    yield WaitOption(
-        change="priority", value=str(high), detail=f"with priority {high}"
-    )
+    yield WaitOption(change="priority", value=str(high), detail=f"with priority {high}")
 
 
 def _smaller_size(question: _Question) -> Iterator[WaitOption]:
@@ -173,9 +171,7 @@ def _smaller_size(question: _Question) -> Iterator[WaitOption]:
         )
         if question.starts(smaller):
             size = f"{smaller.cpu_millis / 1000:g} cores, {format_size(smaller.memory_bytes)}"
-            yield WaitOption(
-                change="size", value=size, detail=f"with {size} of memory"
-            )
+            yield WaitOption(change="size", value=size, detail=f"with {size} of memory")
             return
 
 

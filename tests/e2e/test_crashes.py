@@ -17,7 +17,9 @@ from tests.e2e.conftest import Starter
 from tests.e2e.processes import await_that, of_home
 
 READ_POINTS = [
-    point for point in STATEMENT_POINTS if point not in {"in_write_before_commit", "before_cancelled"}
+    point
+    for point in STATEMENT_POINTS
+    if point not in {"in_write_before_commit", "before_cancelled"}
 ]
 #: Where a write differs from a query; at the other points they are the same up to the crash.
 WRITES_OWN = {"after_claim", "after_execute", "in_write_before_commit", "after_commit"}
