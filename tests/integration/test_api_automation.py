@@ -92,6 +92,25 @@ def test_next_times_are_told_as_clocks_show_them(http: httpx.Client) -> None:
     assert awaited(lambda: fired(http, "/schedules/nightly"))[0]["id"] == run["id"]
 
 
+def test_a_pipeline_is_run_with_the_day(http: httpx.Client) -> None:
+    node = {
+        "kind": "statement",
+        "sql": "SELECT :d AS d",
+        "parameters": {"d": {"ref": "params.day"}},
+    }
+    plan = {"parameters": {"day": {"type": "date"}}, "nodes": {"one": node}}
+    applied = http.put("/pipelines/daily", json=plan)
+    assert applied.status_code in (200, 201), applied.text
+    job = {"kind": "pipeline", "pipeline": "daily", "parameters": {"day": {"ref": "due_date"}}}
+    made = http.post("/schedules", json={"name": "piped", "cron": "@daily", "job": job})
+    assert made.status_code == 201, made.text
+    http.post("/schedules/piped/run")
+    run = awaited(lambda: fired(http, "/schedules/piped"))[0]["job"]
+    found = awaited(lambda: (one := http.get(f"/jobs/{run}").json())["terminal"] and one)
+    assert (found["kind"], found["state"]) == ("pipeline", "finished"), found
+    assert found["labels"]["dli.schedule"] == "piped"
+
+
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
