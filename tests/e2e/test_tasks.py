@@ -125,6 +125,7 @@ def test_a_stubborn_command_is_cancelled_to_the_last_process(service: Service) -
     assert not [process for process in left if process.is_running()]
 
 
+@pytest.mark.slow
 def test_a_command_goes_on_while_its_service_is_killed(starter: Starter, tmp_path: Path) -> None:
     given = tmp_path / "given"
     given.write_bytes(b"before ")
