@@ -36,16 +36,17 @@ from jobs.queues.definitions import (
     QueueRefusesError,
     QueueState,
 )
-from jobs.queues.demand import Choice, Place, Room, Running, Server, Waiting, waiting_of
+from jobs.queues.demand import Choice, Place, Running, Waiting, waiting_of
 from jobs.queues.heads import heads
 from jobs.queues.ledger import Ledger
-from jobs.queues.policy import choose
+from jobs.queues.policy import choose, fits
 from jobs.queues.store import get
 from jobs.store.jobs import apply, load
 from jobs.store.rows import RUNS, WAITS, jobs
 from jobs.usage import QueueBudget
 from storage.base.ids import UserId
 from storage.meta.database import Database, Tx
+from storage.meta.prepared import Prepared
 
 _EACH = 16  # of a line that are looked at when one job asks
 _MILLI = 1000
@@ -140,9 +141,7 @@ def load_of(tx: Tx, queue: QueueDef) -> Load:
     """What runs and waits in the queue now."""
     place = Place(queue.project_id, queue.name)
     most = max(queue.max_waiting, 1)
-    rows = tx.execute(
-        _COUNT[tx.dialect.name], {"project": queue.project_id, "queue": queue.name, "most": most}
-    ).all()
+    rows = _COUNT.all(tx, {"project": queue.project_id, "queue": queue.name, "most": most})
     running = tuple(
         Running(
             place=place,
@@ -210,14 +209,7 @@ def _passes(
         return job.id in choose((*known, job), room=room, now=now).start
     if load_now.waiting:
         return False
-    server = Server(job.place, job.engine) if job.engine is not None else None
-    room = Room(
-        queues={job.place: queue},
-        running=load_now.running,
-        servers={} if server is None else {server: 0},
-        engine_cu=ledger.engine_cu,
-    )
-    return bool(choose((job,), room=room, now=now).start)
+    return fits(job, queue, load_now.running, engine_cu=ledger.engine_cu)
 
 
 _HERE = (jobs.c.project_id == bindparam("project"), jobs.c.queue == bindparam("queue"))
@@ -234,7 +226,9 @@ def _counting(source: FromClause | TextClause) -> Select[None, None, int, int, i
 
 
 #: SQLite would take an index of lists, in which the other queues of the project are as well.
-_COUNT = {
-    "sqlite": union_all(_RUNNING, _counting(text("jobs INDEXED BY ix_jobs_waiting"))),
-    "postgresql": union_all(_RUNNING, _counting(jobs)),
-}
+_COUNT = Prepared(
+    {
+        "sqlite": union_all(_RUNNING, _counting(text("jobs INDEXED BY ix_jobs_waiting"))),
+        "postgresql": union_all(_RUNNING, _counting(jobs)),
+    }
+)

@@ -25,7 +25,7 @@ CPU: Dimension = ("cpu",)  #: thousandths of cores of this machine
 MEMORY: Dimension = ("memory",)  #: bytes of it
 #: Bytes of it that batches and tasks leave to engines, which share that among themselves.
 ENGINES: Dimension = ("engines",)
-_MILLI = 1000
+MILLI = 1000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -151,7 +151,7 @@ class Books:
         for place, queue in room.queues.items():
             self._limits["running", place] = queue.max_running
             if queue.max_cu is not None:
-                self._limits["cu", place] = queue.max_cu * _MILLI
+                self._limits["cu", place] = queue.max_cu * MILLI
         if room.capacity is not None:
             self._limits[CPU] = room.capacity.cpu_millis
             self._limits[MEMORY] = self._limits[ENGINES] = room.capacity.memory_bytes
@@ -182,7 +182,7 @@ class Books:
         self._releases.append((ends_by, amounts))
 
     def _engine_millis(self, server: Server) -> int:
-        return self._room.engine_cu.get(server.engine, 1) * _MILLI
+        return self._room.engine_cu.get(server.engine, 1) * MILLI
 
     def _engine_need(self, server: Server) -> int:
         """An engine above the limit counts as all of it: alone in its queue it always fits."""

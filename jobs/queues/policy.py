@@ -8,12 +8,13 @@ that small jobs fill gaps but nobody is overtaken for ever.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from jobs.queues.books import CPU, Amounts, Books, Dimension, Reservation
-from jobs.queues.definitions import QueueState
-from jobs.queues.demand import Choice, Place, Room, Waiting
+from jobs.lifecycle.spec import EngineName
+from jobs.queues.books import CPU, MILLI, Amounts, Books, Dimension, Reservation
+from jobs.queues.definitions import QueueDef, QueueState
+from jobs.queues.demand import Choice, Place, Room, Running, Waiting
 from jobs.queues.shares import Shares, in_turn
 from jobs.views import Wait
 from storage.base.ids import JobId
@@ -42,6 +43,36 @@ def choose(waiting: Sequence[Waiting], *, room: Room, now: datetime) -> Choice:
     round_ = _Round(room, now)
     in_turn(waiting, round_.shares, now, round_.decide)
     return Choice(start=tuple(round_.started), waits=round_.waits)
+
+
+def fits(
+    job: Waiting,
+    queue: QueueDef,
+    running: Sequence[Running],
+    *,
+    engine_cu: Mapping[EngineName, int],
+) -> bool:
+    """What ``choose`` says of one job that waits alone and takes nothing of the machine.
+
+    It is asked for nearly every statement, so it looks at no more than the queue's own limits.
+    """
+    assert not job.sized
+    if queue.state is QueueState.CLOSED:
+        return False
+    computing = [each for each in running if each.computes]
+    most = queue.max_running_per_user
+    if sum(each.count for each in computing) >= queue.max_running:
+        return False
+    mine = (each.count for each in computing if each.user_id == job.user_id)
+    if most is not None and sum(mine) >= most:
+        return False
+    engines = {each.engine for each in computing if each.engine is not None}
+    if queue.max_cu is None or job.engine is None or job.engine in engines:
+        return True
+    used = sum(engine_cu.get(engine, 1) * MILLI for engine in engines)
+    used += sum(each.cpu_millis * each.count for each in computing)
+    needed = min(engine_cu.get(job.engine, 1), queue.max_cu) * MILLI
+    return used + needed <= queue.max_cu * MILLI
 
 
 class _Round:

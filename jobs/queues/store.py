@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select, text, tuple_, update
+from sqlalchemy import bindparam, delete, insert, select, text, tuple_, update
 
 from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.queues.definitions import (
@@ -26,6 +26,7 @@ from jobs.queues.demand import Place
 from jobs.store.rows import RUNS, WAITS, jobs, queues
 from storage.base.ids import ProjectId
 from storage.meta.database import Tx
+from storage.meta.prepared import Prepared
 
 _MILLISECOND = timedelta(milliseconds=1)
 _ALL_KINDS, _ALL_ENGINES = frozenset(JobKind), frozenset(EngineName)
@@ -110,11 +111,11 @@ def warm(tx: Tx) -> tuple[QueueDef, ...]:
 
 
 def _find(tx: Tx, project_id: ProjectId, name: str) -> QueueDef | None:
-    row = tx.execute(_SELECT, {"project": project_id, "queue": name}).first()
+    row = _SELECT.first(tx, {"project": project_id, "queue": name})
     return None if row is None else _queue_of(row)
 
 
-def _queue_of(row: Row[Any]) -> QueueDef:
+def _queue_of(row: Any) -> QueueDef:
     return QueueDef(
         project_id=row.project_id,
         name=row.name,
@@ -174,8 +175,10 @@ def _values(queue: QueueDef) -> Mapping[str, Any]:
     }
 
 
-_SELECT = select(queues).where(
-    queues.c.project_id == bindparam("project"), queues.c.name == bindparam("queue")
+_SELECT = Prepared(
+    select(queues).where(
+        queues.c.project_id == bindparam("project"), queues.c.name == bindparam("queue")
+    )
 )
 _SOME = select(queues).where(
     tuple_(queues.c.project_id, queues.c.name).in_(bindparam("keys", expanding=True))

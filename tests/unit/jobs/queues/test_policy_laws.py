@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jobs.lifecycle.job import TURN_STEP
 from jobs.lifecycle.spec import EngineName
 from jobs.queues.demand import Place, Room, Running, Waiting
-from jobs.queues.policy import choose
+from jobs.queues.policy import choose, fits
 from storage.base.ids import JobId, ProjectId, UserId
 from tests.support.jobs import NOW, make_queue
 from tests.support.queues import CU, GIB, as_running, make_batch, make_room, make_waiting
@@ -117,6 +117,18 @@ def test_everybody_starts_if_jobs_end(waiting: list[Waiting], room: Room, random
             running.remove(random.choice(running))  # type: ignore[attr-defined]
         now += MINUTE
     assert not left
+
+
+@settings(max_examples=300)
+@given(many(), jobs(), rooms())
+def test_one_alone_is_judged_by_the_same_rules(
+    before: list[Waiting], job: Waiting, room: Room
+) -> None:
+    running = [as_running(each) for each in _start(before, room)]
+    job = replace(job, cpu_millis=0, memory_bytes=0, engine=job.engine or EngineName.SPARK)
+    chosen = choose((job,), room=_with(room, running), now=NOW).start
+    here = [each for each in running if each.place == job.place]
+    assert bool(chosen) == fits(job, room.queues[job.place], here, engine_cu=CU)
 
 
 @given(many(), rooms())
