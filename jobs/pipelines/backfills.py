@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
-from sqlalchemy import select
-
 from jobs.crash import crash_point
 from jobs.documents import JobDocuments, Submitter
 from jobs.execution.parts import Parts
@@ -25,19 +23,17 @@ from jobs.pipelines.errors import (
     BackfillStateError,
     PipelineChangedError,
 )
-from jobs.pipelines.outputs import cost_of
+from jobs.pipelines.outputs import run_cost
 from jobs.pipelines.parameters import complete
 from jobs.pipelines.planning import plan_run
 from jobs.pipelines.spec import MOST_PARALLEL, money_text
 from jobs.pipelines.store import Revision
 from jobs.pipelines.submitting import RunRequest, RunSubmitting
 from jobs.pipelines.work import Children
-from jobs.store.jobs import job_of, load
-from jobs.store.rows import jobs
+from jobs.store.jobs import load
 from jobs.views import Terms
 from storage.base.errors import BusyError, ConflictError, ServiceError, UnavailableError
 from storage.base.ids import JobId, ProjectId, UserId, new_id
-from storage.meta.database import Tx
 
 log = logging.getLogger(__name__)
 
@@ -329,15 +325,6 @@ class _Advance:
     def _write(self, day: Day) -> None:
         with self._parts.database.transaction() as tx:
             self._days[day.day] = backfill_store.write_day(tx, day)
-
-
-def run_cost(tx: Tx, run_id: JobId) -> int:
-    """Nanos that the jobs of a run have taken, or may still take."""
-    documents = {
-        node.job_id: node.document for node in store.nodes_of(tx, run_id).values() if node.job_id
-    }
-    rows = tx.execute(select(jobs).where(jobs.c.parent_id == run_id)).all()
-    return sum(cost_of(job, documents.get(job.id)) for job in map(job_of, rows))
 
 
 _TOO_LITTLE: Final = -1

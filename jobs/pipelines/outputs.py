@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import select
+
 from jobs.lifecycle.job import Job
-from jobs.lifecycle.spec import StatementSpec
+from jobs.lifecycle.spec import PipelineSpec, StatementSpec
 from jobs.lifecycle.states import JobState
 from jobs.pipelines.spec import parse_money
 from jobs.pipelines.values import INTEGERS, family_of
+from jobs.store.jobs import job_of
+from jobs.store.rows import jobs
 from jobs.views import JobView
+from storage.base.ids import JobId
+from storage.meta.database import Tx
 from storage.results.render import schema_json
 
 _WRITES = frozenset({"create_table_as", "insert", "insert_overwrite"})
@@ -42,17 +48,24 @@ def files_of(facts: Mapping[str, Any]) -> dict[str, str]:
     return {str(each["name"]): str(each["uri"]) for each in listed if each.get("uri")}
 
 
-def cost_of(job: Job, document: Mapping[str, Any] | None) -> int:
-    """Nanos that a job takes, or took, of its run's cap.
+def run_cost(tx: Tx, run_id: JobId) -> int:
+    """Nanos that the jobs of a run have taken, or may still take."""
+    rows = tx.execute(select(jobs).where(jobs.c.parent_id == run_id)).all()
+    return sum(_cost_of(tx, job) for job in map(job_of, rows))
 
-    Its quote while it may still finish, and if it finished; nothing if it ended otherwise. A job
-    without a price before its run counts with the most that it may cost.
+
+def _cost_of(tx: Tx, job: Job) -> int:
+    """A job's quote while it may still finish, and if it finished; nothing if it ended otherwise.
+
+    A run within a run takes its cap until its end, then what its jobs took. What else has no quote
+    has no priced meter.
     """
-    if job.state in (JobState.FAILED, JobState.CANCELLED) and job.quote is not None:
+    if isinstance(job.spec, PipelineSpec):
+        cap = job.spec.max_cost
+        return run_cost(tx, job.id) if cap is None or job.state.terminal else cap
+    if job.quote is None or job.state in (JobState.FAILED, JobState.CANCELLED):
         return 0
-    if job.quote is not None:
-        return job.quote.amount
-    return own_cap(document or {}) or 0
+    return job.quote.amount
 
 
 def own_cap(document: Mapping[str, Any]) -> int | None:

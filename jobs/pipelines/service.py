@@ -15,10 +15,11 @@ from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import JobKind, PipelineSpec
 from jobs.pipelines import backfill_store, store
 from jobs.pipelines.backfill_store import Backfill, Day
-from jobs.pipelines.backfills import BackfillRequest, Backfills, run_cost
+from jobs.pipelines.backfills import BackfillRequest, Backfills
 from jobs.pipelines.checking import check_documents
 from jobs.pipelines.differences import Difference, compare
 from jobs.pipelines.graph import Edge, build
+from jobs.pipelines.outputs import run_cost
 from jobs.pipelines.planning import RunPlan, plan_run
 from jobs.pipelines.progress import NodeRun
 from jobs.pipelines.spec import LABEL, fingerprint, read, to_json

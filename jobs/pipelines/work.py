@@ -29,7 +29,7 @@ from jobs.lifecycle.spec import PipelineSpec
 from jobs.lifecycle.states import JobState
 from jobs.pipelines import store
 from jobs.pipelines.errors import PipelineCapError, PipelineChangedError, PipelineFailedError
-from jobs.pipelines.outputs import cost_of, outputs_of, own_cap
+from jobs.pipelines.outputs import outputs_of, own_cap, run_cost
 from jobs.pipelines.parameters import typed
 from jobs.pipelines.progress import (
     Next,
@@ -361,13 +361,7 @@ class _Run:
     def _spent(self) -> int:
         """Nanos that the jobs of all attempts of this run have taken, or may still take."""
         with self._parts.database.read() as tx:
-            rows = tx.execute(select(jobs).where(jobs.c.parent_id == self._job.id)).all()
-        children = [job_of(row) for row in rows]
-        return sum(cost_of(job, self._document_of(job)) for job in children)
-
-    def _document_of(self, job: Job) -> Mapping[str, Any] | None:
-        node = self._nodes.get(job.node or "")
-        return None if node is None else node.document
+            return run_cost(tx, self._job.id)
 
     def _end(self) -> Outcome:
         """All nodes have ended: the run has finished, or a node failed it."""

@@ -359,6 +359,22 @@ def test_a_run_never_costs_more_than_its_cap(plant: Plant) -> None:
     assert [job.job.node for job in plant.children(ended)] == ["c"]
 
 
+@SQLITE
+def test_a_run_within_a_run_counts_to_the_cap(plant: Plant) -> None:
+    plant.replica.run("CREATE TABLE t AS SELECT id FROM range(1000)")
+    price = plant.replica.run("SELECT sum(id) FROM t").job.quote
+    assert price is not None
+    read, each = "SELECT sum(id) FROM t", f"{price.amount / 10**9:.9f}"
+    plant.apply({"a": statement(read)}, name="inner")
+    inner = {"kind": "pipeline", "pipeline": "inner", "max_cost": each}
+    nodes = {"first": inner, "second": {**inner, "needs": ["first"]}}
+    view = plant.run(nodes, max_cost=each)
+    assert plant.states(view) == {"first": "succeeded", "second": "failed"}
+    assert plant.pipelines.run_view(PROJECT, view.job.id).cost == price.amount
+    free = plant.run({"a": statement("SELECT 1"), "b": {**inner, "needs": ["a"]}}, max_cost=each)
+    assert free.job.state is JobState.FINISHED, free.job.failure
+
+
 NEEDS: dict[str, list[str]] = {"a": [], "b": ["a"], "c": ["b"]}
 
 
