@@ -25,6 +25,7 @@ from sql.statement import PreparedStatement
 from storage.base.clock import Clock
 from storage.base.errors import ConflictError, UnavailableError
 from storage.meta.database import Database, Tx
+from storage.objects.api import StoreFullError
 
 log = logging.getLogger(__name__)
 
@@ -99,14 +100,14 @@ class Execution:
         return self._job
 
     def patiently(self, action: Callable[[], T]) -> T:
-        """What ``action`` gives, tried again while a part that it needs is away.
+        """What ``action`` gives, tried again while a part that it needs is away or full.
 
-        For work that is not worth doing again. Raises ``UnavailableError`` when the job must end.
+        For work that is not worth doing again. Raises the part's error when the job must end.
         """
         while True:
             try:
                 return action()
-            except UnavailableError as error:
+            except (UnavailableError, StoreFullError) as error:
                 log.info("waiting", extra={"job": self._job.id, "code": error.code})
                 if self._clock.wait(self.stop, _TRY_AGAIN):
                     raise

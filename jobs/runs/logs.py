@@ -18,7 +18,7 @@ from jobs.lifecycle.runs import run_id_of
 from storage.base.clock import Clock
 from storage.base.errors import UnavailableError
 from storage.base.ids import JobId
-from storage.objects.api import ObjectInfo, ObjectStore
+from storage.objects.api import ObjectInfo, ObjectStore, StoreFullError
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class LogKeeper:
             for stream in LogStream:
                 while self._keep_part(stream) >= _ENOUGH:
                     continue
-        except UnavailableError as error:
+        except (UnavailableError, StoreFullError) as error:
             log.warning("log not kept", extra={"job": self.job.id, "code": error.code})
             return False
         return True

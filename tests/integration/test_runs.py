@@ -22,6 +22,8 @@ from jobs.lifecycle.states import JobState
 from jobs.store.run_rows import runs_of
 from jobs.usage import COMPUTE_CU_MILLIS
 from jobs.views import JobView
+from storage.objects.api import StoreFullError
+from storage.objects.folder import FolderStore
 from tests.support.commands import run_command, submit_command
 from tests.support.jobs import PROJECT
 from tests.support.replicas import FAST, Replica, start_replica
@@ -207,3 +209,33 @@ def test_a_database_that_is_away_costs_no_attempt(
         view = replica.await_end(made.job.id)
         assert (view.job.state, view.job.attempt) == (JobState.FINISHED, 1)
     assert (tmp_path / "count").read_text() == "ran\n"
+
+
+def test_a_full_store_costs_no_attempt(tmp_path: Path, sqlite_template: Path) -> None:
+    """The log waits for room, and so does the end of the job."""
+    shutil.copyfile(sqlite_template, tmp_path / "meta.db")
+    with start_replica(tmp_path, f"sqlite:///{tmp_path / 'meta.db'}") as replica:
+        store = FullStore(tmp_path / "warehouse")
+        object.__setattr__(replica.parts, "store", store)
+        made = submit_command(replica, "echo kept")
+        assert store.asked.wait(20)
+        assert not replica.view(made.job.id).job.state.terminal
+        store.full.clear()
+        view = replica.await_end(made.job.id)
+        assert (view.job.state, view.job.attempt) == (JobState.FINISHED, 1)
+        assert log(replica, view) == "kept\n"
+
+
+class FullStore(FolderStore):
+    """A folder whose disk is full until somebody makes room."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.full, self.asked = threading.Event(), threading.Event()
+        self.full.set()
+
+    def put(self, key: str, data: bytes) -> None:
+        if self.full.is_set():
+            self.asked.set()
+            raise StoreFullError("no space left")
+        super().put(key, data)
