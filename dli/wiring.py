@@ -119,7 +119,7 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
             parts=parts, accepting=jobs.accepting, queues=jobs.known_queues, once=jobs.once
         )
         documents = Documents(jobs=jobs, batches=batches, tasks=tasks, runs=runs)
-        pipelines = Pipelines(parts, jobs, documents, runs)
+        pipelines = Pipelines(parts, jobs, documents, runs, MemberRights())
         jobs.add_kind(JobKind.PIPELINE, pipelines.work)
         automation = _automation(stored, jobs, documents, targets, news)
         watch_parts(metrics, stored.database, parts.pool, jobs.orphans)

@@ -15,6 +15,7 @@ from typing import Final
 from jobs.crash import crash_point
 from jobs.documents import JobDocuments, Submitter
 from jobs.execution.parts import Parts
+from jobs.firings.spec import Authors
 from jobs.lifecycle.states import JobState
 from jobs.pipelines import backfill_store, store
 from jobs.pipelines.backfill_store import Backfill, BackfillState, Day, DayState
@@ -29,7 +30,7 @@ from jobs.pipelines.planning import plan_run
 from jobs.pipelines.spec import MOST_PARALLEL, money_text
 from jobs.pipelines.store import Revision
 from jobs.pipelines.submitting import RunRequest, RunSubmitting
-from jobs.pipelines.work import Children
+from jobs.pipelines.work import Children, check_author
 from jobs.store.jobs import load
 from jobs.views import Terms
 from storage.base.errors import BusyError, ConflictError, ServiceError, UnavailableError
@@ -63,6 +64,7 @@ class Backfills:
     documents: JobDocuments
     children: Children
     runs: RunSubmitting
+    authors: Authors
 
     def create(self, revision: Revision, asked: BackfillRequest, user_id: UserId) -> Backfill:
         """Write a backfill down; ticks run it. Raises ``BackfillInvalidError``."""
@@ -267,6 +269,8 @@ class _Advance:
             resumes=self._resumable(day),
         )
         try:
+            with self._parts.database.read() as tx:
+                check_author(tx, self._around.authors, backfill.project_id, backfill.user_id)
             view = self._around.runs.submit(request)
         except (BusyError, UnavailableError):
             raise

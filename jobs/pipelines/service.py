@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from jobs.documents import JobDocuments, Submitter
 from jobs.errors import JobMissingError
 from jobs.execution.parts import Parts
+from jobs.firings.spec import Authors
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import JobKind, PipelineSpec
 from jobs.pipelines import backfill_store, store
@@ -77,21 +78,27 @@ class Pipelines:
     """Pipelines of all projects. Methods are safe to call from any thread."""
 
     def __init__(
-        self, parts: Parts, jobs: Jobs, documents: JobDocuments, runs: RunSubmitting
+        self,
+        parts: Parts,
+        jobs: Jobs,
+        documents: JobDocuments,
+        runs: RunSubmitting,
+        authors: Authors,
     ) -> None:
         self._parts = parts
         self._jobs = jobs
         self._documents = documents
         self._runs = runs
+        self._authors = authors
         self._backfills = Backfills(
-            parts=parts, documents=documents, children=jobs, runs=self._runs
+            parts=parts, documents=documents, children=jobs, runs=runs, authors=authors
         )
         self.wake = threading.Event()  #: set when there is something to do for ``tick``
 
     @property
     def work(self) -> PipelineWork:
         """What an attempt at a run does."""
-        return PipelineWork(documents=self._documents, children=self._jobs)
+        return PipelineWork(documents=self._documents, children=self._jobs, authors=self._authors)
 
     def tick(self) -> int:
         """Bring backfills on, and end jobs whose run is gone; for a loop of any replica."""

@@ -20,9 +20,11 @@ from sqlalchemy import select
 
 from jobs.crash import crash_point
 from jobs.documents import JobDocuments, Submitter
+from jobs.errors import WriteForbiddenError
 from jobs.execution.execution import AttemptLostError, CancellingError, Execution
 from jobs.execution.outcome import Outcome
 from jobs.execution.parts import Parts
+from jobs.firings.spec import Authors
 from jobs.lifecycle.events import EngineReady
 from jobs.lifecycle.job import CancelReason, Job
 from jobs.lifecycle.spec import PipelineSpec
@@ -52,7 +54,7 @@ from storage.base.errors import (
     ServiceError,
     UnavailableError,
 )
-from storage.base.ids import JobId, ProjectId
+from storage.base.ids import JobId, ProjectId, UserId
 from storage.meta.database import Tx
 
 log = logging.getLogger(__name__)
@@ -88,10 +90,11 @@ class PipelineWork:
 
     documents: JobDocuments
     children: Children
+    authors: Authors
 
     def __call__(self, parts: Parts, execution: Execution) -> Outcome:
         """Bring the run to its end. Raises ``PipelineFailedError`` where a node failed it."""
-        run = _Run(parts, execution, self.documents, self.children)
+        run = _Run(parts, execution, self)
         with run:
             return run.outcome()
 
@@ -99,13 +102,12 @@ class PipelineWork:
 class _Run:
     """One claim of one run; all of it happens on one thread, but for ``wake``."""
 
-    def __init__(
-        self, parts: Parts, execution: Execution, documents: JobDocuments, children: Children
-    ) -> None:
+    def __init__(self, parts: Parts, execution: Execution, work: PipelineWork) -> None:
         self._parts = parts
         self._execution = execution
-        self._documents = documents
-        self._children = children
+        self._documents = work.documents
+        self._children = work.children
+        self._authors = work.authors
         self._wake = threading.Event()
         self._leave: dict[JobId, Callable[[], None]] = {}
         self._later: dict[str, datetime] = {}  #: nodes that could not be submitted just now
@@ -128,7 +130,7 @@ class _Run:
         self._by = Submitter(
             project_id=job.project_id,
             user_id=job.user_id,
-            may_write=True,  # else the run had not been accepted
+            may_write=True,  # asked again before each node
             parent_id=job.id,
             labels={**self._pipeline.labels, **job.spec.labels, LABEL: self._pipeline.name},
         )
@@ -261,6 +263,7 @@ class _Run:
         """Write the attempt down, then submit its job."""
         node, now = self._nodes[name], self._now()
         try:
+            self._check_author()
             document = self._priced(name, self._document(name))
         except (BusyError, UnavailableError):
             self._later[name] = now + _AGAIN
@@ -324,6 +327,11 @@ class _Run:
                 ended_at=now,
             )
         )
+
+    def _check_author(self) -> None:
+        """Who started the run must be allowed to go on with it."""
+        with self._parts.database.read() as tx:
+            check_author(tx, self._authors, self._job.project_id, self._job.user_id)
 
     def _document(self, name: str) -> dict[str, Any]:
         document = resolve(self._pipeline.nodes[name].document, self._lookup)
@@ -465,6 +473,14 @@ class _Run:
 
     def _now(self) -> datetime:
         return self._parts.clock.now()
+
+
+def check_author(tx: Tx, authors: Authors, project_id: ProjectId, user_id: UserId) -> None:
+    """Raise what ``Authors`` does, and ``WriteForbiddenError`` for one who may only read now."""
+    if not authors.may_write(tx, project_id, user_id):
+        raise WriteForbiddenError(
+            "who started it may not write any more", hint="let somebody else start it again"
+        )
 
 
 def _taken_over(before: NodeRun | None, fresh: NodeRun) -> NodeRun:

@@ -30,7 +30,7 @@ from jobs.service import JobFilter, JobView
 from jobs.store.jobs import Summary, add, first_step, next_step
 from storage.base.ids import ProjectId, UserId
 from tests.support.jobs import PROJECT, make_pipeline_spec
-from tests.support.pipelines import make_terms, statement, with_pipelines
+from tests.support.pipelines import GONE, make_terms, statement, with_pipelines
 from tests.support.replicas import ENDLESS, FAST, Replica, start_replica
 
 pytestmark = pytest.mark.xdist_group("statements")
@@ -376,6 +376,16 @@ def test_a_run_within_a_run_counts_to_the_cap(plant: Plant) -> None:
 
 
 NEEDS: dict[str, list[str]] = {"a": [], "b": ["a"], "c": ["b"]}
+
+
+@SQLITE
+def test_who_lost_the_right_to_write_goes_on_with_nothing(plant: Plant) -> None:
+    plant.apply({"a": statement()})
+    request = RunRequest(terms=make_terms(user_id=GONE), pipeline="daily")
+    view = plant.replica.await_end(plant.pipelines.run(request).job.id)
+    assert view.job.state is JobState.FAILED
+    assert plant.nodes(view)["a"].failure.code == "write_forbidden"  # type: ignore[union-attr]
+    assert plant.children(view) == []
 
 
 @SQLITE

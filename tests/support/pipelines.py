@@ -16,7 +16,8 @@ from jobs.pipelines.service import Pipelines
 from jobs.pipelines.spec import Pipeline, read
 from jobs.pipelines.submitting import RunSubmitting
 from jobs.views import Terms
-from storage.base.ids import UserId
+from storage.base.ids import ProjectId, UserId
+from storage.meta.database import Tx
 from tests.support.jobs import PROJECT
 from tests.support.replicas import Replica
 
@@ -71,6 +72,16 @@ FULL: dict[str, Any] = {
 }
 
 
+class Writers:
+    """All but ``GONE`` may write."""
+
+    def may_write(self, tx: Tx, project_id: ProjectId, user_id: UserId) -> bool:
+        return user_id != GONE
+
+
+GONE = UserId("usr_gone")
+
+
 @contextmanager
 def with_pipelines(replica: Replica) -> Iterator[Pipelines]:
     """Pipelines on a replica that runs, with their loop."""
@@ -79,7 +90,7 @@ def with_pipelines(replica: Replica) -> Iterator[Pipelines]:
         parts=replica.parts, accepting=jobs.accepting, queues=jobs.known_queues, once=jobs.once
     )
     documents = Documents(jobs=jobs, runs=runs)
-    pipelines = Pipelines(replica.parts, jobs, documents, runs)
+    pipelines = Pipelines(replica.parts, jobs, documents, runs, Writers())
     replica.service.add_kind(JobKind.PIPELINE, pipelines.work)
     loop = Loop(
         name="pipelines",
