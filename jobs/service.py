@@ -24,8 +24,11 @@ from jobs.execution.recent import Recent
 from jobs.execution.runner import Runner, Work
 from jobs.execution.watch import Watch
 from jobs.execution.workers import Lane, Workers
+from jobs.history.fingerprints import fingerprint_of
+from jobs.history.store import Observation, recent
 from jobs.launchers.api import LogPart, LogStream
 from jobs.lifecycle.events import CancelRequested
+from jobs.lifecycle.job import Job
 from jobs.lifecycle.machine import IllegalTransitionError
 from jobs.lifecycle.spec import RUNS, JobKind
 from jobs.lifecycle.states import OWNED, TERMINAL, JobState
@@ -209,6 +212,14 @@ class JobService:
     ) -> tuple[JobEvent, ...]:
         """The steps with a version above ``after``, in order."""
         return self._reading.events(project_id, job_id, after=after)
+
+    def past(self, job: Job) -> tuple[Observation, ...]:
+        """What the same program or statement used before, in this project; newest first."""
+        fingerprint = fingerprint_of(job.spec)
+        if fingerprint is None:
+            return ()
+        with self._parts.database.read() as tx:
+            return recent(tx, job.project_id, fingerprint)
 
     def renew(self, project_id: ProjectId, job_id: JobId) -> JobView:
         """The client of a job with a lease is there still.

@@ -18,6 +18,7 @@ from dli.billing.pricebook import PriceBook
 from dli.billing.rating import BillLine, rate
 from jobs.batches.sizes import size_name
 from jobs.batches.submitting import BatchEstimate
+from jobs.history.store import Observation
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import (
     BatchSpec,
@@ -130,6 +131,21 @@ def wait_json(wait: Wait) -> dict[str, Any]:
             }
             for option in wait.options
         ],
+    }
+
+
+def past_json(seen: Observation) -> dict[str, Any]:
+    """An earlier attempt at the same work."""
+    return {
+        "job": seen.job_id,
+        "attempt": seen.attempt,
+        "ended_at": moment(seen.at),
+        "outcome": seen.outcome,
+        "seconds": seen.wall.total_seconds(),
+        "cpu_seconds": None if seen.cpu_ms is None else seen.cpu_ms / 1000,
+        "peak_memory": seen.peak_memory,
+        "spill_bytes": seen.spill_bytes,
+        "memory_bytes": seen.memory_bytes,
     }
 
 

@@ -168,3 +168,13 @@ def test_a_token_that_hurries_is_told_to_wait(tmp_path: Path) -> None:
         assert codes[-1] == 429
         assert answers[-1].json()["code"] == "rate_limited"
         assert int(answers[-1].headers["Retry-After"]) >= 1
+
+
+def test_what_ran_before_can_be_read(admin: httpx.Client) -> None:
+    for value in (1, 2):
+        job = _submit(admin, "default", f"SELECT {value} AS ran_before")
+        assert _ended(admin, job) == "finished"
+    (seen,) = admin.get(f"/jobs/{job['id']}/explain").json()["past"]
+    assert (seen["outcome"], seen["attempt"]) == ("finished", 1)
+    assert seen["seconds"] > 0
+    assert seen["job"] != job["id"], "one a minute is noted"

@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 from dli.api import streams
 from dli.api.deps import AllServices, Caller, IdempotencyKey
 from dli.api.documents import document_schema
+from dli.api.envelope import past_json
 from dli.api.schemas.fields import Span
 from dli.api.schemas.jobs import JobReply, JobsPage, StoryReply
 from dli.api.schemas.statements import KeptBillReply
@@ -124,8 +125,9 @@ async def follow_job(
 def explain_job(services: AllServices, caller: Caller, job_id: str) -> Response:
     """What happened to a job, step by step in sentences; what it waits for, what would help."""
     view = services.jobs.get(caller.project_id, JobId(job_id))
+    past = [past_json(seen) for seen in services.jobs.past(view.job)]
     told = {"id": view.job.id, "state": view.job.state.value, "story": list(story(view))}
-    return json_response(told)
+    return json_response(told | {"past": past})
 
 
 @router.get("/{job_id}/bill", response_model=KeptBillReply)

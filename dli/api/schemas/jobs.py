@@ -72,9 +72,26 @@ class JobsPage(Reply):
     next_cursor: str | None
 
 
+class PastReply(Reply):
+    """An earlier attempt at the same program or statement; null: nobody measured it."""
+
+    job: str
+    attempt: int
+    ended_at: str
+    outcome: str = Field(description="finished, failed, or memory: it ended for want of it.")
+    seconds: float
+    cpu_seconds: float | None
+    peak_memory: int | None
+    spill_bytes: int | None
+    memory_bytes: int = Field(description="That were reserved.")
+
+
 class StoryReply(Reply):
     """A job in sentences."""
 
     id: str
     state: JobState
     story: list[str]
+    past: list[PastReply] = Field(
+        description="What the same program or statement used before, newest first."
+    )
