@@ -121,3 +121,9 @@ def test_no_value_reaches_the_text_of_a_statement(
     resolved = resolve(document, values(day=value))
     assert resolved["sql"] == sql
     assert resolved["labels"] == {"x": extra}
+
+
+def test_a_reference_in_the_place_of_sql_is_never_resolved() -> None:
+    """It is refused when the pipeline is read; here nothing may come of it either."""
+    document = {"kind": "statement", "sql": {"join": ["SELECT ", REF]}}
+    assert resolve(document, values(day=DAY)) == document
