@@ -28,7 +28,7 @@ class JobSettings:
     max_result_ttl: timedelta = timedelta(days=30)
     max_rows: int = 10_000_000  #: of a result, when the statement names none, and the most
     max_result_bytes: int = 10 * GIB
-    collect_rows: int = 10_000  #: Spark: a result proven smaller is collected, others are written
+    collect_rows: int = 100_000  #: Spark: what is likely larger is written by it, not collected
     refresh_after: timedelta = timedelta(seconds=10)  #: external tables are listed again after it
     idempotency_kept: timedelta = timedelta(hours=24)
     interrupt_grace: timedelta = timedelta(seconds=3)  #: then an engine that does not let go dies
