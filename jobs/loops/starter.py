@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
@@ -18,7 +18,6 @@ from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import JobKind
 from jobs.queues.admission import start_waiting
 from jobs.queues.demand import Choice
-from jobs.queues.policy import CAPACITY
 from jobs.queues.rounds import Look, Rounds
 from jobs.store.jobs import load_plan
 from jobs.store.rows import jobs
@@ -27,6 +26,7 @@ from storage.meta.database import Tx
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 32  # jobs that are claimed in one transaction
+_ROOM_EVERY = timedelta(seconds=5)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,6 +37,7 @@ class Starter:
     workers: Workers
     rounds: Rounds
     others_wait: bool = field(default=False)  #: somebody waited when last looked, here at least
+    _room_made: float = field(default=float("-inf"))
 
     def tick(self) -> int:
         """Claim and start what may start; how many."""
@@ -63,8 +64,8 @@ class Starter:
         if not seen.lines:
             return []
         self.others_wait = True
-        if any(wait.reason == CAPACITY for wait in seen.choice.waits.values()):
-            self.parts.pool.make_room()
+        if seen.choice.wants_memory:
+            self._make_room()
         claimed = self._start(seen, seats, now) if seen.choice.start else []
         self.rounds.turn(seen)
         return claimed
@@ -83,6 +84,13 @@ class Starter:
                 claim=lambda job: self._claimed(job, now),
             )
             return [self._execution(tx, job) for job in claimed]
+
+    def _make_room(self) -> None:
+        """Let an idle engine go, and wait for its end before another has to."""
+        now = self.parts.clock.monotonic()
+        if now - self._room_made >= _ROOM_EVERY.total_seconds():
+            self._room_made = now
+            self.parts.pool.make_room()
 
     def _claimed(self, job: Job, now: datetime) -> Claimed:
         until = now + self.parts.settings.lease_of(job.kind)

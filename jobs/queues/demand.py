@@ -124,7 +124,11 @@ class Room:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Jobs to start now, in order, and why each of the others waits."""
+    """Jobs to start now, in order, and why each of the others waits.
+
+    ``wants_memory``: one lacks nothing but memory, which engines that nobody uses may hold.
+    """
 
     start: tuple[JobId, ...]
     waits: Mapping[JobId, Wait]
+    wants_memory: bool = False

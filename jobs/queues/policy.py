@@ -42,7 +42,7 @@ def choose(waiting: Sequence[Waiting], *, room: Room, now: datetime) -> Choice:
     """
     round_ = _Round(room, now)
     in_turn(waiting, round_.shares, now, round_.decide)
-    return Choice(start=tuple(round_.started), waits=round_.waits)
+    return Choice(start=tuple(round_.started), waits=round_.waits, wants_memory=round_.wants_memory)
 
 
 def fits(
@@ -82,6 +82,7 @@ class _Round:
         self.shares = Shares(room)
         self.started: list[JobId] = []
         self.waits: dict[JobId, Wait] = {}
+        self.wants_memory = False
         self._room = room
         self._now = now
         self._books = Books(room)
@@ -119,6 +120,7 @@ class _Round:
         names = {name[0] for name in lacking}
         if "user" in names or self._books.never(needs):
             return
+        self.wants_memory = self.wants_memory or names == {"memory"}
         wanted = {name: need for name, need in needs.items() if name[0] != "seats"}
         if names & _OF_QUEUE:
             if job.place not in self._kept:

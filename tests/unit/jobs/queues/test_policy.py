@@ -216,3 +216,12 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
 
 def _of(project: str, **changes: object) -> QueueDef:
     return make_queue(project_id=project, **changes)
+
+
+def test_memory_is_wanted_only_where_it_alone_is_lacking() -> None:
+    spark = {Server(DEFAULT, SPARK): 3 * GIB}
+    room = make_room(cores=2, gib=4, servers=spark)
+    assert chosen([make_batch("a", gib=2)], room).wants_memory
+    assert not chosen([make_batch("a", gib=1)], room).wants_memory
+    assert not chosen([make_batch("a", gib=5)], room).wants_memory, "it never fits"
+    assert not chosen([make_batch("a", cores=3, gib=2)], room).wants_memory
