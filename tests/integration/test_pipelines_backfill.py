@@ -182,7 +182,6 @@ def test_a_backfill_that_cannot_be_is_refused(place: Place, how: dict[str, Any])
         place.backfill(**how)
 
 
-@pytest.mark.slow
 @SQLITE
 def test_a_month_is_backfilled(place: Place) -> None:
     place.apply()
