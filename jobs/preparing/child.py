@@ -35,6 +35,7 @@ class Child:
             self._process = subprocess.Popen(
                 [
                     sys.executable,
+                    "-P",  # or a sql.py where the service was started would be ours
                     "-m",
                     "jobs.preparing.main",
                     str(theirs.fileno()),

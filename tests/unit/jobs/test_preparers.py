@@ -100,6 +100,18 @@ def test_a_statement_comes_back_priced(preparers: Preparers) -> None:
     assert len(prepared.bindings) == 1
 
 
+def test_files_where_the_service_was_started_are_not_its_code(
+    relations: Relations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sql.py").write_text("raise SystemExit('not the package')")
+    monkeypatch.chdir(tmp_path)
+    pool = _pool(relations)
+    try:
+        assert _prepare(pool, "SELECT 1 AS a").kind is StatementKind.QUERY
+    finally:
+        pool.close()
+
+
 def test_views_are_followed_to_their_tables(preparers: Preparers) -> None:
     direct = _prepare(preparers, "SELECT sum(n) AS s FROM numbers").cost
     through = _prepare(preparers, "SELECT sum(n) AS s FROM w").cost
