@@ -30,6 +30,9 @@ from tests.support.runs import (
     warden,
 )
 
+#: Some runs here have the same name, and a name is one run on a machine.
+pytestmark = pytest.mark.xdist_group("launchers")
+
 
 @pytest.fixture(params=LAUNCHERS)
 def launcher(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Launcher]:

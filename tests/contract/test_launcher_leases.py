@@ -34,6 +34,9 @@ from tests.support.runs import (
     warden,
 )
 
+#: Some runs here have the same name, and a name is one run on a machine.
+pytestmark = pytest.mark.xdist_group("launchers")
+
 LEASE = timedelta(seconds=30)
 SHORT = {"lease": timedelta(seconds=3), "grace": timedelta(seconds=0.5)}
 WAITS = "trap 'echo bye; exit 3' TERM; echo $$; while :; do sleep 0.05; done"
