@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,10 @@ import pytest
 from benchmarks.service import Service, end_all, register_tpch, running_service, start_service
 from benchmarks.tpch import TABLES, generate
 from dli.client import Client
+
+# A shell that runs us in the background lets us ignore it, and so would all that we start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
