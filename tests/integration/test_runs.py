@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -239,3 +240,14 @@ class FullStore(FolderStore):
             self.asked.set()
             raise StoreFullError("no space left")
         super().put(key, data)
+
+
+def test_a_run_lives_past_its_lease_while_its_service_does(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    shutil.copyfile(sqlite_template, tmp_path / "meta.db")
+    short = replace(FAST, run_lease=timedelta(seconds=4))
+    with start_replica(tmp_path, f"sqlite:///{tmp_path / 'meta.db'}", settings=short) as replica:
+        view = replica.await_end(submit_command(replica, "sleep 7; echo done").job.id)
+        assert (view.job.state, view.job.attempt) == (JobState.FINISHED, 1)
+        assert log(replica, view) == "done\n"
