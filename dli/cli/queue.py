@@ -35,6 +35,13 @@ Overcommit = Annotated[
     int | None, typer.Option(min=100, help="Per cent of its reservation that a job may use.")
 ]
 Weight = Annotated[int | None, typer.Option(min=1, help="Its share where not all can run.")]
+UserWeights = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--user-weight",
+        help="USER=2: twice the part of others in this queue; repeatable, all anew.",
+    ),
+]
 MaxBytes = Annotated[str | None, typer.Option(help="Most bytes a statement may process.")]
 MaxCost = Annotated[str | None, typer.Option(help="Highest price of a job, as 0.50.")]
 Budget = Annotated[str | None, typer.Option(help="Most money of its jobs in a month, as 100.")]
@@ -83,7 +90,7 @@ def show(context: typer.Context, name: str, as_json: JsonFlag = False) -> None:
     print_facts(session.out, now)
     if load["users"]:
         session.out.print()
-        columns = {"user": "user", "running": "running", "waiting": "waiting"}
+        columns = {"name": "user", "weight": "weight", "running": "running", "waiting": "waiting"}
         print_items(session.out, load["users"], columns)
 
 
@@ -106,6 +113,7 @@ def create(
     max_timeout: MaxTimeout = None,
     overcommit: Overcommit = None,
     weight: Weight = None,
+    user_weight: UserWeights = None,
     max_bytes: MaxBytes = None,
     max_cost: MaxCost = None,
     budget: Budget = None,
@@ -139,6 +147,7 @@ def update(
     max_timeout: MaxTimeout = None,
     overcommit: Overcommit = None,
     weight: Weight = None,
+    user_weight: UserWeights = None,
     max_bytes: MaxBytes = None,
     max_cost: MaxCost = None,
     budget: Budget = None,
@@ -197,6 +206,7 @@ _NAMES = {
     "guard": "guard_levels",
     "priority": "default_priority",
     "budget": "monthly_budget",
+    "user_weight": "user_weights",
 }
 
 
@@ -212,6 +222,7 @@ def _fields(options: dict[str, Any]) -> dict[str, Any]:
         "engines": _words(options["engines"]),
         "kinds": _words(options["kinds"]),
         "guard_levels": parse_labels(options["guard"] or (), "--guard"),
+        "user_weights": _weights(options["user_weight"]),
         "max_bytes": _bytes(options["max_bytes"]),
         "min_priority": least,
         "max_priority": highest,
@@ -220,6 +231,14 @@ def _fields(options: dict[str, Any]) -> dict[str, Any]:
 
 def _words(text: str | None) -> list[str] | None:
     return None if text is None else [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _weights(given: list[str] | None) -> dict[str, int] | None:
+    try:
+        weights = parse_labels(given or (), "--user-weight") or {}
+        return {user: int(weight) for user, weight in weights.items()} or None
+    except ValueError as error:
+        raise UsageError("--user-weight: write USER=2, a whole number") from error
 
 
 def _priorities(text: str | None) -> tuple[int | None, int | None]:
@@ -240,4 +259,6 @@ def _bytes(text: str | None) -> int | None:
 
 
 def _told(value: Any) -> Any:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={each}" for name, each in value.items())
     return ", ".join(str(each) for each in value) if isinstance(value, list) else value

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dli.identity.principals import Role
@@ -131,6 +132,33 @@ def list_members(tx: Tx, project_id: ProjectId) -> tuple[Member, ...]:
         .order_by(users.c.name)
     )
     return tuple(Member(user=row.name, role=Role(row.role)) for row in rows)
+
+
+def find_users(tx: Tx, project_id: ProjectId, wanted: Collection[str]) -> Mapping[str, UserId]:
+    """The ids of users by what they were asked for: a name or an id.
+
+    Raises ``MemberMissingError`` for who has no role in the project and administers nothing.
+    """
+    rows = tx.execute(
+        select(users.c.id, users.c.name)
+        .outerjoin(grants, (grants.c.user_id == users.c.id) & (grants.c.project_id == project_id))
+        .where(
+            or_(users.c.name.in_(wanted), users.c.id.in_(wanted)),
+            or_(grants.c.role.is_not(None), users.c.administrator),
+        )
+    ).all()
+    known = {row.id: UserId(row.id) for row in rows} | {row.name: UserId(row.id) for row in rows}
+    for user in wanted:
+        if user not in known:
+            raise MemberMissingError(f"{user!r} has no role in {project_id!r}", user=user)
+    return {user: known[user] for user in wanted}
+
+
+def names_of(tx: Tx, user_ids: Collection[UserId]) -> Mapping[UserId, str]:
+    """The names of users; who is unknown is named by the id."""
+    names = {UserId(user_id): str(user_id) for user_id in user_ids}
+    rows = tx.execute(select(users.c.id, users.c.name).where(users.c.id.in_(user_ids)))
+    return names | {UserId(row.id): row.name for row in rows}
 
 
 def remove_member(tx: Tx, project_id: ProjectId, user: str) -> None:

@@ -20,7 +20,7 @@ from storage.base.errors import (
     NotFoundError,
     RefusedError,
 )
-from storage.base.ids import ProjectId
+from storage.base.ids import ProjectId, UserId
 
 DEFAULT_QUEUE = "default"
 GUARD_LEVELS = ("off", "warn", "refuse")
@@ -29,6 +29,7 @@ _PATTERN = re.compile(r"[A-Za-z0-9_.*-]{1,128}")
 _MOST_PATTERNS = 100
 _MOST_PRIORITY = 100  #: a step is worth ten minutes, so this is most of a day
 _MOST_WEIGHT = 1000
+_MOST_USERS = 1000  #: with a weight of their own
 _MOST_OVERCOMMIT = 1000
 
 #: What a batch may set unless its queue says otherwise: how its SQL is planned, nothing about where
@@ -146,6 +147,8 @@ class QueueDef:
     overcommit: int = 100  #: per cent of what a job reserves that it may use: 200 reserves half
     weight: int = 1  #: of its share when not all can run; a project has that of its highest queue
     monthly_budget: int | None = None  #: nanos that its jobs may cost in a UTC month
+    #: Users who get more of the queue than others when not all can run; 1 for those not named.
+    user_weights: Mapping[UserId, int] = field(default_factory=dict)
 
     @property
     def longest(self) -> timedelta:
@@ -194,6 +197,7 @@ def validated(queue: QueueDef) -> QueueDef:
     _check_priorities(queue)
     _check_choices(queue)
     _check_guard(queue)
+    _check_users(queue)
     return queue
 
 
@@ -256,4 +260,17 @@ def _check_guard(queue: QueueDef) -> None:
                 f"guard level of {rule} is {level!r}",
                 hint=f"one of {', '.join(GUARD_LEVELS)}",
                 field="guard_levels",
+            )
+
+
+def _check_users(queue: QueueDef) -> None:
+    if len(queue.user_weights) > _MOST_USERS:
+        raise QueueInvalidError(
+            f"user_weights has more than {_MOST_USERS} users", field="user_weights"
+        )
+    for user_id, weight in queue.user_weights.items():
+        if not 1 <= weight <= _MOST_WEIGHT:
+            raise QueueInvalidError(
+                f"the weight of {user_id} is {weight}, must be from 1 to {_MOST_WEIGHT}",
+                field="user_weights",
             )

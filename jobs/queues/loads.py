@@ -23,6 +23,7 @@ class UserLoad:
 
     running: int = 0  #: jobs that compute
     waiting: int = 0
+    weight: int = 1  #: of the user in this queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,11 @@ def queue_load(tx: Tx, queue: QueueDef, *, engine_cu: Mapping[EngineName, int]) 
         cu_millis=sum(engine_cu.get(engine, 1) * _MILLI for engine in engines)
         + sum(each.cpu_millis * each.count for each in running),
         users={
-            user_id: UserLoad(running=runs.get(user_id, 0), waiting=waiting.get(user_id, 0))
+            user_id: UserLoad(
+                running=runs.get(user_id, 0),
+                waiting=waiting.get(user_id, 0),
+                weight=queue.user_weights.get(user_id, 1),
+            )
             for user_id in sorted(runs.keys() | waiting.keys())
         },
     )

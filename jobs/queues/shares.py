@@ -54,8 +54,9 @@ class Shares:
         return self._share(place) // self._room.queues[place].weight
 
     def of_user(self, place: Place, user_id: UserId) -> int:
-        """Inside the queue, of ``10**9``."""
-        return self._share((place, user_id))
+        """Inside the queue, by weight, of ``10**9``."""
+        weight = self._room.queues[place].user_weights.get(user_id, 1)
+        return self._share((place, user_id)) // weight
 
     def _share(self, holder: Hashable) -> int:
         cpu, memory, count = self._held.get(holder, (0, 0, 0))

@@ -142,6 +142,7 @@ def _queue_of(row: Any) -> QueueDef:
         overcommit=row.overcommit,
         weight=row.weight,
         monthly_budget=row.monthly_budget,
+        user_weights=row.user_weights or {},
     )
 
 
@@ -172,6 +173,7 @@ def _values(queue: QueueDef) -> Mapping[str, Any]:
         "overcommit": queue.overcommit,
         "weight": queue.weight,
         "monthly_budget": queue.monthly_budget,
+        "user_weights": dict(queue.user_weights) or None,
     }
 
 

@@ -151,6 +151,7 @@ queues = Table(
     Column("overcommit", Integer, nullable=False, server_default="100"),
     Column("weight", Integer, nullable=False, server_default="1"),
     Column("monthly_budget", BigInteger),
+    Column("user_weights", Json),  # None: all the same
 )
 
 #: What each machine gives to jobs, by the name of the replica that starts them there.

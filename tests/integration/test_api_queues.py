@@ -84,6 +84,44 @@ def test_a_projects_admin_sets_no_weight(admin: httpx.Client, service: Service) 
     assert (refused.status_code, refused.json()["code"]) == (403, "role_missing")
 
 
+def test_users_have_weights_by_their_names(admin: httpx.Client) -> None:
+    for user in ("ann", "bob"):
+        made = admin.post("/tokens", json={"name": user, "user": user, "role": "reader"})
+        assert made.status_code == 201, made.text
+    weights = {"ann": 3, "bob": 1}
+    made = admin.post("/queues", json={"name": "shared", "user_weights": weights})
+    assert made.json()["user_weights"] == {"ann": 3}, "1 is what everybody has"
+    changed = admin.patch("/queues/shared", json={"user_weights": {"bob": 2}})
+    assert changed.json()["user_weights"] == {"bob": 2}
+    named = {queue["name"]: queue["user_weights"] for queue in admin.get("/queues").json()["items"]}
+    assert (named["shared"], named["default"]) == ({"bob": 2}, {})
+
+
+def test_the_load_tells_names_and_weights(admin: httpx.Client) -> None:
+    admin.post("/queues", json={"name": "loaded", "user_weights": {"admin": 4}})
+    job = _submit(admin, "loaded", ENDLESS)
+    (user,) = admin.get("/queues/loaded").json()["load"]["users"]
+    told = (user["name"], user["weight"], user["running"] + user["waiting"])
+    assert told == ("admin", 4, 1)
+    admin.post(f"/statements/{job['id']}/cancel")
+
+
+@pytest.mark.parametrize(
+    ("weights", "status", "code"),
+    [
+        ({"nobody": 2}, 404, "member_not_found"),
+        ({"admin": 0}, 400, "queue_invalid"),
+        ({"admin": 1001}, 400, "queue_invalid"),
+        ({"admin": "much"}, 400, "invalid_request"),
+    ],
+)
+def test_a_weight_that_nobody_can_have_is_refused(
+    admin: httpx.Client, weights: dict[str, Any], status: int, code: str
+) -> None:
+    refused = admin.patch("/queues/default", json={"user_weights": weights})
+    assert (refused.status_code, refused.json()["code"]) == (status, code)
+
+
 @pytest.mark.parametrize(
     ("limits", "asked", "field"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +14,11 @@ from dli.api.schemas.queues import QueueBody, QueueChanges, QueueReply, QueuesPa
 from dli.api.wire import json_response, page_json
 from dli.billing.money import format_nanos
 from dli.identity.principals import Principal, Role
+from dli.identity.projects import find_users, names_of
+from dli.services import Services
 from jobs.queues.loads import QueueLoad
 from jobs.service import QueueDef
+from storage.base.ids import UserId
 from storage.base.quantities import format_span
 
 router = APIRouter(prefix="/queues", tags=["queues"])
@@ -24,7 +28,7 @@ router = APIRouter(prefix="/queues", tags=["queues"])
 def list_queues(services: AllServices, caller: Caller) -> Response:
     """The project's queues, by name."""
     found = services.jobs.queues(caller.project_id)
-    return json_response(page_json([queue_json(queue) for queue in found]))
+    return json_response(page_json(queues_json(services, found)))
 
 
 @router.post("", response_model=QueueReply, status_code=201)
@@ -33,11 +37,11 @@ def create_queue(
 ) -> Response:
     """Create a queue. Needs the role admin."""
     _may_change(caller, body)
-    queue = _changed(QueueDef(project_id=caller.project_id, name=body.name), body)
+    queue = _changed(services, QueueDef(project_id=caller.project_id, name=body.name), body)
     services.book.check_class(queue.price_class)
 
     def create() -> tuple[int, dict[str, Any]]:
-        return 201, queue_json(services.jobs.create_queue(queue))
+        return 201, queue_json(services, services.jobs.create_queue(queue))
 
     asked = body.model_dump(mode="json")
     once = Once(project_id=caller.project_id, key=key, path="queue", body=asked)
@@ -48,17 +52,17 @@ def create_queue(
 def get_queue(services: AllServices, caller: Caller, queue: str) -> Response:
     """One queue, and what it does now."""
     found = services.jobs.queue(caller.project_id, queue)
-    load = load_json(services.jobs.queue_load(found))
-    return json_response(queue_json(found) | {"load": load})
+    load = load_json(services, services.jobs.queue_load(found))
+    return json_response(queue_json(services, found) | {"load": load})
 
 
 @router.patch("/{queue}", response_model=QueueReply)
 def update_queue(services: AllServices, caller: Caller, queue: str, body: QueueChanges) -> Response:
     """Change limits; no job is lost, those that do not fit wait. Needs the role admin."""
     _may_change(caller, body)
-    changed = _changed(services.jobs.queue(caller.project_id, queue), body)
+    changed = _changed(services, services.jobs.queue(caller.project_id, queue), body)
     services.book.check_class(changed.price_class)
-    return json_response(queue_json(services.jobs.update_queue(changed)))
+    return json_response(queue_json(services, services.jobs.update_queue(changed)))
 
 
 @router.delete("/{queue}", status_code=204)
@@ -83,14 +87,23 @@ _OPTIONAL = frozenset(
 _SETS = frozenset({"kinds", "engines"})
 
 
-def _changed(queue: QueueDef, body: QueueChanges) -> QueueDef:
+def _changed(services: Services, queue: QueueDef, body: QueueChanges) -> QueueDef:
     given = body.model_dump(exclude_unset=True, exclude={"name"})
     changes = {
         name: _own_form(name, value)
         for name, value in given.items()
         if value is not None or name in _OPTIONAL
     }
+    if "user_weights" in changes:
+        changes["user_weights"] = _by_id(services, queue, changes["user_weights"])
     return replace(queue, **changes)
+
+
+def _by_id(services: Services, queue: QueueDef, weights: Mapping[str, int]) -> dict[UserId, int]:
+    """Weights by ids; who has the one that all have is not kept. Raises ``MemberMissingError``."""
+    with services.database.read() as tx:
+        ids = find_users(tx, queue.project_id, weights)
+    return {ids[user]: weight for user, weight in weights.items() if weight != 1}
 
 
 def _own_form(name: str, value: Any) -> Any:
@@ -99,8 +112,26 @@ def _own_form(name: str, value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def queue_json(queue: QueueDef) -> dict[str, Any]:
+def queues_json(services: Services, queues: Sequence[QueueDef]) -> list[dict[str, Any]]:
+    """Queues on the wire, with the names of users."""
+    ids = {user_id for queue in queues for user_id in queue.user_weights}
+    names = _names(services, ids)
+    return [_queue_json(queue, names) for queue in queues]
+
+
+def queue_json(services: Services, queue: QueueDef) -> dict[str, Any]:
     """A queue on the wire."""
+    return queues_json(services, [queue])[0]
+
+
+def _names(services: Services, user_ids: Collection[UserId]) -> Mapping[UserId, str]:
+    if not user_ids:
+        return {}
+    with services.database.read() as tx:
+        return names_of(tx, user_ids)
+
+
+def _queue_json(queue: QueueDef, names: Mapping[UserId, str]) -> dict[str, Any]:
     return {
         "name": queue.name,
         "state": queue.state.value,
@@ -120,6 +151,7 @@ def queue_json(queue: QueueDef) -> dict[str, Any]:
         "max_timeout": format_span(queue.longest),
         "overcommit": queue.overcommit,
         "weight": queue.weight,
+        "user_weights": {names[user_id]: each for user_id, each in queue.user_weights.items()},
         "guard_levels": dict(queue.guard_levels),
         "max_bytes": queue.max_bytes,
         "max_cost": None if queue.max_cost is None else format_nanos(queue.max_cost),
@@ -131,14 +163,21 @@ def queue_json(queue: QueueDef) -> dict[str, Any]:
     }
 
 
-def load_json(load: QueueLoad) -> dict[str, Any]:
+def load_json(services: Services, load: QueueLoad) -> dict[str, Any]:
     """What a queue does now, on the wire."""
+    names = _names(services, load.users)
     return {
         "running": load.running,
         "waiting": load.waiting,
         "cu": load.cu_millis / 1000,
         "users": [
-            {"user": user_id, "running": each.running, "waiting": each.waiting}
+            {
+                "user": user_id,
+                "name": names[user_id],
+                "weight": each.weight,
+                "running": each.running,
+                "waiting": each.waiting,
+            }
             for user_id, each in load.users.items()
         ],
     }

@@ -47,6 +47,11 @@ class QueueChanges(Body):
         None,
         description="Its share where not all can run; only administrators of the service set it.",
     )
+    user_weights: dict[str, int] | None = Field(
+        None,
+        description="User to weight, 1 to 1000: who has 3 gets three times the part of one with 1, "
+        "the default, where not all can run. Names or ids of users of the project; replaces all.",
+    )
     guard_levels: dict[str, str] | None = Field(
         None, description="Guard rule to `off`, `warn` or `refuse`; replaces all."
     )
@@ -67,6 +72,8 @@ class QueueBody(QueueChanges):
 
 class UserLoadReply(Reply):
     user: str
+    name: str = Field(description="The user's name.")
+    weight: int = Field(description="Of the user in this queue.")
     running: int
     waiting: int
 
@@ -99,6 +106,7 @@ class QueueReply(Reply):
     max_timeout: str
     overcommit: int
     weight: int
+    user_weights: dict[str, int] = Field(description="By names of users.")
     guard_levels: dict[str, str]
     max_bytes: int | None
     max_cost: str | None

@@ -186,6 +186,20 @@ def test_a_class_is_shared_among_users() -> None:
     assert chosen(waiting, room, now=NOW + timedelta(seconds=10)).start == ("a0", "b", "a1")
 
 
+def test_users_of_a_queue_share_by_weight() -> None:
+    room = make_room(make_queue(max_running=8, user_weights={"ann": 3}))
+    waiting = [make_waiting(f"{user}{number}", user=user) for user in ("ann", "bob")
+               for number in range(9)]  # fmt: skip
+    start = chosen(waiting, room).start
+    assert sorted(job_id[:3] for job_id in start) == ["ann"] * 6 + ["bob"] * 2
+
+
+def test_a_weight_does_not_pass_a_higher_class() -> None:
+    room = make_room(make_queue(max_running=1, user_weights={"ann": 1000}))
+    waiting = [make_waiting("a", user="ann"), make_waiting("b", user="bob", priority=1)]
+    assert chosen(waiting, room).start == ("b",)
+
+
 def test_projects_share_by_weight_whoever_asks_for_more() -> None:
     queues = [_of("one", weight=2), _of("two", weight=1)]
     waiting = [make_batch(f"{name}{number}", project=name) for name in ("one", "two")

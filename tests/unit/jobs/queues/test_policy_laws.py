@@ -62,6 +62,7 @@ def rooms(draw: st.DrawFn) -> Room:
             max_cu=draw(st.none() | st.integers(4, 8)),
             max_running_per_user=draw(st.none() | st.integers(1, 3)),
             weight=draw(st.integers(1, 3)),
+            user_weights=draw(st.dictionaries(st.sampled_from(["ann", "bob"]), st.integers(1, 9))),
         )
         for project, queue in [("one", "default"), ("one", "night"), ("two", "default")]
     ]

@@ -29,6 +29,7 @@ NIGHT = make_queue(
     guard_levels={"cross_join": "refuse"},
     max_bytes=10**12,
     max_cost=5 * 10**9,
+    user_weights={"usr_1": 3},
 )
 
 
