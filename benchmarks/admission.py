@@ -97,7 +97,9 @@ def _claim(rounds: Rounds, database: Database) -> None:
 
     with database.transaction() as tx:
         places = {seen.places[job_id] for job_id in seen.choice.start[:32]}
-        started = start_waiting(rounds.ledger, tx, places, look, most=32, claim=claim)
+        started = start_waiting(
+            rounds.ledger, tx, places, look, most=32, claim=claim, pay=lambda _tx, job: job
+        )
     assert started
     rounds.turn(seen)
 

@@ -22,6 +22,7 @@ from jobs.lifecycle.states import JobState
 from jobs.queues.admission import let_in
 from jobs.queues.definitions import QueueDef
 from jobs.queues.ledger import Ledger
+from jobs.queues.money import PAUSE, Purse
 from jobs.store import idempotency
 from jobs.store.idempotency import KeyUse
 from jobs.store.jobs import Summary, add, first_step, next_step
@@ -64,6 +65,7 @@ class Accepting:
     parts: Parts
     workers: Workers
     ledger: Ledger
+    purse: Purse
 
     def new_job(
         self,
@@ -129,30 +131,27 @@ class Accepting:
                     served=self._served(job),
                     now=job.created_at,
                 )
-                if entry.starts:
+                self._take_key(tx, offer)
+                starts = entry.starts
+                if not self.purse.pay(tx, job, entry.budget):
+                    if entry.full is not None:
+                        raise entry.full
+                    starts, job = False, replace(job, not_before=job.created_at + PAUSE)
+                    steps = [first_step(job)]
+                if starts:
                     now = parts.clock.now()
                     lease = now + parts.settings.lease_of(job.kind)
                     claim = Claimed(at=now, owner=parts.replica, lease_until=lease)
                     claimed = next_step(job, claim)
                     assert claimed is not None
                     steps.append(claimed)
-                self._take_key(tx, offer)
-                if job.quote is not None:
-                    parts.ending.allowance.reserve(
-                        tx,
-                        job_id=job.id,
-                        project_id=job.project_id,
-                        quote=job.quote,
-                        cap=job.spec.max_cost,
-                        queue=entry.budget,
-                    )
                 add(tx, steps, plan=offer.plan, summary=offer.summary, timings=timings)
                 crash_point("in_submit_before_commit")
         except BaseException:
             self.workers.leave_seats(lane, seat)
             raise
         crash_point("after_submit")
-        if entry.starts:
+        if starts:
             waited = (steps[1].at - job.created_at).total_seconds() * 1000
             timings["queue"] = round(max(waited - timings.get("prepare", 0.0), 0), 3)
             self.workers.start(

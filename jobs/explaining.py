@@ -31,7 +31,7 @@ def _now(view: JobView) -> list[str]:
             if view.wait.starts_at is not None:
                 lines.append(f"By what ran lately it starts about {_moment(view.wait.starts_at)}.")
             lines += [f"It would start now: {option.detail}." for option in view.wait.options]
-        if job.not_before is not None:
+        if job.not_before is not None and not job.waits_for_money:
             lines.append(f"Its next attempt starts at {_moment(job.not_before)} or later.")
     elif job.state is JobState.CANCELLING:
         lines.append("Its work is being stopped; it is cancelled when nothing of it is left.")
@@ -65,7 +65,10 @@ def _cancelled(detail: Mapping[str, Any]) -> str:
 
 
 _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "submitted": lambda detail: f"submitted by {detail.get('by', 'its author')}",
+    "submitted": lambda detail: (
+        f"submitted by {detail.get('by', 'its author')}"
+        + (", though the budget has no money for it yet" if detail.get("waits_for") else "")
+    ),
     "refused": lambda detail: f"refused ({detail.get('code')})",
     "claimed": lambda detail: (
         f"attempt {detail.get('attempt')} begins on replica {detail.get('owner')}"

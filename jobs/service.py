@@ -53,6 +53,7 @@ from jobs.queues.demand import Place
 from jobs.queues.known import KnownQueues
 from jobs.queues.ledger import Ledger
 from jobs.queues.loads import QueueLoad, queue_load
+from jobs.queues.money import Purse, look_again
 from jobs.queues.rounds import Rounds
 from jobs.reading import Reading
 from jobs.settings import JobSettings
@@ -116,13 +117,16 @@ class JobService:
             parts=parts, workers=self._workers, recent=self._recent, ledger=self._ledger
         )
         self._queues = KnownQueues(parts.database, parts.clock)
-        self._accepting = Accepting(parts=parts, workers=self._workers, ledger=self._ledger)
+        purse = Purse(allowance=parts.ending.allowance)
+        self._accepting = Accepting(
+            parts=parts, workers=self._workers, ledger=self._ledger, purse=purse
+        )
         self._submitting = Submitting(
             parts=parts, preparers=preparers, accepting=self._accepting, queues=self._queues
         )
         self._watch = Watch(parts=parts, workers=self._workers)
         self._starter = Starter(
-            parts=parts, workers=self._workers, rounds=Rounds(ledger=self._ledger)
+            parts=parts, workers=self._workers, rounds=Rounds(ledger=self._ledger), purse=purse
         )
         self._orphans = Orphans(parts=parts, workers=self._workers)
         self._loops = self._make_loops()
@@ -297,6 +301,7 @@ class JobService:
         """
         with self._parts.database.transaction() as tx:
             changed = queue_store.change(tx, queue)
+            look_again(tx, queue.project_id, now=self._parts.clock.now())
         self._queues.forget()
         self._wake_starter()
         return changed
@@ -307,6 +312,12 @@ class JobService:
             take_turn(self._parts.database, tx, Place(project_id=project_id, queue=name))
             queue_store.remove(tx, project_id, name)
         self._queues.forget()
+
+    def budget_changed(self, project_id: ProjectId) -> None:
+        """Look again at the project's jobs that wait for money, and soon."""
+        with self._parts.database.transaction() as tx:
+            look_again(tx, project_id, now=self._parts.clock.now())
+        self._wake_starter()
 
     def loops(self) -> tuple[Loop, ...]:
         """The background work of this replica; the caller gives each a thread."""

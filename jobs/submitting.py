@@ -195,6 +195,7 @@ def _spec(ask: Ask) -> StatementSpec:
         max_rows=ask.max_rows,
         retry=retry or RetryPolicy(attempts=ask.max_attempts),
         lease=request.terms.lease,
+        on_budget=request.on_budget,
     )
 
 

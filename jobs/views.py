@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.lifecycle.job import Job
-from jobs.lifecycle.spec import ClientLease, EngineName, JobKind, RetryPolicy
+from jobs.lifecycle.spec import ClientLease, EngineName, JobKind, OnBudget, RetryPolicy
 from jobs.lifecycle.states import JobState
 from jobs.usage import Quote
 from sql.statement import CostEstimate, Finding, StatementKind
@@ -54,6 +54,7 @@ class StatementRequest:
     max_bytes: int | None = None
     result_ttl: timedelta | None = None
     max_rows: int | None = None
+    on_budget: OnBudget = OnBudget.REFUSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,7 @@ def run_json(run: RunView, book: PriceBook) -> dict[str, Any]:
     return {
         **job_json(run.view, book),
         "cost": _money(book, run.cost),
-        "nodes": [_node_json(node, run.edges) for node in run.nodes],
+        "nodes": [_node_json(node, run) for node in run.nodes],
     }
 
 
@@ -174,7 +174,8 @@ def _money(book: PriceBook, nanos: int) -> dict[str, str]:
     return money_json(Money(book.currency, nanos))
 
 
-def _node_json(node: NodeRun, edges: Iterable[Edge]) -> dict[str, Any]:
+def _node_json(node: NodeRun, run: RunView) -> dict[str, Any]:
+    wait = run.waits.get(node.node)
     return {
         "name": node.node,
         "state": node.state.value,
@@ -183,10 +184,11 @@ def _node_json(node: NodeRun, edges: Iterable[Edge]) -> dict[str, Any]:
         "started_at": moment(node.started_at),
         "ended_at": moment(node.ended_at),
         "reason": node.reason,
+        "wait": None if wait is None else {"reason": wait.reason, "detail": wait.detail},
         "taken_from": node.taken_from,
         "outputs": dict(node.outputs or {}),
         "error": None if node.failure is None else failure_json(node.failure),
-        "after": _edges(edge for edge in edges if edge.after == node.node),
+        "after": _edges(edge for edge in run.edges if edge.after == node.node),
     }
 
 

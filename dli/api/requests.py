@@ -27,6 +27,7 @@ def statement_request(body: StatementBody, by: Submitter, *, key: str | None) ->
         max_bytes=body.max_bytes,
         result_ttl=body.result.ttl,
         max_rows=body.result.max_rows,
+        on_budget=body.on_budget,
     )
 
 

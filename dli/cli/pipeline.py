@@ -371,11 +371,17 @@ def _print_run(session: Session, found: dict[str, Any], as_json: bool) -> None:
     facts = {name: found.get(name) for name in ("id", "name", "revision", "state", "cost")}
     print_facts(session.out, facts)
     session.out.print()
-    nodes = [
-        {**node, "why": (node.get("error") or {}).get("message") or node["reason"]}
-        for node in found["nodes"]
-    ]
+    nodes = [{**node, "why": _why(node)} for node in found["nodes"]]
     print_items(session.out, nodes, _NODES)
+
+
+def _why(node: dict[str, Any]) -> str | None:
+    """Why it failed, does not run yet, or never will."""
+    for field, part in (("error", "message"), ("wait", "detail")):
+        if node.get(field):
+            return str(node[field][part])
+    reason: str | None = node["reason"]
+    return reason
 
 
 def _print_backfill(session: Session, found: dict[str, Any], as_json: bool) -> None:

@@ -57,6 +57,10 @@ def sql(
     max_bytes: Annotated[
         str | None, typer.Option(help="Refuse if it would process more, as 10GB.")
     ] = None,
+    wait_for_budget: Annotated[
+        bool,
+        typer.Option("--wait-for-budget", help="Wait for money rather than be refused."),
+    ] = False,
     timeout: Annotated[str | None, typer.Option(help="Cancel it after this time, as 5m.")] = None,
     max_rows: Annotated[
         int | None, typer.Option(min=1, help="Cut the result after so many rows.")
@@ -101,6 +105,7 @@ def sql(
         "parameters": parse_parameters(param or ()),
         "max_cost": _money(max_cost),
         "max_bytes": _bytes(max_bytes),
+        "on_budget": "wait" if wait_for_budget else None,
         "timeout": _span("--timeout", timeout),
         "result": _result(max_rows, _span("--ttl", ttl)),
         "labels": parse_labels(label or ()),

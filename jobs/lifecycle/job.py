@@ -71,6 +71,11 @@ class Job:
         return self.created_at - self.priority * TURN_STEP
 
     @property
+    def waits_for_money(self) -> bool:
+        """Whether it is queued without its money; only then a pause comes before any attempt."""
+        return self.attempt == 0 and self.not_before is not None
+
+    @property
     def statement(self) -> StatementSpec:
         """What a statement asked for; an error in the code for other kinds."""
         assert isinstance(self.spec, StatementSpec), f"{self.id} is no statement"

@@ -61,6 +61,13 @@ class ClientLease:
     ttl: timedelta
 
 
+class OnBudget(StrEnum):
+    """What becomes of a statement that its month's budgets have no money for."""
+
+    REFUSE = "refuse"  #: at the submit
+    WAIT = "wait"  #: until there is money, its time-out at the latest
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileRef:
     """A file that a job gets: uploaded and kept by content (``sha256``), or an object (``uri``)."""
@@ -96,6 +103,7 @@ class StatementSpec:
     max_rows: int
     retry: RetryPolicy = RetryPolicy()
     lease: ClientLease | None = None
+    on_budget: OnBudget = OnBudget.REFUSE
 
 
 class BatchLanguage(StrEnum):

@@ -18,6 +18,7 @@ from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import JobKind
 from jobs.queues.admission import start_waiting
 from jobs.queues.demand import Choice
+from jobs.queues.money import Purse
 from jobs.queues.rounds import Look, Rounds
 from jobs.store.jobs import load_plan
 from jobs.store.rows import jobs
@@ -36,6 +37,7 @@ class Starter:
     parts: Parts
     workers: Workers
     rounds: Rounds
+    purse: Purse
     others_wait: bool = field(default=False)  #: somebody waited when last looked, here at least
     _room_made: float = field(default=float("-inf"))
 
@@ -82,6 +84,7 @@ class Starter:
                 look,
                 most=_AT_ONCE,
                 claim=lambda job: self._claimed(job, now),
+                pay=lambda tx, job: self.purse.pay_late(tx, job, now=now),
             )
             return [self._execution(tx, job) for job in claimed]
 

@@ -22,10 +22,11 @@ from jobs.pipelines.differences import Difference, compare
 from jobs.pipelines.graph import Edge, build
 from jobs.pipelines.outputs import run_cost
 from jobs.pipelines.planning import RunPlan, plan_run
-from jobs.pipelines.progress import NodeRun
+from jobs.pipelines.progress import NodeRun, NodeState
 from jobs.pipelines.spec import LABEL, fingerprint, read, to_json
 from jobs.pipelines.store import Applied, Revision
 from jobs.pipelines.submitting import RunRequest, RunSubmitting
+from jobs.pipelines.waits import NodeWait, node_waits
 from jobs.pipelines.work import PipelineWork
 from jobs.store.jobs import load
 from jobs.views import JobFilter, JobView, Terms
@@ -61,6 +62,7 @@ class RunView:
     nodes: tuple[NodeRun, ...]
     edges: tuple[Edge, ...]
     cost: int
+    waits: Mapping[str, NodeWait] = field(default_factory=dict)  #: by node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,13 +225,32 @@ class Pipelines:
             revision = store.find(tx, project_id, spec.pipeline, number=spec.revision, deleted=True)
             nodes = store.nodes_of(tx, run_id)
             cost = run_cost(tx, run_id)
+        ordered = {
+            name: nodes.get(name, NodeRun(run_id=run_id, node=name))
+            for name in revision.graph.order
+        }
         return RunView(
             view=view,
-            nodes=tuple(
-                nodes.get(name, NodeRun(run_id=run_id, node=name)) for name in revision.graph.order
-            ),
+            nodes=tuple(ordered.values()),
             edges=revision.graph.edges,
             cost=cost,
+            waits={} if view.job.state.terminal else self._waits(project_id, revision, ordered),
+        )
+
+    def _waits(
+        self, project_id: ProjectId, revision: store.Revision, nodes: Mapping[str, NodeRun]
+    ) -> Mapping[str, NodeWait]:
+        jobs = {
+            name: self._jobs.get(project_id, node.job_id)
+            for name, node in nodes.items()
+            if node.state is NodeState.RUNNING and node.job_id is not None
+        }
+        return node_waits(
+            revision.pipeline,
+            revision.graph,
+            nodes,
+            jobs={name: view.wait for name, view in jobs.items() if view.wait is not None},
+            now=self._parts.clock.now(),
         )
 
     def backfill(

@@ -70,6 +70,7 @@ class Entry(NamedTuple):
 
     starts: bool
     budget: QueueBudget | None
+    full: QueueFullError | None = None  #: what to raise if it starts not and would have to wait
 
 
 def take_turn(database: Database, tx: Tx, place: Place) -> None:
@@ -92,15 +93,22 @@ def let_in(
     queue = get(tx, *asked.place)
     check_admissible(queue, job)
     load_now = load_of(tx, queue)
+    full = _full(queue, load_now)
     if room and _passes(ledger, tx, asked, queue, load_now, served=served, now=now):
-        return Entry(True, queue.budget)
-    if load_now.waiting >= queue.max_waiting:
-        raise QueueFullError(
-            f"{load_now.waiting} jobs wait in queue {queue.name}, as many as may",
-            hint="try again later, or in another queue",
-            queue=queue.name,
-        )
+        return Entry(True, queue.budget, full)
+    if full is not None:
+        raise full
     return Entry(False, queue.budget)
+
+
+def _full(queue: QueueDef, load_now: Load) -> QueueFullError | None:
+    if load_now.waiting < queue.max_waiting:
+        return None
+    return QueueFullError(
+        f"{load_now.waiting} jobs wait in queue {queue.name}, as many as may",
+        hint="try again later, or in another queue",
+        queue=queue.name,
+    )
 
 
 def check_admissible(queue: QueueDef, job: Job) -> None:
@@ -165,10 +173,12 @@ def start_waiting(
     *,
     most: int,
     claim: Callable[[Job], Claimed],
+    pay: Callable[[Tx, Job], Job | None],
 ) -> tuple[Job, ...]:
     """Claim at most ``most`` of those in ``places`` that ``look`` chooses, with all turns taken.
 
-    The caller runs them after the commit.
+    ``pay`` gives those that wait for money as they are paid for, or None: they go on waiting. The
+    caller runs the claimed ones after the commit.
     """
     wanted = set(places)
     for place in sorted(wanted):
@@ -179,8 +189,11 @@ def start_waiting(
         job = load(tx, job_id)
         if job is None or job.state is not JobState.QUEUED:
             continue
-        if Place(job.project_id, job.queue) in wanted and len(claimed) < most:
-            claimed.append(apply(tx, job, claim(job)))
+        if Place(job.project_id, job.queue) not in wanted or len(claimed) == most:
+            continue
+        paid = pay(tx, job) if job.waits_for_money else job
+        if paid is not None:
+            claimed.append(apply(tx, paid, claim(paid)))
     return tuple(claimed)
 
 

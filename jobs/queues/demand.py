@@ -52,6 +52,7 @@ class Waiting:
     memory_bytes: int = 0
     not_before: datetime | None = None
     ends_by: datetime | None = None  #: its hard time-out
+    for_money: bool = False  #: it is not paid for yet, and ``not_before`` is the next try
 
     @property
     def lane(self) -> Lane:
@@ -83,6 +84,7 @@ def waiting_of(job: Job) -> Waiting:
         memory_bytes=job.memory_bytes,
         not_before=job.not_before,
         ends_by=job.deadline,
+        for_money=job.waits_for_money,
     )
 
 

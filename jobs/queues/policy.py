@@ -26,6 +26,7 @@ COMPUTE = "cu_limit"  #: it would pass the queue's compute units
 CAPACITY = "capacity"  #: the machine has not as much free
 SHARE = "share"  #: others have less of the machine, and are first
 CLOSED = "queue_closed"  #: the queue starts nothing until it is opened
+BUDGET = "budget"  #: the month has no money for it
 RETRY = "retry_pause"  #: a failed attempt is being waited out
 BEHIND = "behind_others"  #: one that is before it in its queue must start first
 WORKERS = "starting_soon"  #: nothing is in the way: a replica has to take it
@@ -93,6 +94,8 @@ class _Round:
     def decide(self, job: Waiting) -> bool:
         """Start it, or tell why not; whether it was started."""
         if job.not_before is not None and job.not_before > self._now:
+            if job.for_money:
+                return self._wait(job, BUDGET, "the budget of the month has no money for it")
             return self._wait(
                 job, RETRY, "the last attempt failed; the next one starts after a pause"
             )

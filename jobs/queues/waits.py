@@ -19,7 +19,7 @@ from jobs.queues.definitions import QueueClosedError, QueueDef, QueueRefusesErro
 from jobs.queues.demand import Place, Room, Waiting, waiting_of
 from jobs.queues.heads import heads
 from jobs.queues.ledger import Ledger
-from jobs.queues.policy import RETRY, WORKERS, choose
+from jobs.queues.policy import BUDGET, RETRY, WORKERS, choose
 from jobs.queues.store import every
 from jobs.store.rows import WAITS, jobs
 from jobs.usage import Quote
@@ -29,6 +29,7 @@ from storage.meta.database import Tx
 
 _EACH = 16
 _QUEUES = 8  #: others that are tried
+_NANOS = 10**9
 _SIZES = (2, 4)  #: parts of the size that are tried
 
 #: The price of the job in another queue; None where it would be the same, or none is known.
@@ -56,6 +57,8 @@ def wait_of(ledger: Ledger, tx: Tx, job: Job, *, now: datetime, prices: Prices) 
     asked = waiting_of(job)
     if asked.place not in question.room.queues:
         return None
+    if job.waits_for_money:
+        return Wait(reason=BUDGET, position=1 + _before(tx, job), detail=_unpaid(job))
     choice = choose((*question.others, asked), room=question.room, now=now)
     wait = choice.waits.get(job.id)
     if wait is None:
@@ -69,6 +72,16 @@ def wait_of(ledger: Ledger, tx: Tx, job: Job, *, now: datetime, prices: Prices) 
         position=position,
         starts_at=_start_of(tx, question, wait, position),
         options=tuple(_options(question, queues, prices)) if wait.reason != RETRY else (),
+    )
+
+
+def _unpaid(job: Job) -> str:
+    assert job.quote is not None, "what waits for money has a price"
+    whole, part = divmod(job.quote.amount, _NANOS)
+    price = f"{whole}.{part:09d}".rstrip("0").rstrip(".")
+    return (
+        f"it costs {price} {job.quote.currency}, and the budget of the month has not as much left; "
+        "it starts when the budget is raised, others give money back, or the next month begins"
     )
 
 

@@ -79,6 +79,8 @@ def first_step(job: Job) -> Step:
     detail: dict[str, Any] = {"by": job.user_id}
     if job.failure:
         detail["code"] = job.failure.code
+    if job.waits_for_money:
+        detail["waits_for"] = "budget"
     return Step(job=job, kind=kind, at=job.created_at, detail=detail)
 
 
@@ -167,6 +169,11 @@ def renew_client(tx: Tx, job_id: JobId, until: datetime) -> bool:
 def keep_facts(tx: Tx, job_id: JobId, facts: Mapping[str, Any]) -> None:
     """Keep what a job that is no statement came to. No step of its own."""
     tx.execute(_UPDATE_FACTS, {"job": job_id, "new_facts": dict(facts)})
+
+
+def requote(tx: Tx, job_id: JobId, quote: Quote) -> None:
+    """Keep another price of a job that was not paid for so far. No step of its own."""
+    tx.execute(_UPDATE_QUOTE, {"job": job_id, "new_quote": to_json(quote)})
 
 
 def renew(tx: Tx, owner: str, job_ids: Sequence[JobId], until: datetime) -> None:
@@ -407,6 +414,9 @@ _UPDATE_PROGRESS = (
 )
 _UPDATE_FACTS = (
     update(jobs).where(jobs.c.id == bindparam("job")).values(facts=bindparam("new_facts"))
+)
+_UPDATE_QUOTE = (
+    update(jobs).where(jobs.c.id == bindparam("job")).values(quote=bindparam("new_quote"))
 )
 _SELECT_JOB = select(jobs).where(jobs.c.id == bindparam("job"))
 _SELECT_EVENTS = (

@@ -11,6 +11,7 @@ import pytest
 
 from dli.api.pipelines import pipeline_schema
 from tests.support.pipelines import FULL
+from tests.support.replicas import ENDLESS
 from tests.support.service import in_process
 
 pytestmark = pytest.mark.xdist_group("api")
@@ -182,3 +183,27 @@ def test_the_schema_knows_every_field(api: httpx.Client) -> None:
     statement = next(each for each in bodies if "sql" in each["properties"])
     assert "anyOf" not in statement["properties"]["sql"], "a reference never stands for SQL"
     assert {"$ref": "#/$defs/Reference"} in statement["properties"]["timeout"]["anyOf"]
+
+
+def test_a_node_that_waits_says_for_what(api: httpx.Client) -> None:
+    api.post("/queues", json={"name": "one-by-one", "max_running": 1})
+    nodes = {
+        "first": {"sql": ENDLESS, "queue": "one-by-one"},
+        "second": {"sql": "SELECT 1 AS one", "queue": "one-by-one"},
+        "last": {"sql": "SELECT 1 AS one", "needs": ["first", "second"]},
+    }
+    apply(api, "waits", {"nodes": nodes})
+    run = api.post("/pipelines/waits/runs", json={"wait": "0s"}).json()
+    try:
+        for _ in range(100):
+            found = api.get(f"/runs/{run['id']}").json()
+            waits = {node["name"]: (node["wait"] or {}).get("reason") for node in found["nodes"]}
+            if "queue_full" in waits.values():
+                break
+            threading.Event().wait(0.1)
+        assert waits["last"] == "dependency"
+        other = {waits["first"], waits["second"]} - {"queue_full"}
+        assert other <= {None, "warm_up"}, "it runs, or its engine is being started"
+        assert len(other) == 1
+    finally:
+        api.post(f"/jobs/{run['id']}/cancel")

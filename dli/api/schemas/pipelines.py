@@ -205,6 +205,15 @@ class PlanReply(Reply):
     max_cost: MoneyReply | None
 
 
+class NodeWaitReply(Reply):
+    """Why a node does not run yet."""
+
+    reason: str = Field(
+        description="dependency, parallel_limit, retry_pause, starting_soon; or its job's."
+    )
+    detail: str
+
+
 class NodeReply(Reply):
     """A node of a run."""
 
@@ -217,6 +226,7 @@ class NodeReply(Reply):
     started_at: str | None
     ended_at: str | None
     reason: str | None
+    wait: NodeWaitReply | None
     taken_from: str | None = Field(description="The run that it succeeded in.")
     outputs: dict[str, Any]
     error: FailureReply | None

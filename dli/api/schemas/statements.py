@@ -10,6 +10,7 @@ from pydantic import Field
 
 from dli.api.schemas.fields import Body, MoneyReply, Reply, Size, Span
 from dli.api.schemas.terms import TermsBody
+from jobs.lifecycle.spec import OnBudget
 from jobs.lifecycle.states import JobState
 
 
@@ -50,6 +51,11 @@ class StatementBody(TermsBody):
         None, description="Most bytes that it may process; refused before it runs if it does."
     )
     result: ResultOptions = Field(default_factory=ResultOptions)
+    on_budget: OnBudget = Field(
+        OnBudget.REFUSE,
+        description="Where the budget of the month has no money for it: `refuse`, or `wait` until "
+        "there is some, at most until its timeout.",
+    )
 
 
 class EngineReply(Reply):

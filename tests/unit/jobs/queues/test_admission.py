@@ -93,7 +93,7 @@ def _claim(ledger: Ledger, tx: Tx, *places: Place, most: int = 9) -> list[str]:
         room = ledger.room(tx, {job.place for job in found})
         return choose(found, room=room, now=NOW)
 
-    claimed = start_waiting(ledger, tx, places, look, most=most, claim=lambda _: CLAIM)
+    claimed = start_waiting(ledger, tx, places, look, most=most, claim=lambda _: CLAIM, pay=_unpaid)
     return [job.id for job in claimed]
 
 
@@ -258,7 +258,9 @@ def test_a_job_that_somebody_cancelled_meanwhile_is_passed_over(database: Databa
             apply(tx, first, CancelRequested(at=NOW))
             return Choice(start=(first.id, second.id), waits={})
 
-        claimed = start_waiting(_ledger(database), tx, [place], look, most=9, claim=lambda _: CLAIM)
+        claimed = start_waiting(
+            _ledger(database), tx, [place], look, most=9, claim=lambda _: CLAIM, pay=_unpaid
+        )
     assert [job.id for job in claimed] == ["stm_2"]
 
 
@@ -332,3 +334,7 @@ def test_a_queue_that_was_deleted_lets_nobody_in(database: Database) -> None:
             _ledger(database), tx, make_job(queue="gone", project_id=ProjectId("p")),
             room=True, now=NOW,
         )  # fmt: skip
+
+
+def _unpaid(_tx: Tx, job: Job) -> Job:
+    raise AssertionError(f"{job.id} was paid for when it was taken")
