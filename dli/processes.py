@@ -23,7 +23,7 @@ from types import FrameType
 
 from starlette.types import ASGIApp
 
-from dli.api.app import create_app
+from dli.api.app import create_app, create_probes
 from dli.home import ADDRESS, TOKEN, administrator_secret, locked_home, write_private
 from dli.identity.identity import ensure_administrator
 from dli.migrations.current import ensure_schema
@@ -78,13 +78,14 @@ def run(settings: Settings, *, roles: str = Role.ALL) -> int:
 class Replica:
     """A running replica."""
 
-    def __init__(self, services: Services, server: HttpServer | None) -> None:
+    def __init__(self, services: Services, server: HttpServer | None, *, role: Role) -> None:
         self.services = services
         self.server = server
+        self.role = role
 
     @property
     def url(self) -> str | None:
-        """Where it answers; None for a worker."""
+        """Where it answers: a worker its probes only, or nothing at all (None)."""
         return None if self.server is None else self.server.url
 
     @property
@@ -116,12 +117,11 @@ def replica(settings: Settings, *, role: Role = Role.ALL) -> Iterator[Replica]:
     with ExitStack() as stack:
         home = stack.enter_context(locked_home(settings.folder))
         bound = None
-        if role is not Role.WORKER:
-            bound = stack.enter_context(
-                contextlib.closing(listening_socket(settings.host, settings.port))
-            )
+        port = settings.worker_port if role is Role.WORKER else settings.port
+        if port is not None:
+            bound = stack.enter_context(contextlib.closing(listening_socket(settings.host, port)))
         services = stack.enter_context(build(settings, works=role is not Role.API))
-        ensure_schema(services.database)
+        ensure_schema(services.database, migrate=settings.migrate)
         given = settings.admin_token
         secret = given.get_secret_value() if given else administrator_secret(home)
         ensure_administrator(services.database, secret=secret, at=services.clock.now())
@@ -131,18 +131,20 @@ def replica(settings: Settings, *, role: Role = Role.ALL) -> Iterator[Replica]:
         stack.enter_context(_loops(services))
         server = None
         if bound is not None:
-            app: ASGIApp = create_app(services)
-            if tracing_wanted():
+            serves = role is not Role.WORKER
+            app: ASGIApp = create_app(services) if serves else create_probes(services)
+            if serves and tracing_wanted():
                 tracing = importlib.import_module("dli.observability.tracing")
                 app, end_tracing = tracing.traced(app)
                 stack.callback(end_tracing)
             server = HttpServer(app, bound)
             server.start()
             stack.callback(server.stop)
-            write_private(home / ADDRESS, server.url + "\n")
+            if serves:
+                write_private(home / ADDRESS, server.url + "\n")
         services.metrics.up.set(1)
         stack.callback(services.closing.set)
-        yield Replica(services, server)
+        yield Replica(services, server, role=role)
 
 
 @contextmanager
@@ -189,6 +191,6 @@ def _signals(stop: threading.Event) -> Iterator[None]:
 def _greet(settings: Settings, running: Replica) -> None:
     token = "DLI_ADMIN_TOKEN" if settings.admin_token else str(settings.folder / TOKEN)
     log.info("started", extra={"url": running.url, "pid": os.getpid()})
-    if running.url is not None:
+    if running.role is not Role.WORKER:
         sys.stdout.write(f"dli is ready at {running.url}\nadmin token: {token}\n")
         sys.stdout.flush()

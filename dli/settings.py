@@ -113,6 +113,13 @@ class ServerSettings(BaseModel):
         description="How long a stop waits for running statements (span); then they are handed "
         "over to another replica or to the next start.",
     )
+    worker_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port on which a worker, which answers no requests, answers `/healthz`, "
+        "`/readyz` and `/metrics`; not at all if not set. 0 takes a free one.",
+    )
 
 
 class StorageSettings(BaseModel):
@@ -122,6 +129,11 @@ class StorageSettings(BaseModel):
         None,
         description="Metadata database: `sqlite:////folder/file.db` or "
         "`postgresql://user:password@host/database`. Default: `meta.db` in the home.",
+    )
+    migrate: bool = Field(
+        True,
+        description="Whether a start brings the database to its schema; if not, it needs a "
+        "`dli migrate` before.",
     )
     warehouse: str | None = Field(
         None,
@@ -384,6 +396,12 @@ class Settings(  # one flat name space: the groups are for people
     def folder(self) -> Path:
         """The home, absolute."""
         return self.home.expanduser().absolute()
+
+    @property
+    def metadata_url(self) -> str:
+        """Of the metadata database, with its password."""
+        given = self.database_url
+        return given.get_secret_value() if given else f"sqlite:///{self.folder / 'meta.db'}"
 
 
 def load(**given: object) -> Settings:

@@ -224,8 +224,7 @@ def _add_tasks(settings: Settings, parts: Parts, jobs: JobService, files: Files)
 
 def _storage(settings: Settings, clock: Clock) -> _Stored:
     home = settings.folder
-    given = settings.database_url
-    database = Database(given.get_secret_value() if given else f"sqlite:///{home / 'meta.db'}")
+    database = Database(settings.metadata_url)
     s3 = _s3(settings)
     warehouse = _warehouse(settings, s3)
     private = [*(home / name for name in (*OWN_FILES, *OWN_FOLDERS))]

@@ -1,4 +1,4 @@
-"""The application: routes, handlers, the outermost layer, and its description."""
+"""The applications: of those who ask, with all routes and their description; of workers' probes."""
 
 from __future__ import annotations
 
@@ -78,6 +78,17 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(health.router)
     app.add_route("/openapi.json", _openapi, include_in_schema=False)
     app.add_route("/docs", _docs, include_in_schema=False)
+    return app
+
+
+def create_probes(services: Services) -> FastAPI:
+    """What a worker answers: ``/healthz``, ``/readyz`` and ``/metrics``, nothing else."""
+    app = FastAPI(
+        docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan, redirect_slashes=False
+    )
+    app.state.services = services
+    errors.install(app)
+    app.include_router(health.router)
     return app
 
 

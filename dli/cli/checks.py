@@ -122,9 +122,8 @@ def _database(settings: Settings) -> Check:
     given = settings.database_url
     if given is None and not path.exists():
         return Check(name="database", good=True, told=f"{path} will be made at the first start")
-    url = given.get_secret_value() if given else f"sqlite:///{path}"
     try:
-        with contextlib.closing(Database(url)) as database, database.read() as tx:
+        with contextlib.closing(Database(settings.metadata_url)) as database, database.read() as tx:
             tx.exec_driver_sql("SELECT 1")
             return Check(name="database", good=True, told=f"{database.dialect} answers")
     except ServiceError as error:
@@ -205,9 +204,8 @@ def _wanted(settings: Settings, run_ids: frozenset[RunId]) -> frozenset[RunId]:
     given = settings.database_url
     if not run_ids or (given is None and not path.exists()):
         return run_ids
-    url = given.get_secret_value() if given else f"sqlite:///{path}"
     try:
-        with contextlib.closing(Database(url)) as database, database.read() as tx:
+        with contextlib.closing(Database(settings.metadata_url)) as database, database.read() as tx:
             return living_of(tx, run_ids)
     except ServiceError:
         return run_ids

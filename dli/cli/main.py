@@ -15,6 +15,7 @@ from dli.cli import (
     database,
     doctor,
     job,
+    migrate,
     pipeline,
     price,
     project,
@@ -83,6 +84,7 @@ def root(
 
 app.command("up", rich_help_panel="Service")(up.up)
 app.command("serve", rich_help_panel="Service")(serve.serve)
+app.command("migrate", rich_help_panel="Service")(migrate.migrate)
 app.command("doctor", rich_help_panel="Service")(doctor.doctor)
 app.command("status", rich_help_panel="Service")(status.status)
 app.command("sql", rich_help_panel="Work")(sql.sql)

@@ -16,7 +16,8 @@ INTRODUCTION = """\
 Made by `python -m dli.cli.reference` from the commands' own help; a test compares the two.
 
 `dli` is a client of the REST API, so every command works the same against a service elsewhere.
-Only `dli up` and `dli serve` start one, and `dli doctor` looks at this machine.
+Only `dli up` and `dli serve` start one, `dli migrate` prepares its database, and `dli doctor` looks
+at this machine.
 
 **Which service, and who asks.** The first of these that says something wins, for the address and
 for the token apart:

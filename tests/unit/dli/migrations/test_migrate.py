@@ -11,11 +11,20 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import CheckConstraint, inspect, text
 from sqlalchemy.engine import make_url
 
-from dli.migrations.migrate import SchemaTooNewError, upgrade
+from dli.migrations.current import (
+    FLOOR,
+    SchemaTooNewError,
+    SchemaTooOldError,
+    ensure_schema,
+    head,
+    schema_version,
+)
+from dli.migrations.migrate import oldest_beside, upgrade
 from dli.tables import METADATA
 from storage.meta.database import Database
 
@@ -43,9 +52,11 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
 def test_the_migrated_schema_is_the_declared_one(empty: Database) -> None:
     upgrade(empty)
     with empty.transaction() as tx:
-        differences = compare_metadata(
-            MigrationContext.configure(tx, opts={"compare_server_default": True}), METADATA
-        )
+        options = {
+            "compare_server_default": True,
+            "include_name": lambda name, _type, _parents: name != FLOOR,
+        }
+        differences = compare_metadata(MigrationContext.configure(tx, opts=options), METADATA)
     assert differences == []
 
 
@@ -94,3 +105,71 @@ def test_a_newer_schema_is_refused(empty: Database) -> None:
         tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(SchemaTooNewError, match="9999"):
         upgrade(empty)
+
+
+@pytest.mark.parametrize("migrate", [True, False])
+def test_a_later_schema_that_goes_with_us_is_left_as_it_is(empty: Database, migrate: bool) -> None:
+    upgrade(empty)
+    make_later(empty, oldest=head())
+    ensure_schema(empty, migrate=migrate)
+    upgrade(empty)
+    assert schema_version(empty) == "9999"
+
+
+@pytest.mark.parametrize("migrate", [True, False])
+def test_a_later_schema_that_rules_us_out_is_refused(empty: Database, migrate: bool) -> None:
+    upgrade(empty)
+    make_later(empty, oldest="9998")
+    with pytest.raises(SchemaTooNewError, match="9999"):
+        ensure_schema(empty, migrate=migrate)
+    with pytest.raises(SchemaTooNewError, match="9999"):
+        upgrade(empty)
+
+
+def test_a_floor_of_another_version_says_nothing(empty: Database) -> None:
+    upgrade(empty)
+    with empty.transaction() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        assert tx.execute(text(f"SELECT version_num FROM {FLOOR}")).scalar() == head()
+    with pytest.raises(SchemaTooNewError, match="9999"):
+        ensure_schema(empty)
+
+
+def test_a_start_that_is_not_to_migrate_refuses_an_old_schema(empty: Database) -> None:
+    with pytest.raises(SchemaTooOldError, match=f"no schema.* needs {head()}"):
+        ensure_schema(empty, migrate=False)
+    assert schema_version(empty) is None
+    upgrade(empty)
+    with empty.transaction() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    with pytest.raises(SchemaTooOldError, match=f"schema 0001.* needs {head()}"):
+        ensure_schema(empty, migrate=False)
+
+
+@pytest.mark.parametrize(
+    ("said", "oldest"),
+    [
+        ({}, "0003"),
+        ({"0003": "0002"}, "0002"),
+        ({"0003": "0001"}, "0002"),  # the second says nothing, so it rules out the first
+        ({"0002": "0001", "0003": "0001"}, "0001"),
+    ],
+)
+def test_the_oldest_code_is_what_no_migration_rules_out(
+    tmp_path: Path, said: dict[str, str], oldest: str
+) -> None:
+    (tmp_path / "versions").mkdir()
+    before: str | None = None
+    for name in ("0001", "0002", "0003"):
+        lines = [f"revision = {name!r}", f"down_revision = {before!r}"]
+        lines += [f"oldest = {said[name]!r}"] if name in said else []
+        (tmp_path / "versions" / f"{name}_x.py").write_text("\n".join(lines))
+        before = name
+    assert oldest_beside(ScriptDirectory(str(tmp_path))) == oldest
+
+
+def make_later(database: Database, *, oldest: str) -> None:
+    """As a version of the service leaves it that has a migration of its own, 9999."""
+    with database.transaction() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        tx.execute(text(f"UPDATE {FLOOR} SET version_num = '9999', oldest = :o"), {"o": oldest})
