@@ -6,10 +6,11 @@ PACKAGES := dli jobs sql storage
 SF ?= 0.1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check format lock test test-slow test-trials bench clean
+.PHONY: help setup demo up check format lock test test-slow test-trials \
+	cluster-up cluster-down test-cluster image bench clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 $(BIN)/uv: requirements-boot.lock
 	$(PYTHON) -m venv $(VENV)
@@ -57,14 +58,26 @@ lock: $(BIN)/uv ## Resolve pyproject.toml into the lock files
 
 test: $(VENV)/.dev ## All tests but the slow ones, against real databases, stores and engines
 	@$(BIN)/python -m tests.support.install
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not cluster"
 
 test-slow: $(VENV)/.dev ## The tests that take minutes
 	@$(BIN)/python -m tests.support.install
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m "slow and not cluster"
 
 test-trials: $(VENV)/.dev ## Kill the service, wardens and runs at random, 500 times each (hours)
 	DLI_TRIALS=500 DLI_LAUNCHER_TRIALS=500 $(BIN)/pytest --timeout 36000 tests/e2e/test_trials.py tests/contract/test_launcher_trials.py
+
+cluster-up: $(VENV)/.dev ## Start a real Kubernetes on this machine (root), with the image in it
+	@$(BIN)/python -m tests.support.cluster up
+
+cluster-down: $(VENV)/.dev ## End it, and all that it left; keeps what was built
+	@$(BIN)/python -m tests.support.cluster down
+
+test-cluster: $(VENV)/.dev ## The tests that need a cluster: ours, or that of DLI_TEST_KUBECONFIG
+	$(BIN)/pytest -m cluster tests/cluster
+
+image: ## Build the container image without Docker (image/Dockerfile: with it)
+	image/build
 
 bench: $(VENV)/.dev ## Measure, beside baselines in the same run (docs/benchmarks.md)
 	$(BIN)/python -m benchmarks

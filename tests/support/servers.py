@@ -35,12 +35,12 @@ START_SECONDS = 90.0
 GUARD = Path(__file__).with_name("guard.py")
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on at this moment, all different."""
+def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+    """Ports of an address of this machine that nobody listens on at this moment, all different."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
-            one.bind(("127.0.0.1", 0))
+            one.bind((host, 0))
         return [int(one.getsockname()[1]) for one in sockets]
 
 
@@ -176,19 +176,19 @@ def s3_client(settings: S3Settings) -> Minio:
 
 
 @contextmanager
-def seaweedfs() -> Iterator[S3Server]:
-    """A fresh SeaweedFS with SigV4; it listens on 127.0.0.1 only and phones nobody."""
+def seaweedfs(host: str = "127.0.0.1") -> Iterator[S3Server]:
+    """A fresh SeaweedFS with SigV4; it listens on one address only and phones nobody."""
     weed = Path(sys.executable).with_name("weed")
     ports = dict(
         zip(
             ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port",
              "filer.port.grpc", "s3.port", "s3.port.grpc"),
-            free_ports(8),
+            free_ports(8, host),
             strict=True,
         )
     )  # fmt: skip
     settings = S3Settings(
-        endpoint=f"127.0.0.1:{ports['s3.port']}",
+        endpoint=f"{host}:{ports['s3.port']}",
         access_key="test-access",
         secret_key="test-secret-key",
         secure=False,
@@ -198,7 +198,7 @@ def seaweedfs() -> Iterator[S3Server]:
         (folder / "data").mkdir()
         return [
             str(weed), f"-logdir={folder}", "server", f"-dir={folder / 'data'}",
-            "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3",
+            f"-ip={host}", f"-ip.bind={host}", "-filer", "-s3",
             *(f"-{name}={port}" for name, port in ports.items()),
             "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false",
             f"-filer.localSocket={folder / 'filer.sock'}", f"-s3.localSocket={folder / 's3.sock'}",
