@@ -1,0 +1,227 @@
+"""What holds for everything that the chart makes, with little said and with everything on."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.charts import (
+    CASES,
+    CHART,
+    KUBERNETES,
+    Manifest,
+    helm,
+    matches,
+    named,
+    needs_helm,
+    of_kind,
+    pod_templates,
+    render,
+    title,
+    values_of,
+)
+
+pytestmark = [needs_helm, pytest.mark.parametrize("case", CASES)]
+
+SECRETS = ("pass-word", "dli_0123456789", "0123456789abcdef", "the-access-key", "the-secret-key")
+SERVING = ("dli-api", "dli-worker", "dli-api-canary", "dli-worker-canary")
+CLUSTER_WIDE = ("PriorityClass", "ClusterRole", "ClusterRoleBinding")
+
+
+def containers(template: Manifest) -> list[Manifest]:
+    spec = template["spec"]
+    found: list[Manifest] = [*spec.get("initContainers", []), *spec["containers"]]
+    return found
+
+
+def test_helm_finds_nothing_to_complain_about(case: str) -> None:
+    words = ("--strict", "--kube-version", KUBERNETES, "-f", str(values_of(case)))
+    told = helm("lint", str(CHART), *words)
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_names_are_unique_and_in_a_namespace_that_is_said(case: str) -> None:
+    manifests = render(case)
+    found = [(title(each), each["metadata"].get("namespace")) for each in manifests]
+    assert len(set(found)) == len(found)
+    spaces = {space for name, space in found if not name.startswith(CLUSTER_WIDE)}
+    assert spaces <= {None, "dli", "dli-runs"}
+
+
+def test_pods_have_no_rights_on_their_node(case: str) -> None:
+    for name, template in pod_templates(render(case)):
+        pod = template["spec"]["securityContext"]
+        assert (pod["runAsNonRoot"], pod["runAsUser"]) == (True, 185), name
+        assert pod["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert "automountServiceAccountToken" in template["spec"], name
+        assert template["spec"]["enableServiceLinks"] is False, name
+        for container in containers(template):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }, name
+
+
+def test_only_what_calls_the_cluster_has_a_token(case: str) -> None:
+    tokens = {
+        name
+        for name, template in pod_templates(render(case))
+        if template["spec"]["automountServiceAccountToken"]
+    }
+    assert tokens <= {f"Deployment/{name}" for name in SERVING}
+    without = pod_templates(render(case, runs__asPods=False))
+    assert not any(each["spec"]["automountServiceAccountToken"] for _, each in without)
+
+
+def test_images_have_a_version(case: str) -> None:
+    images = {
+        container["image"]
+        for _, template in pod_templates(render(case))
+        for container in containers(template)
+    }
+    assert images
+    for image in images:
+        assert image.rpartition("/")[2].partition(":")[2] not in ("", "latest"), image
+
+
+def test_a_digest_goes_before_a_tag(case: str) -> None:
+    digest = "sha256:" + "a" * 64
+    images = {
+        container["image"]
+        for name, template in pod_templates(render(case, image__digest=digest))
+        if "canary" not in name and "migrate" not in name
+        for container in containers(template)
+    }
+    assert all(image.endswith(f"/dli@{digest}") or image == f"dli@{digest}" for image in images)
+
+
+def test_resources_are_asked_for_and_bounded(case: str) -> None:
+    for name, template in pod_templates(render(case)):
+        for container in containers(template):
+            resources = container["resources"]
+            assert {"cpu", "memory"} <= resources["requests"].keys(), name
+            assert "memory" in resources["limits"], name
+
+
+def test_what_is_written_goes_to_bounded_volumes(case: str) -> None:
+    for name, template in pod_templates(render(case)):
+        for volume in template["spec"].get("volumes", []):
+            if "emptyDir" in volume:
+                assert volume["emptyDir"].get("sizeLimit"), name
+
+
+def test_the_service_is_probed(case: str) -> None:
+    manifests = render(case)
+    for name in SERVING[: 4 if case == "everything" else 2]:
+        (container,) = named(manifests, "Deployment", name)["spec"]["template"]["spec"][
+            "containers"
+        ]
+        paths = {
+            probe: container[probe]["httpGet"]["path"]
+            for probe in ("startupProbe", "readinessProbe", "livenessProbe")
+        }
+        assert paths == {
+            "startupProbe": "/healthz",
+            "readinessProbe": "/readyz",
+            "livenessProbe": "/healthz",
+        }
+
+
+def test_a_pod_has_the_time_to_drain(case: str) -> None:
+    manifests = render(case, drain__graceSeconds=200)
+    told = named(manifests, "ConfigMap", "dli")["data"]["DLI_GRACE"]
+    assert told == "200s"
+    for name in SERVING[:2]:
+        spec = named(manifests, "Deployment", name)["spec"]
+        pod = spec["template"]["spec"]
+        (container,) = pod["containers"]
+        waits = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+        assert waits == (10 if name == "dli-api" else 0)
+        assert pod["terminationGracePeriodSeconds"] >= waits + 200 + 15
+        assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def test_selectors_match_what_they_are_for(case: str) -> None:
+    manifests = render(case)
+    pods = {name: each["metadata"]["labels"] for name, each in pod_templates(manifests)}
+    for each in of_kind(manifests, "Deployment", "DaemonSet"):
+        selector = each["spec"]["selector"]["matchLabels"]
+        found = [name for name, labels in pods.items() if matches(selector, labels)]
+        assert found == [title(each)], "no two share a pod"
+    for each in of_kind(manifests, "Service", "PodDisruptionBudget"):
+        selector = each["spec"]["selector"]
+        selector = selector.get("matchLabels", selector)
+        assert any(matches(selector, labels) for labels in pods.values()), title(each)
+    public = named(manifests, "Service", "dli")["spec"]["selector"]
+    assert [name for name, labels in pods.items() if matches(public, labels)] == [
+        "Deployment/dli-api"
+    ], "a canary is not published by being there"
+
+
+def test_an_autoscaler_is_alone_to_say_how_many(case: str) -> None:
+    manifests = render(case)
+    scaled = {
+        each["spec"]["scaleTargetRef"]["name"]
+        for each in of_kind(manifests, "HorizontalPodAutoscaler")
+    }
+    for each in of_kind(manifests, "Deployment"):
+        assert ("replicas" in each["spec"]) is (each["metadata"]["name"] not in scaled), title(each)
+
+
+def test_secrets_are_in_secrets_only(case: str) -> None:
+    for each in render(case):
+        if each["kind"] != "Secret":
+            text = json.dumps(each)
+            assert not [secret for secret in SECRETS if secret in text], title(each)
+
+
+def test_bindings_lead_to_roles_and_accounts(case: str) -> None:
+    manifests = render(case)
+    there = {
+        (each["kind"], each["metadata"]["name"], each["metadata"].get("namespace", "dli"))
+        for each in manifests
+    }
+    for each in of_kind(manifests, "RoleBinding"):
+        space = each["metadata"]["namespace"]
+        assert ("Role", each["roleRef"]["name"], space) in there
+        for subject in each["subjects"]:
+            assert ("ServiceAccount", subject["name"], subject["namespace"]) in there
+    for name, template in pod_templates(manifests):
+        account = template["spec"].get("serviceAccountName")
+        assert account is None or ("ServiceAccount", account, "dli") in there, name
+
+
+def test_rights_are_named_one_by_one(case: str) -> None:
+    for each in of_kind(render(case), "Role", "ClusterRole"):
+        for rule in each["rules"]:
+            words = [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+            assert "*" not in words, title(each)
+            assert not {"escalate", "bind", "impersonate"} & set(words), title(each)
+    assert all(
+        each["rules"] == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}]
+        for each in of_kind(render(case), "ClusterRole")
+    )
+
+
+def test_hooks_clear_themselves_away(case: str) -> None:
+    for each in render(case):
+        notes = each["metadata"].get("annotations") or {}
+        if "helm.sh/hook" in notes:
+            policy = notes["helm.sh/hook-delete-policy"].split(",")
+            assert {"before-hook-creation", "hook-succeeded"} <= set(policy), title(each)
+
+
+def test_runs_hear_the_service_only(case: str) -> None:
+    manifests = render(case)
+    policy = named(manifests, "NetworkPolicy", "dli-runs")["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    (rule,) = policy["ingress"]
+    assert {each["port"] for each in rule["ports"]} == {15002, 15099}
+    (source,) = rule["from"]
+    pods = dict(pod_templates(manifests))
+    for name in SERVING[:2]:
+        labels = pods[f"Deployment/{name}"]["metadata"]["labels"]
+        assert matches(source["podSelector"]["matchLabels"], labels)
+    assert all(rule.get("ports") for rule in policy["egress"]), "a rule without ports opens all"

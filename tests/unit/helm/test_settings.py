@@ -1,0 +1,75 @@
+"""What the chart puts into a pod's environment is what the service reads, setting by setting."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dli.chart import settings_schema
+from dli.settings import Settings, load
+from tests.support.charts import Manifest, named, needs_helm, render
+
+pytestmark = needs_helm
+
+
+def loaded(manifests: list[Manifest], monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The settings of a pod with this ConfigMap and Secret."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"DLI_{name.upper()}", raising=False)
+    environment = named(manifests, "ConfigMap", "dli")["data"]
+    environment |= named(manifests, "Secret", "dli")["stringData"]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return load()
+
+
+def test_everything_is_read_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = loaded(render("everything"), monkeypatch)
+    assert settings.warehouse == "s3://lake/dli"
+    assert settings.buckets == ("lake", "raw")
+    assert settings.allow_paths == (Path("/data"), Path("/more"))
+    assert settings.max_body == 8 * 2**20
+    assert settings.result_ttl == timedelta(hours=12)
+    assert settings.max_rows == 20_000_000
+    assert settings.batches is False
+    assert settings.task_sandbox == "off"
+    assert settings.grace == timedelta(seconds=60)
+    assert settings.prices == Path("/etc/dli/prices.toml")
+    assert settings.migrate is False
+    assert (settings.host, settings.port, settings.worker_port) == ("0.0.0.0", 8420, 8420)  # noqa: S104
+    assert settings.database_url is not None
+    assert (
+        settings.database_url.get_secret_value() == "postgresql://dli:pass-word@db.example.org/dli"
+    )
+    assert settings.s3_secret_key is not None
+
+
+def test_each_setting_reaches_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {name: sample(schema) for name, schema in settings_schema()["properties"].items()}
+    changes = {f"settings__{name}": value for name, value in values.items()}
+    found = loaded(render("everything", **changes), monkeypatch)
+    for name in values:
+        monkeypatch.delenv(f"DLI_{name.upper()}")
+    for name, value in values.items():
+        wanted = load(**{name: tuple(value) if isinstance(value, list) else value})
+        assert getattr(found, name) == getattr(wanted, name), name
+
+
+def sample(schema: dict[str, Any]) -> Any:
+    """A value of a setting that is not its default."""
+    match schema:
+        case {"enum": [*values]}:
+            return values[-1]
+        case {"type": "boolean"}:
+            return False
+        case {"type": "integer"}:
+            return max(schema.get("minimum", 0), 3)
+        case {"type": "array"}:
+            return ["/one", "/two"]
+        case {"pattern": pattern}:
+            return "36h" if "ms|" in pattern else "3GiB"
+        case _:
+            return "/a/b"
