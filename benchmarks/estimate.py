@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.measuring import Context, Row, milliseconds, paired, percentile
 from benchmarks.queries import duckdb_queries, open_duckdb, spark_query
 from sql.analysis.view import CatalogView, Relation
-from sql.guard.api import GuardLimits
+from sql.guard.limits import GuardLimits
 from sql.prepare import prepare
 from sql.statement import TableName
 from sql.syntax.parse import parse

@@ -55,9 +55,9 @@ from storage.base.clock import Clock, SystemClock
 from storage.catalog.catalog import Catalog
 from storage.meta.database import Database
 from storage.objects.api import ObjectMissingError, ObjectStore
+from storage.objects.buckets import S3Settings, bucket_store
 from storage.objects.folder import FolderStore
 from storage.objects.locations import Locations
-from storage.objects.s3 import S3Settings, S3Store
 from storage.results.results import Results
 from storage.tables.tables import Tables
 
@@ -275,7 +275,7 @@ def _warehouse(settings: Settings, s3: S3Settings | None) -> ObjectStore:
     if place.startswith(_SCHEME) and s3 is not None:
         bucket, _, prefix = place.removeprefix(_SCHEME).partition("/")
         prefix = prefix.strip("/")
-        return S3Store(bucket, f"{prefix}/" if prefix else "", s3)
+        return bucket_store(bucket, f"{prefix}/" if prefix else "", s3)
     path = Path(place.removeprefix("file://"))
     if not path.is_absolute():
         raise InvalidSettingError(

@@ -19,7 +19,7 @@ from jobs.preparing.child import Child, ChildLostError
 from jobs.preparing.messages import Answer, Ask, Done, Forgotten, Needed, RelationKey, Wrong, key_of
 from jobs.preparing.relations import Found, Relations
 from sql.errors import EstimateTimeoutError, StatementTooDeepError
-from sql.guard.api import GuardLimits
+from sql.guard.limits import GuardLimits
 from sql.statement import PreparedStatement, TableName
 from storage.base.errors import UnavailableError
 from storage.base.ids import ProjectId

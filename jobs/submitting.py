@@ -23,7 +23,7 @@ from jobs.store.jobs import Summary
 from jobs.usage import SCAN_BYTES, Quote
 from jobs.views import JobView, PlanView, StatementRequest
 from sql.explain import explain_lines
-from sql.guard.api import GuardLimits
+from sql.guard.limits import GuardLimits
 from sql.statement import PreparedStatement, StatementKind
 from storage.base.errors import (
     BusyError,

@@ -26,7 +26,8 @@ from sql.errors import (
     StatementTooDeepError,
     TableAlreadyThereError,
 )
-from sql.guard.api import Candidate, GuardLimits
+from sql.guard.api import Candidate
+from sql.guard.limits import GuardLimits
 from sql.guard.runner import run
 from sql.rewrite.engine import engine_query, engine_sql, view_name
 from sql.rewrite.writes import create_target, insert_select, insert_target

@@ -6,19 +6,12 @@ out to be none of a table is found only by ``prepare``.
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 
-from sqlglot import exp
-
-from sql.analysis.names import qualified, resolve
-from sql.analysis.queries import query_of
-from sql.analysis.view import CatalogView
-from sql.ddl.databases import drop_table
-from sql.statement import StatementKind, TableName
-from sql.syntax.parse import Parsed, parse
+from sql.statement import TableName
 
 _NONE: frozenset[TableName] = frozenset()
-_DROPS = frozenset({StatementKind.DROP_TABLE, StatementKind.DROP_VIEW})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,44 +33,9 @@ class Touched:
 def touched(text: str, *, database: str) -> Touched:
     """What one statement touches; ``database`` is that of names without one.
 
-    Raises ``SqlError`` and its kin for a text that cannot be read.
+    Raises ``SqlError`` and its kin for a text that cannot be read. The parser is loaded with the
+    first text: a service leaves the parsing of statements to its children.
     """
-    parsed = parse(text)
-    if parsed.kind in _DROPS:
-        command = drop_table(parsed, database=database)
-        return Touched(drops=frozenset({TableName(database=command.database, name=command.name)}))
-    tree = parsed.tree
-    if tree is None:
-        return Touched()
-    target = _target(parsed, tree, database)
-    query = query_of(tree)
-    reads = _NONE
-    if query is not None:
-        view = _any_database()
-        reads = frozenset(resolve(query, database=database, view=view, text=parsed.text))
-    if parsed.explain is not None:
-        return Touched(reads=reads)
-    return Touched(
-        reads=reads,
-        creates=target if isinstance(tree, exp.Create) else _NONE,
-        appends=target if parsed.kind is StatementKind.INSERT else _NONE,
-        overwrites=target if parsed.kind is StatementKind.INSERT_OVERWRITE else _NONE,
-    )
-
-
-def _target(parsed: Parsed, tree: exp.Expr, database: str) -> frozenset[TableName]:
-    if not isinstance(tree, exp.Insert | exp.Create):
-        return _NONE
-    table = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
-    if not isinstance(table, exp.Table):
-        return _NONE
-    view = _any_database()
-    return frozenset({qualified(table, database=database, view=view, text=parsed.text)})
-
-
-def _any_database() -> CatalogView:
-    """A catalog in which a database may be called as a format is: which there are is unknown."""
-    return CatalogView(databases=_FORMATS)
-
-
-_FORMATS = ("csv", "delta", "json", "orc", "parquet", "text")
+    reader = importlib.import_module("sql.touching")
+    found: Touched = reader.find_touched(text, database=database)
+    return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sql.analysis.view import Relation
-from sql.guard.api import GuardLimits
+from sql.guard.limits import GuardLimits
 from sql.statement import PreparedStatement, TableName
 from storage.base.errors import ServiceError
 from storage.base.ids import SnapshotId, TableId

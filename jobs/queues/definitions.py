@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.usage import QueueBudget
-from sql.guard.runner import RULES
+from sql.guard.limits import RULE_CODES
 from storage.base.errors import (
     BusyError,
     ConflictError,
@@ -246,13 +246,12 @@ def _check_choices(queue: QueueDef) -> None:
 
 
 def _check_guard(queue: QueueDef) -> None:
-    rules = [rule.code for rule in RULES]
     for rule, level in queue.guard_levels.items():
-        if rule not in rules:
-            near = difflib.get_close_matches(rule, rules, n=1)
+        if rule not in RULE_CODES:
+            near = difflib.get_close_matches(rule, RULE_CODES, n=1)
             raise QueueInvalidError(
                 f"there is no guard rule {rule!r}",
-                hint=f"did you mean {near[0]}?" if near else f"there are: {', '.join(rules)}",
+                hint=f"did you mean {near[0]}?" if near else f"there are: {', '.join(RULE_CODES)}",
                 field="guard_levels",
             )
         if level not in GUARD_LEVELS:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from sql.guard.api import OFF, Candidate, GuardLimits, GuardRule
+from sql.guard.api import Candidate, GuardRule
+from sql.guard.limits import OFF, GuardLimits
 from sql.guard.rules.cross_join import CROSS_JOIN
 from sql.guard.rules.generator_bomb import GENERATOR_BOMB
 from sql.guard.rules.long_in_list import LONG_IN_LIST

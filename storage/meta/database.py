@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import psycopg
 import sqlalchemy
 from sqlalchemy import event, func, select
 from sqlalchemy.engine import URL, Connection, make_url
@@ -28,6 +27,7 @@ from storage.meta.connections import Connections
 Tx = Connection
 Dialect = Literal["sqlite", "postgresql"]
 
+_DISK_FULL = "53100"  # SQLSTATE
 _PATIENCE = 30.0  # seconds that a transaction waits for its turn before it gives up
 _BEGIN: dict[tuple[str, bool], str] = {
     ("sqlite", True): "BEGIN IMMEDIATE",
@@ -84,11 +84,15 @@ class Database:
     def __init__(self, url: str, *, limit: int = 16) -> None:
         self.url = _normalise(url)  #: its ``str`` hides the password
         self.dialect: Dialect = "sqlite" if self.url.drivername == "sqlite" else "postgresql"
+        #: The driver's module; only the one that is used is loaded.
+        self._driver: Any = self.url.get_dialect().import_dbapi()
+        self._failures: tuple[type[Exception], ...] = (self._driver.OperationalError,)
         if self.dialect == "sqlite":
             reading = (*_SQLITE_SETUP, "PRAGMA query_only = ON")
             self._writers = _connections(self.url, _SQLITE_SETUP, limit=1)
             self._readers = _connections(self.url, reading, limit=limit)
         else:
+            self._failures += (self._driver.InterfaceError,)
             self._writers = self._readers = _connections(self.url, _POSTGRESQL_SETUP, limit=limit)
         self._thread = threading.local()
 
@@ -155,7 +159,7 @@ class Database:
             try:
                 driver: Any = tx.connection.dbapi_connection
                 driver.execute(begin)
-            except (sqlite3.Error, psycopg.Error) as error:
+            except self._driver.Error as error:
                 connections.drop(tx)
                 if last:
                     raise self._translate(error) or error from error
@@ -178,13 +182,12 @@ class Database:
     def _translate(self, error: BaseException | None) -> ServiceError | None:
         """Our error for the driver's, None where it tells of a mistake in a statement."""
         where = f"the metadata database ({self.url.render_as_string(hide_password=True)})"
-        if isinstance(error, psycopg.errors.DiskFull) or _sqlite_name(error) == "SQLITE_FULL":
+        name = _sqlite_name(error)
+        if name == "SQLITE_FULL" or getattr(error, "sqlstate", None) == _DISK_FULL:
             return DatabaseFullError(f"the disk of {where} is full", hint="free some space")
-        if _sqlite_name(error) in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+        if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
             return DatabaseBrokenError(f"{where} is damaged or no database", hint="restore it")
-        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) or (
-            isinstance(error, sqlite3.OperationalError) and _sqlite_name(error) != "SQLITE_ERROR"
-        ):
+        if isinstance(error, self._failures) and name != "SQLITE_ERROR":
             reason = str(error).partition("\n")[0]
             return DatabaseUnavailableError(f"{where} does not answer: {reason}")
         return None

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from storage.base.errors import ForbiddenError, InvalidInputError
-from storage.objects.api import ObjectInfo, ObjectMissingError
+from storage.objects.api import ObjectInfo, ObjectMissingError, ObjectStore
+from storage.objects.buckets import S3Settings, bucket_store
 from storage.objects.folder import disk_errors, etag_of
 from storage.objects.globs import MAGIC, Glob, GlobError, compile_glob, split_glob
 from storage.objects.keys import check_characters, check_key, check_prefix
 from storage.objects.ranges import RangeFile
-from storage.objects.s3 import S3Settings, S3Store
 
 
 class InvalidLocationError(InvalidInputError):
@@ -79,8 +79,8 @@ class Locations:
     ) -> None:
         self._folders = tuple(str(folder.resolve()) for folder in folders)
         self._s3 = s3
-        self._buckets: Mapping[str, S3Store] = (
-            {bucket: S3Store(bucket, "", s3) for bucket in buckets} if s3 else {}
+        self._buckets: Mapping[str, ObjectStore] = (
+            {bucket: bucket_store(bucket, "", s3) for bucket in buckets} if s3 else {}
         )
         self._private = tuple(self._parse(uri).uri for uri in private)
 
@@ -194,7 +194,7 @@ class Locations:
                 hint="start the service with --allow-path and a folder above it",
             )
 
-    def _store(self, bucket: str) -> S3Store:
+    def _store(self, bucket: str) -> ObjectStore:
         store = self._buckets.get(bucket)
         if store is None:
             raise UnknownBucketError(

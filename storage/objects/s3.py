@@ -7,7 +7,6 @@ import os
 import random
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +17,7 @@ from minio.error import S3Error
 from minio.helpers import check_bucket_name
 
 from storage.objects.api import ObjectInfo, ObjectMissingError, StoreUnavailableError
+from storage.objects.buckets import S3Settings
 from storage.objects.keys import check_key, check_prefix
 from storage.objects.s3_errors import FOREIGN, translated, worth_another_try
 
@@ -30,17 +30,6 @@ CONNECT_SECONDS = 3.0
 READ_SECONDS = 9.0
 CONNECTIONS = 32
 PART_BYTES = 64 << 20  #: what fits goes in one request
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class S3Settings:
-    """Where an S3 service is and who we are there. Printing it shows no secret."""
-
-    endpoint: str  #: host or host:port, without a scheme: ``s3.eu-central-1.amazonaws.com``
-    region: str = "us-east-1"
-    access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
-    secure: bool = True  #: TLS
 
 
 class S3Store:

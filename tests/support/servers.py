@@ -28,7 +28,7 @@ import urllib3
 from minio import Minio
 from minio.error import MinioException
 
-from storage.objects.s3 import S3Settings
+from storage.objects.buckets import S3Settings
 from tests.support.install import postgres_bin
 
 START_SECONDS = 90.0

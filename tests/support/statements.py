@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sql.analysis.bind import BoundStatement, bind
 from sql.analysis.view import CatalogView
-from sql.guard.api import GuardLimits
+from sql.guard.limits import GuardLimits
 from sql.prepare import prepare
 from sql.statement import PreparedStatement, TableName
 from sql.syntax.parameters import Parameters, bind_parameters

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from sql.guard.api import Candidate, GuardLimits, GuardRule
+from sql.guard.api import Candidate, GuardRule
+from sql.guard.limits import GuardLimits
 from sql.statement import FindingLevel
 from storage.base.quantities import format_size
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from sql.guard.api import Candidate, GuardLimits, GuardRule
+from sql.guard.api import Candidate, GuardRule
+from sql.guard.limits import GuardLimits
 
 
 def _check(candidate: Candidate, limits: GuardLimits) -> Iterator[str]:

@@ -11,7 +11,8 @@ from typing import Final
 
 from sqlglot import exp
 
-from sql.guard.api import Candidate, GuardLimits, GuardRule
+from sql.guard.api import Candidate, GuardRule
+from sql.guard.limits import GuardLimits
 from sql.statement import FindingLevel
 
 _NAMES: Final = frozenset(

@@ -25,7 +25,7 @@ from sql.errors import (
     StatementTooDeepError,
     TableNotFoundError,
 )
-from sql.guard.api import GuardLimits
+from sql.guard.limits import GuardLimits
 from sql.statement import PreparedStatement, StatementKind
 from storage.base.clock import SystemClock
 from storage.catalog.catalog import Catalog

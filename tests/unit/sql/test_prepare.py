@@ -8,7 +8,7 @@ import pytest
 
 from sql.analysis.view import CatalogView
 from sql.errors import GuardRefusedError
-from sql.guard.api import GuardLimits
+from sql.guard.limits import GuardLimits
 from sql.prepare import missing, prepare
 from sql.statement import (
     ExplainLevel,

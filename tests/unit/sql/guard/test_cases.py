@@ -19,7 +19,8 @@ import pytest
 from sql.analysis.bind import bind
 from sql.analysis.view import CatalogView
 from sql.cost.estimate import estimate
-from sql.guard.api import Candidate, GuardLimits
+from sql.guard.api import Candidate
+from sql.guard.limits import RULE_CODES, GuardLimits
 from sql.guard.runner import RULES, level_of, run
 from sql.scan.scanset import scans
 from sql.statement import Finding, FindingLevel, TableName
@@ -130,3 +131,7 @@ def test_rules_warn_unless_they_say_otherwise() -> None:
     levels = {rule.code: level_of(rule, GuardLimits()) for rule in RULES}
     refusing = {code for code, level in levels.items() if level is FindingLevel.REFUSE}
     assert refusing == {"reaches_outside", "max_bytes"}
+
+
+def test_the_codes_that_a_queue_may_set_are_those_of_the_rules() -> None:
+    assert tuple(rule.code for rule in RULES) == RULE_CODES

@@ -10,13 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.objects.api import ObjectMissingError, StoreUnavailableError
+from storage.objects.buckets import S3Settings
 from storage.objects.locations import (
     InvalidLocationError,
     LocationForbiddenError,
     Locations,
     UnknownBucketError,
 )
-from storage.objects.s3 import S3Settings, S3Store
+from storage.objects.s3 import S3Store
 from tests.support.servers import S3Server
 
 SETTINGS = S3Settings(endpoint="127.0.0.1:1", access_key="us", secret_key="hush", secure=False)

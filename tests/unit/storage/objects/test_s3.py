@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from storage.objects.api import ObjectMissingError, StoreFullError, StoreUnavailableError
-from storage.objects.s3 import S3Settings, S3Store
+from storage.objects.buckets import S3Settings
+from storage.objects.s3 import S3Store
 from tests.support.servers import S3Server, free_ports
 
 SETTINGS = S3Settings(endpoint="127.0.0.1:1", access_key="us", secret_key="hush", secure=False)
