@@ -7,13 +7,11 @@ a queue's limit.
 
 from __future__ import annotations
 
+import importlib
 import math
-
-from throttled import RateLimiterType, Throttled, rate_limiter, store
+from typing import Protocol
 
 from storage.base.errors import BusyError
-
-_TOKENS = 10_000  # that are remembered; who was silent for longest goes first
 
 
 class RateLimitedError(BusyError):
@@ -22,27 +20,29 @@ class RateLimitedError(BusyError):
     code = "rate_limited"
 
 
+class Limiter(Protocol):
+    """Counts by token."""
+
+    def wait(self, token_id: str) -> float:
+        """Count a request: 0 when it may pass, else the seconds after which one may."""
+
+
 class Rates:
     """The counts of one replica. Thread-safe."""
 
     def __init__(self, *, per_second: int, burst: int) -> None:
-        """``per_second`` 0: no limit."""
-        self._throttled: Throttled | None = None
+        """``per_second`` 0: no limit, and what counts is not loaded."""
+        self._limiter: Limiter | None = None
         if per_second:
-            self._throttled = Throttled(
-                using=RateLimiterType.GCRA.value,
-                quota=rate_limiter.per_sec(per_second, burst=max(burst, 1)),
-                store=store.MemoryStore(options={"MAX_SIZE": _TOKENS}),
-            )
+            counting = importlib.import_module("dli.api.counting")
+            self._limiter = counting.TokenCounts(per_second=per_second, burst=burst)
 
     def check(self, token_id: str) -> None:
         """Count a request of this token. Raises ``RateLimitedError``."""
-        if self._throttled is None:
-            return
-        result = self._throttled.limit(token_id)
-        if result.limited:
+        wait = 0.0 if self._limiter is None else self._limiter.wait(token_id)
+        if wait:
             raise RateLimitedError(
                 "this token sends more requests than it may",
                 hint="send them slower; `wait` and `follow` spare you from asking again",
-                retry_after=max(math.ceil(result.state.retry_after), 1),
+                retry_after=max(math.ceil(wait), 1),
             )

@@ -1,6 +1,7 @@
 """Whether this code can run on a database as it is: a look that most starts end with.
 
-What migrates is loaded only where there is something to do: it would take a tenth of a start.
+An empty database gets the schema as it is declared, at once. What migrates others is loaded only
+where there is something to do: it would take a tenth of a start.
 
 A migration may name the ``oldest`` schema whose code still runs beside it, so that a release is
 upgraded, tried out and rolled back while the one before serves (docs/operations.md#upgrades). The
@@ -11,17 +12,35 @@ than the migration and can't read it there.
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 
-from sqlalchemy import inspect, text
+from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, inspect, text
 
+from dli.tables import METADATA
 from storage.base.errors import BrokenError
 from storage.meta.database import Database, Tx
 
 _VERSIONS = Path(__file__).with_name("versions")
+_OLDEST = re.compile(r"""^oldest\b[^=\n]*=\s*["'](\w+)["']""", re.MULTILINE)
 
 #: ``oldest`` is the lowest schema whose code runs on ``version_num``; one row, made by ``migrate``.
 FLOOR = "schema_floor"
+
+#: The tables of the migrator, as alembic and ``migrate`` make them.
+_OWN = MetaData()
+_VERSION = Table(
+    "alembic_version",
+    _OWN,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+_FLOOR = Table(
+    FLOOR,
+    _OWN,
+    Column("version_num", String(32), nullable=False),
+    Column("oldest", String(32), nullable=False),
+)
 
 
 class SchemaTooNewError(BrokenError):
@@ -41,6 +60,14 @@ def head() -> str:
     return max(path.name.partition("_")[0] for path in _VERSIONS.glob("[0-9]*_*.py"))
 
 
+def oldest_told(versions: Path) -> str:
+    """As ``migrate.oldest_beside``, by the text of the files, which load alembic when they run."""
+    return max(
+        said[1] if (said := _OLDEST.search(path.read_text())) else path.name.partition("_")[0]
+        for path in versions.glob("[0-9]*_*.py")
+    )
+
+
 def schema_version(database: Database) -> str | None:
     """The revision that a database has, None for an empty one."""
     with database.read() as tx:
@@ -58,7 +85,8 @@ def version_in(tx: Tx) -> str | None:
 def ensure_schema(database: Database, *, migrate: bool = True) -> None:
     """Return when this code can run on the database, which is migrated if it ``migrate``s.
 
-    Raises ``SchemaTooOldError`` where it is not to, and ``SchemaTooNewError``.
+    Replicas that start together take turns. Raises ``SchemaTooOldError`` where it is not to, and
+    ``SchemaTooNewError``.
     """
     with database.read() as tx:
         found = version_in(tx)
@@ -73,7 +101,21 @@ def ensure_schema(database: Database, *, migrate: bool = True) -> None:
             f"{head()}",
             hint="run `dli migrate` once, or set migrate (DLI_MIGRATE=true)",
         )
-    importlib.import_module("dli.migrations.migrate").upgrade(database)
+    if found is not None or not _create(database):
+        importlib.import_module("dli.migrations.migrate").upgrade(database)
+
+
+def _create(database: Database) -> bool:
+    """Make all tables in one transaction; false where there are some already."""
+    with database.transaction() as tx:
+        database.lock(tx, "migrations")
+        if inspect(tx).get_table_names():
+            return False
+        METADATA.create_all(tx, checkfirst=False)
+        _OWN.create_all(tx, checkfirst=False)
+        tx.execute(_VERSION.insert().values(version_num=head()))
+        tx.execute(_FLOOR.insert().values(version_num=head(), oldest=oldest_told(_VERSIONS)))
+    return True
 
 
 def goes_with(tx: Tx, found: str) -> bool:

@@ -7,16 +7,14 @@ proxy of the environment is used.
 
 from __future__ import annotations
 
+import importlib
 import ipaddress
 import socket
-import ssl
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Protocol
 from urllib.parse import urlsplit
-
-import certifi
-import httpcore
 
 from storage.base.errors import RefusedError, UnavailableError
 
@@ -41,24 +39,32 @@ class TargetRefusedError(UnavailableError):
     code = "webhook_target_refused"
 
 
-class Targets:
-    """Sends to the world. Safe to use from several threads."""
+class Sender(Protocol):
+    """What sends."""
 
-    def __init__(self, *, allow_private: bool = False, timeout: timedelta = _TIMEOUT) -> None:
-        seconds = timeout.total_seconds()
-        self._allow_private = allow_private
-        self._timeouts = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=ssl.create_default_context(cafile=certifi.where()),
-            max_connections=64,
-            max_keepalive_connections=8,
-            keepalive_expiry=10,
-            network_backend=_Guarded(allow_private=allow_private),
-        )
+    def post(self, url: str, *, body: bytes, headers: Mapping[str, str]) -> int:
+        """As ``Targets.post``."""
 
     def close(self) -> None:
         """Give the connections back."""
-        self._pool.close()
+
+
+class Targets:
+    """Sends to the world. Safe to use from several threads.
+
+    The client is loaded, and the certificates read, when something is sent for the first time.
+    """
+
+    def __init__(self, *, allow_private: bool = False, timeout: timedelta = _TIMEOUT) -> None:
+        self._allow_private = allow_private
+        self._timeout = timeout
+        self._making = threading.Lock()
+        self._sender: Sender | None = None
+
+    def close(self) -> None:
+        """Give the connections back."""
+        if self._sender is not None:
+            self._sender.close()
 
     def check(self, url: str) -> None:
         """Raise ``TargetForbiddenError`` for an address that may not be sent to, as it is now."""
@@ -74,50 +80,16 @@ class Targets:
         Raises ``TargetForbiddenError``, ``TargetUnreachableError`` and ``TargetRefusedError``, the
         last with ``status`` in its details. Nothing of the answer's body is read.
         """
-        try:
-            with self._pool.stream(
-                "POST",
-                url,
-                headers=[("Content-Length", str(len(body))), *headers.items()],
-                content=body,
-                extensions={"timeout": self._timeouts},
-            ) as response:
-                status: int = response.status
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
-            raise TargetUnreachableError(
-                f"the target does not answer: {_reason(error)}", hint="it will be tried again"
-            ) from error
-        except (httpcore.UnsupportedProtocol, UnicodeError) as error:
-            raise TargetForbiddenError("the address cannot be used") from error
-        if not 200 <= status < 300:
-            raise TargetRefusedError(
-                f"the target answered {status}", hint="redirects are not followed", status=status
-            )
-        return status
+        return self._sending().post(url, body=body, headers=headers)
 
-
-class _Guarded(httpcore.NetworkBackend):
-    """Connects where that is allowed."""
-
-    def __init__(self, *, allow_private: bool) -> None:
-        self._allow_private = allow_private
-        self._plain = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        address = allowed_address(host, port, allow=self._allow_private)
-        return self._plain.connect_tcp(address, port, timeout=timeout, local_address=local_address)
-
-    def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
-    ) -> httpcore.NetworkStream:
-        raise TargetForbiddenError("a socket of this machine is no target")
+    def _sending(self) -> Sender:
+        with self._making:
+            if self._sender is None:
+                module = importlib.import_module("jobs.notices.sending")
+                self._sender = module.HttpSender(
+                    allow_private=self._allow_private, timeout=self._timeout
+                )
+            return self._sender
 
 
 def allowed_address(host: str, port: int, *, allow: bool) -> str:
@@ -151,7 +123,3 @@ def is_public(address: str) -> bool:
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-
-
-def _reason(error: Exception) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__

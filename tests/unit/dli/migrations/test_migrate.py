@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 
 import psycopg
@@ -13,7 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg import sql
-from sqlalchemy import CheckConstraint, inspect, text
+from sqlalchemy import CheckConstraint, TextClause, inspect, text
 from sqlalchemy.engine import make_url
 
 from dli.migrations.current import (
@@ -22,22 +24,41 @@ from dli.migrations.current import (
     SchemaTooOldError,
     ensure_schema,
     head,
+    oldest_told,
     schema_version,
 )
 from dli.migrations.migrate import oldest_beside, upgrade
 from dli.tables import METADATA
 from storage.meta.database import Database
 
+Make = Callable[[], Database]
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+def make_empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
+    """Databases without any table."""
+    with ExitStack() as stack:
+        numbers = count()
+
+        def make() -> Database:
+            if request.param == "postgresql":
+                return stack.enter_context(_on_server(request.getfixturevalue("postgres_url")))
+            database = Database(f"sqlite:///{tmp_path / f'empty-{next(numbers)}.db'}")
+            stack.callback(database.close)
+            return database
+
+        yield make
+
+
+@pytest.fixture
+def empty(make_empty: Make) -> Database:
     """A database without any table."""
-    if request.param == "sqlite":
-        database = Database(f"sqlite:///{tmp_path / 'empty.db'}")
-        yield database
-        database.close()
-        return
-    server = make_url(request.getfixturevalue("postgres_url")).set(drivername="postgresql")
+    return make_empty()
+
+
+@contextmanager
+def _on_server(url: str) -> Iterator[Database]:
+    server = make_url(url).set(drivername="postgresql")
     name = f"empty_{uuid.uuid4().hex}"
     with psycopg.connect(
         server.render_as_string(hide_password=False), autocommit=True
@@ -71,6 +92,55 @@ def test_every_check_is_migrated(empty: Database) -> None:
             assert {str(name) for name in declared} <= {str(name) for name in found}, table.name
 
 
+def test_a_new_database_is_as_a_migrated_one(make_empty: Make) -> None:
+    new, migrated = make_empty(), make_empty()
+    ensure_schema(new)
+    upgrade(migrated)
+    assert described(new) == described(migrated)
+
+
+def test_what_is_no_empty_database_is_migrated(empty: Database) -> None:
+    with empty.transaction() as tx:
+        tx.execute(text("CREATE TABLE of_somebody (id INTEGER)"))
+    ensure_schema(empty)
+    with empty.read() as tx:
+        assert inspect(tx).has_table("of_somebody")
+        assert inspect(tx).has_table("jobs")
+
+
+def described(database: Database) -> dict[str, object]:
+    """Everything that the database says of its tables, in an order of our own."""
+    with database.read() as tx:
+        seen = inspect(tx)
+        return {
+            table: {
+                "columns": {
+                    column["name"]: {**column, "type": str(column["type"])}
+                    for column in seen.get_columns(table)
+                },
+                "key": seen.get_pk_constraint(table),
+                **{
+                    kind: sorted(str(_plain(each)) for each in getattr(seen, f"get_{kind}")(table))
+                    for kind in ("foreign_keys", "indexes", "unique_constraints")
+                },
+                "checks": sorted(str(each["name"]) for each in seen.get_check_constraints(table)),
+                "revision": [
+                    list(row)
+                    for row in tx.execute(text(f"SELECT * FROM {table}"))
+                    if table in ("alembic_version", FLOOR)
+                ],
+            }
+            for table in seen.get_table_names()
+        }
+
+
+def _plain(value: object) -> object:
+    """With the conditions of indexes as text."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return str(value) if isinstance(value, TextClause) else value
+
+
 def test_migrating_twice_changes_nothing(empty: Database) -> None:
     upgrade(empty)
     with empty.transaction() as tx:
@@ -80,13 +150,16 @@ def test_migrating_twice_changes_nothing(empty: Database) -> None:
         assert tx.execute(text("SELECT count(*) FROM projects")).scalar() == 1
 
 
-def test_replicas_that_start_together_take_turns(empty: Database) -> None:
+@pytest.mark.parametrize("bring", [upgrade, ensure_schema])
+def test_replicas_that_start_together_take_turns(
+    empty: Database, bring: Callable[[Database], None]
+) -> None:
     done: list[int] = []
     start = threading.Barrier(4)
 
     def replica() -> None:
         start.wait()
-        upgrade(empty)
+        bring(empty)
         done.append(1)
 
     threads = [threading.Thread(target=replica) for _ in range(4)]
@@ -166,6 +239,7 @@ def test_the_oldest_code_is_what_no_migration_rules_out(
         (tmp_path / "versions" / f"{name}_x.py").write_text("\n".join(lines))
         before = name
     assert oldest_beside(ScriptDirectory(str(tmp_path))) == oldest
+    assert oldest_told(tmp_path / "versions") == oldest
 
 
 def make_later(database: Database, *, oldest: str) -> None:
