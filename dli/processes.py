@@ -23,7 +23,7 @@ from types import FrameType
 
 from starlette.types import ASGIApp
 
-from dli.api.app import create_app, create_probes
+from dli.api.early import EarlyApp
 from dli.home import ADDRESS, TOKEN, administrator_secret, locked_home, write_private
 from dli.identity.identity import ensure_administrator
 from dli.migrations.current import ensure_schema
@@ -78,20 +78,21 @@ def run(settings: Settings, *, roles: str = Role.ALL) -> int:
 class Replica:
     """A running replica."""
 
-    def __init__(self, services: Services, server: HttpServer | None, *, role: Role) -> None:
+    def __init__(self, services: Services, server: HttpServer | None, app: EarlyApp | None) -> None:
         self.services = services
         self.server = server
-        self.role = role
+        self._app = app
 
     @property
     def url(self) -> str | None:
-        """Where it answers: a worker its probes only, or nothing at all (None)."""
+        """Where it answers; None for a worker."""
         return None if self.server is None else self.server.url
 
     @property
     def lost(self) -> bool:
-        """Whether the server ended although nobody asked it to."""
-        return self.server is not None and self.server.ended.is_set()
+        """Whether the server ended although nobody asked it to, or cannot answer."""
+        ended = self.server is not None and self.server.ended.is_set()
+        return ended or (self._app is not None and self._app.broken)
 
     def drain(self, grace: timedelta, *, hurry: threading.Event) -> None:
         """Take no more statements and wait for those that run, at most ``grace``."""
@@ -117,11 +118,12 @@ def replica(settings: Settings, *, role: Role = Role.ALL) -> Iterator[Replica]:
     with ExitStack() as stack:
         home = stack.enter_context(locked_home(settings.folder))
         bound = None
-        port = settings.worker_port if role is Role.WORKER else settings.port
-        if port is not None:
-            bound = stack.enter_context(contextlib.closing(listening_socket(settings.host, port)))
+        if role is not Role.WORKER:
+            bound = stack.enter_context(
+                contextlib.closing(listening_socket(settings.host, settings.port))
+            )
         services = stack.enter_context(build(settings, works=role is not Role.API))
-        ensure_schema(services.database, migrate=settings.migrate)
+        ensure_schema(services.database)
         given = settings.admin_token
         secret = given.get_secret_value() if given else administrator_secret(home)
         ensure_administrator(services.database, secret=secret, at=services.clock.now())
@@ -129,22 +131,22 @@ def replica(settings: Settings, *, role: Role = Role.ALL) -> Iterator[Replica]:
         services.pool.recover()
         services.jobs.recover()
         stack.enter_context(_loops(services))
-        server = None
+        server = app = None
         if bound is not None:
-            serves = role is not Role.WORKER
-            app: ASGIApp = create_app(services) if serves else create_probes(services)
-            if serves and tracing_wanted():
+            app = EarlyApp(services)
+            served: ASGIApp = app
+            if tracing_wanted():
                 tracing = importlib.import_module("dli.observability.tracing")
-                app, end_tracing = tracing.traced(app)
+                served, end_tracing = tracing.traced(app)
                 stack.callback(end_tracing)
-            server = HttpServer(app, bound)
+            server = HttpServer(served, bound)
             server.start()
             stack.callback(server.stop)
-            if serves:
-                write_private(home / ADDRESS, server.url + "\n")
+            app.load()
+            write_private(home / ADDRESS, server.url + "\n")
         services.metrics.up.set(1)
         stack.callback(services.closing.set)
-        yield Replica(services, server, role=role)
+        yield Replica(services, server, app)
 
 
 @contextmanager
@@ -191,6 +193,6 @@ def _signals(stop: threading.Event) -> Iterator[None]:
 def _greet(settings: Settings, running: Replica) -> None:
     token = "DLI_ADMIN_TOKEN" if settings.admin_token else str(settings.folder / TOKEN)
     log.info("started", extra={"url": running.url, "pid": os.getpid()})
-    if running.role is not Role.WORKER:
+    if running.url is not None:
         sys.stdout.write(f"dli is ready at {running.url}\nadmin token: {token}\n")
         sys.stdout.flush()

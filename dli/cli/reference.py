@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from dli.cli.main import app
+from dli.cli.commands import app
 
 INTRODUCTION = """\
 # The command line

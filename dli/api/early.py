@@ -1,0 +1,67 @@
+"""Serves what is asked first at once, and all the rest as soon as it is loaded.
+
+The routes of statements are a sixth of all. The others take a tenth of a start to load, which
+happens beside the first requests; one that comes for them meanwhile waits for its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import threading
+from concurrent.futures import Future
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dli.api.base import PREFIX, bare_app, rates_of
+from dli.api.routes import health, statements
+from dli.api.schemas.problems import PROBLEMS
+from dli.services import Services
+
+log = logging.getLogger(__name__)
+
+_EARLY = ("/healthz", "/readyz", "/metrics", f"{PREFIX}/statements")
+
+
+class EarlyApp:
+    """The application over ``services``: two, side by side, which share all that is counted."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._rates = rates_of(services)
+        early = bare_app(services, rates=self._rates)
+        early.include_router(statements.router, prefix=PREFIX, responses=PROBLEMS)
+        early.include_router(health.router)
+        self._early: ASGIApp = early
+        self._whole: Future[ASGIApp] = Future()
+
+    def load(self) -> None:
+        """Begin to load the rest; called once."""
+        threading.Thread(target=self._load, name="routes", daemon=True).start()
+
+    @property
+    def broken(self) -> bool:
+        """Whether the rest could not be loaded."""
+        return self._whole.done() and self._whole.exception() is not None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request to the application that knows its path."""
+        if scope["type"] != "http" or _early(scope["path"]):
+            await self._early(scope, receive, send)
+            return
+        if not self._whole.done():
+            await asyncio.wait([asyncio.wrap_future(self._whole)])
+        await self._whole.result()(scope, receive, send)
+
+    def _load(self) -> None:
+        try:
+            app = importlib.import_module("dli.api.app")
+            self._whole.set_result(app.create_app(self._services, rates=self._rates))
+        except BaseException as error:
+            log.exception("the routes cannot be loaded")
+            self._whole.set_exception(error)
+
+
+def _early(path: str) -> bool:
+    return path in _EARLY or path.startswith(f"{PREFIX}/statements/")
