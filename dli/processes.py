@@ -24,6 +24,7 @@ from types import FrameType
 from starlette.types import ASGIApp
 
 from dli.api.early import EarlyApp
+from dli.api.probes import create_probes
 from dli.home import ADDRESS, TOKEN, administrator_secret, locked_home, write_private
 from dli.identity.identity import ensure_administrator
 from dli.migrations.current import ensure_schema
@@ -34,6 +35,7 @@ from dli.server import HttpServer, listening_socket
 from dli.services import Services
 from dli.settings import Settings
 from dli.wiring import build
+from jobs.engines.connect.late import CLIENT
 from jobs.loops.runner import Loop
 from storage.base.errors import ServiceError
 
@@ -78,14 +80,17 @@ def run(settings: Settings, *, roles: str = Role.ALL) -> int:
 class Replica:
     """A running replica."""
 
-    def __init__(self, services: Services, server: HttpServer | None, app: EarlyApp | None) -> None:
+    def __init__(
+        self, services: Services, server: HttpServer | None, app: EarlyApp | None, *, role: Role
+    ) -> None:
         self.services = services
         self.server = server
+        self.role = role
         self._app = app
 
     @property
     def url(self) -> str | None:
-        """Where it answers; None for a worker."""
+        """Where it answers: a worker its probes only, or nothing at all (None)."""
         return None if self.server is None else self.server.url
 
     @property
@@ -118,12 +123,11 @@ def replica(settings: Settings, *, role: Role = Role.ALL) -> Iterator[Replica]:
     with ExitStack() as stack:
         home = stack.enter_context(locked_home(settings.folder))
         bound = None
-        if role is not Role.WORKER:
-            bound = stack.enter_context(
-                contextlib.closing(listening_socket(settings.host, settings.port))
-            )
+        port = settings.worker_port if role is Role.WORKER else settings.port
+        if port is not None:
+            bound = stack.enter_context(contextlib.closing(listening_socket(settings.host, port)))
         services = stack.enter_context(build(settings, works=role is not Role.API))
-        ensure_schema(services.database)
+        ensure_schema(services.database, migrate=settings.migrate)
         given = settings.admin_token
         secret = given.get_secret_value() if given else administrator_secret(home)
         ensure_administrator(services.database, secret=secret, at=services.clock.now())
@@ -133,20 +137,31 @@ def replica(settings: Settings, *, role: Role = Role.ALL) -> Iterator[Replica]:
         stack.enter_context(_loops(services))
         server = app = None
         if bound is not None:
-            app = EarlyApp(services)
-            served: ASGIApp = app
-            if tracing_wanted():
+            app = None if role is Role.WORKER else EarlyApp(services)
+            served: ASGIApp = app or create_probes(services)
+            if app is not None and tracing_wanted():
                 tracing = importlib.import_module("dli.observability.tracing")
                 served, end_tracing = tracing.traced(app)
                 stack.callback(end_tracing)
             server = HttpServer(served, bound)
             server.start()
             stack.callback(server.stop)
-            app.load()
-            write_private(home / ADDRESS, server.url + "\n")
+            if app is not None:
+                write_private(home / ADDRESS, server.url + "\n")
+        threading.Thread(target=_load_the_rest, args=(role, app), name="late", daemon=True).start()
         services.metrics.up.set(1)
         stack.callback(services.closing.set)
-        yield Replica(services, server, app)
+        yield Replica(services, server, app, role=role)
+
+
+def _load_the_rest(role: Role, app: EarlyApp | None) -> None:
+    """Load what no start has to wait for, beside the first requests."""
+    try:
+        if role is not Role.API:
+            importlib.import_module(CLIENT)
+    finally:
+        if app is not None:
+            app.load()
 
 
 @contextmanager
@@ -193,6 +208,6 @@ def _signals(stop: threading.Event) -> Iterator[None]:
 def _greet(settings: Settings, running: Replica) -> None:
     token = "DLI_ADMIN_TOKEN" if settings.admin_token else str(settings.folder / TOKEN)
     log.info("started", extra={"url": running.url, "pid": os.getpid()})
-    if running.url is not None:
+    if running.role is not Role.WORKER:
         sys.stdout.write(f"dli is ready at {running.url}\nadmin token: {token}\n")
         sys.stdout.flush()

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dli.api.base import PREFIX, bare_app, rates_of
@@ -34,11 +35,17 @@ class EarlyApp:
         early.include_router(statements.router, prefix=PREFIX, responses=PROBLEMS)
         early.include_router(health.router)
         self._early: ASGIApp = early
+        self.routes: Sequence[BaseRoute] = early.routes  #: those that are there at once
         self._whole: Future[ASGIApp] = Future()
 
     def load(self) -> None:
-        """Begin to load the rest; called once."""
-        threading.Thread(target=self._load, name="routes", daemon=True).start()
+        """Load the rest and return when it is there; called once."""
+        try:
+            app = importlib.import_module("dli.api.app")
+            self._whole.set_result(app.create_app(self._services, rates=self._rates))
+        except BaseException as error:
+            log.exception("the routes cannot be loaded")
+            self._whole.set_exception(error)
 
     @property
     def broken(self) -> bool:
@@ -47,21 +54,14 @@ class EarlyApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request to the application that knows its path."""
-        if scope["type"] != "http" or _early(scope["path"]):
+        if scope["type"] != "http" or is_early(scope["path"]):
             await self._early(scope, receive, send)
             return
         if not self._whole.done():
             await asyncio.wait([asyncio.wrap_future(self._whole)])
         await self._whole.result()(scope, receive, send)
 
-    def _load(self) -> None:
-        try:
-            app = importlib.import_module("dli.api.app")
-            self._whole.set_result(app.create_app(self._services, rates=self._rates))
-        except BaseException as error:
-            log.exception("the routes cannot be loaded")
-            self._whole.set_exception(error)
 
-
-def _early(path: str) -> bool:
+def is_early(path: str) -> bool:
+    """Whether the application that is there at once knows the path."""
     return path in _EARLY or path.startswith(f"{PREFIX}/statements/")

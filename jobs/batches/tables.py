@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jobs.engines.connect.tables import common_base
+from jobs.engines.connect.partitions import common_base
 from jobs.engines.spark import address
 from jobs.errors import RequestInvalidError
 from jobs.execution.parts import Parts

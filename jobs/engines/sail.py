@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from jobs.engines.api import EngineNeed
-from jobs.engines.connect.client import ConnectClient
+from jobs.engines.api import EngineClient, EngineNeed
 from jobs.engines.connect.dialect import Dialect
+from jobs.engines.connect.late import connect
 from jobs.engines.ports import free_port
 from jobs.launchers.api import Launcher, RunSpec
 from jobs.lifecycle.spec import EngineName
@@ -85,8 +85,8 @@ class SailEngine:
     def check(self, binding: Binding) -> None:
         """Everything that a table can be is read."""
 
-    def connect(self, address: str) -> ConnectClient:
-        return ConnectClient(address, self._dialect)
+    def connect(self, address: str) -> EngineClient:
+        return connect(address, self._dialect)
 
     def improve(self, launcher: Launcher, clock: Clock, stop: threading.Event) -> None:
         """Nothing could be faster."""

@@ -21,9 +21,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.engines.api import EngineNeed
-from jobs.engines.connect.client import ConnectClient
+from jobs.engines.api import EngineClient, EngineNeed
 from jobs.engines.connect.dialect import Dialect
+from jobs.engines.connect.late import connect
 from jobs.engines.errors import EngineCannotReadError
 from jobs.engines.ports import free_port
 from jobs.engines.spark_install import MIB, Driver, SparkInstall, driver_environment
@@ -84,8 +84,8 @@ class SparkEngine:
         for file in binding.files:
             self._check(file.uri)
 
-    def connect(self, address: str) -> ConnectClient:
-        return ConnectClient(address, self._dialect)
+    def connect(self, address: str) -> EngineClient:
+        return connect(address, self._dialect)
 
     def improve(self, launcher: Launcher, clock: Clock, stop: threading.Event) -> None:
         """Record the class archive, by a server at the lowest priority that lives for this."""

@@ -11,15 +11,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import unquote
 
 from jobs.engines.connect.dialect import Dialect
+from jobs.engines.connect.partitions import common_base
 from jobs.engines.connect.protos import relations
 from sql.statement import Binding
 from storage.catalog.definitions import Column
 from storage.tables.snapshots import TableFile
-
-_NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
 
 
 def relation(binding: Binding, dialect: Dialect) -> Any:
@@ -122,22 +120,3 @@ def _union(parts: Sequence[Any]) -> Any:
     made.set_op.set_op_type = relations.SetOperation.SET_OP_TYPE_UNION
     made.set_op.is_all = True
     return made
-
-
-def common_base(binding: Binding) -> str | None:
-    """The folder above the partition folders, if these say for each file what our list says."""
-    depth = len(binding.partitioned_by)
-    base: str | None = None
-    for file in binding.files:
-        parts = file.uri.rsplit("/", depth + 1)
-        if len(parts) != depth + 2 or base not in (None, parts[0]):
-            return None
-        base = parts[0]
-        for name, value, folder in zip(
-            binding.partitioned_by, file.partition, parts[1:-1], strict=True
-        ):
-            key, equals, text = folder.partition("=")
-            told = None if text == _NULL_FOLDER else unquote(text)
-            if key != name or not equals or not text or told != value:
-                return None
-    return base
