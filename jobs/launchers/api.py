@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from storage.base.errors import ConflictError, UnavailableError
 from storage.base.ids import RunId
@@ -28,6 +28,43 @@ class LaunchError(UnavailableError):
     code = "launch_failed"
 
 
+class Blame(StrEnum):
+    """Who has to do something about it."""
+
+    USER = "user"  #: whoever wrote or sized the job
+    OPERATOR = "operator"  #: whoever set up the queue, its image or its namespace
+    PLATFORM = "platform"  #: nobody: a machine was lost or full
+
+
+class Again(StrEnum):
+    """What another attempt is good for."""
+
+    NEVER = "never"  #: it would end in the same way
+    LARGER = "larger"  #: with more memory
+    LATER = "later"  #: as it is, when there is room or the fault is mended
+    NOW = "now"  #: as it is, at once: elsewhere
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why a run did not start, or ended though neither it nor its service ended it."""
+
+    code: str  #: stable: ``image_unavailable``, ``unschedulable``, ``evicted``, …
+    message: str  #: what happened, to which thing, what to do
+    blame: Blame
+    again: Again
+
+
+class LaunchRefusedError(LaunchError):
+    """The place where runs live refused this one; ``problem`` says why."""
+
+    code = "launch_refused"
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(f"{problem.code}: {problem.message}")
+        self.problem = problem
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What a run may use beside memory. ``cores`` None: all of the machine.
@@ -38,6 +75,28 @@ class Limits:
     cores: int | None = None
     nice: int = 0  #: 0 to 19; higher runs later
     open_files: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """Processors and memory: of a place, or of one run."""
+
+    cpu_millis: int  #: thousandths of cores
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodOptions:
+    """What a run asks for that processes of a machine have no use for.
+
+    ``template`` is a pod in the form of the Kubernetes API, merged with what the launcher makes by
+    the rules of ``pods.merged``.
+    """
+
+    image: str | None = None  #: None: the launcher's own
+    reserves: Capacity | None = None  #: what is requested; None: as much as the run may use
+    makes_pods: bool = False  #: it starts pods of its own, as the driver of executors does
+    template: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +130,9 @@ class RunSpec:
     renewed_at: float | None = None  #: ``Launcher.moment`` from which the lease counts; None: now
     grace: timedelta = timedelta(seconds=2)  #: SIGTERM to SIGKILL when nobody named another
     wrapper: Path | None = None  #: a program whose processes get no SIGTERM, being only a cover
+    #: of ``directory``: files and folders that the service wants to see after the end
+    keeps: tuple[str, ...] = ()
+    pod: PodOptions | None = None  #: what only pods have; None: the launcher's defaults
 
     def __post_init__(self) -> None:
         if self.stdout is not None and self.merged:
@@ -101,15 +163,16 @@ class RunStatus:
     """A run at one moment. ``exit_code`` is minus the signal's number after a signal.
 
     ``reason`` tells why it was ended: what ``stop`` was told ("stopped" if nothing), "memory",
-    "output", "deadline", "lease", or "orphaned", when its service or its warden died. None: it
-    ended by itself. Usage is of all processes of the run; of one that is GONE it is what was last
-    seen, a second before its end at most, and never more than it was.
+    "output", "deadline", "lease", "orphaned", when its service or its warden died, or the code of
+    ``problem``. None: it ended by itself. Usage is of all processes of the run; of one that is GONE
+    it is what was last seen, a second before its end at most, and never more than it was.
     """
 
     run_id: RunId
     state: RunState
     exit_code: int | None = None
     reason: str | None = None
+    problem: Problem | None = None  #: what keeps it from starting, or ended it
     pid: int | None = None  #: of the main process
     rss_bytes: int = 0  #: now
     peak_rss_bytes: int = 0  #: the most that was seen at once, and never less than any one had
@@ -137,16 +200,10 @@ class LogStream(StrEnum):
     STDERR = "stderr"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capacity:
-    """What all runs of a launcher together may use."""
-
-    cpu_millis: int  #: thousandths of cores
-    memory_bytes: int
-
-
 class Launcher(Protocol):
     """Starts runs somewhere. Thread-safe."""
+
+    place: str | None  #: a name of what all its users share; None: it is this replica's alone
 
     def directory(self, run_id: RunId) -> Path:
         """The run's own folder, as the run sees it."""
@@ -200,10 +257,13 @@ class Launcher(Protocol):
         """
 
     def running(self) -> Iterator[RunId]:
-        """Every run of this launcher that may still live, also those of a service that died."""
+        """Every run of ``known`` that may still live."""
 
     def known(self) -> Iterator[RunId]:
-        """Every run that is not forgotten, also those of a service that died."""
+        """Every run that is not forgotten, also those of a service that died.
+
+        Where several replicas share a place: engines of this one, and the runs of all their jobs.
+        """
 
     def forget(self, run_id: RunId) -> None:
         """Remove all traces of a run that has ended."""

@@ -54,6 +54,8 @@ _CLOSING = timedelta(seconds=2)
 class LocalLauncher:
     """Launches below ``root``, which belongs to one service at a time."""
 
+    place: str | None = None
+
     def __init__(self, root: Path, *, log_bytes: int = 1 << 20, patience: float = 5.0) -> None:
         self._root = root
         self._patience = patience  # seconds for a warden to end a run after the grace is over

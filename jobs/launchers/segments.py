@@ -11,9 +11,13 @@ import os
 
 
 class SegmentLog:
-    """The last bytes of one stream, between half of ``limit`` and all of it, in two segments."""
+    """The last bytes of one stream, between half of ``limit`` and all of it, in two segments.
 
-    def __init__(self, folder: str, stream: str, limit: int) -> None:
+    ``echo`` is a file that gets all of it as well, as far as it takes it.
+    """
+
+    def __init__(self, folder: str, stream: str, limit: int, *, echo: int | None = None) -> None:
+        self._echo = echo
         self._prefix = os.path.join(folder, stream)
         self._half = max(limit // 2, 1)
         self._names: list[str] = []
@@ -29,6 +33,9 @@ class SegmentLog:
         data = os.read(source, 65536)
         if not data:
             return False
+        if self._echo is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._echo, data)
         with contextlib.suppress(OSError):
             while data:
                 data = data[self._append(data) :]

@@ -50,15 +50,18 @@ def main() -> int:
         return 0
     order, rest = _order()
     if order is not None and facts.read(home, "stop") is None:
-        _Run(order, home, leftover=rest).watch()
+        Run(order, home, leftover=rest).watch()
     os.close(held)
     return 0
 
 
-class _Run:
-    """One command, from its start to the last process of it."""
+class Run:
+    """One command, started at once, and watched to the last process of it.
 
-    def __init__(self, order: dict[str, Any], home: str, *, leftover: bytes) -> None:
+    ``leftover`` is what came on standard input behind the order.
+    """
+
+    def __init__(self, order: dict[str, Any], home: str, *, leftover: bytes = b"") -> None:
         self._order = order
         self._home = home
         self._parent = os.getppid()
@@ -236,8 +239,7 @@ def _spawn(order: dict[str, Any], home: str) -> tuple[int, dict[int, SegmentLog]
         os.close(beginning)
         os.read(begun, 1)
         os.close(begun)
-        limit = order["log_bytes"]
-        return pid, {pipe[0]: SegmentLog(home, name, limit) for name, pipe in pipes.items()}
+        return pid, {pipe[0]: _log(order, home, name) for name, pipe in pipes.items()}
     try:  # the child: nothing but system calls until exec
         os.setsid()
         _prctl(_DEATH_SIGNAL, signal.SIGKILL)
@@ -262,6 +264,11 @@ def _spawn(order: dict[str, Any], home: str) -> tuple[int, dict[int, SegmentLog]
         os.write(2, f"cannot start {order['command'][0]}: {error.strerror}{where}\n".encode())
     finally:
         os._exit(127)
+
+
+def _log(order: dict[str, Any], home: str, name: str) -> SegmentLog:
+    echo = (2 if name == "stderr" else 1) if order.get("echo") else None
+    return SegmentLog(home, name, order["log_bytes"], echo=echo)
 
 
 def _confine(order: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -70,3 +71,10 @@ class ObjectStore(Protocol):
 
     def uri(self, key: str) -> str:
         """The address that an engine can read: ``file:///…`` or ``s3://bucket/key``."""
+
+
+class LinkingStore(ObjectStore, Protocol):
+    """A store whose objects others reach by signed links, without its credentials."""
+
+    def link(self, key: str, *, method: str, lasts: timedelta) -> str:
+        """A link by which anybody may ``GET`` or ``PUT`` this one object, a week at most."""

@@ -7,6 +7,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,6 +31,7 @@ CONNECT_SECONDS = 3.0
 READ_SECONDS = 9.0
 CONNECTIONS = 32
 PART_BYTES = 64 << 20  #: what fits goes in one request
+_LONGEST_LINK = timedelta(days=7)  # that version 4 of the signature allows
 
 
 class S3Store:
@@ -84,6 +86,15 @@ class S3Store:
                 bucket_name=self.bucket, object_name=name, file_path=str(path), part_size=PART_BYTES
             ),
         )
+
+    def link(self, key: str, *, method: str, lasts: timedelta) -> str:
+        text: str = self._client.get_presigned_url(
+            method=method,
+            bucket_name=self.bucket,
+            object_name=self._name(key),
+            expires=min(lasts, _LONGEST_LINK),
+        )
+        return text
 
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
         name = self._name(key)

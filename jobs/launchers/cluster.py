@@ -1,0 +1,319 @@
+"""One namespace of a Kubernetes cluster, seen through its API: requests, and a list of pods.
+
+Speaks JSON as the API has it through the official client, whose part here is who we are
+(kubeconfig, or the service account of our own pod), TLS and connections. Foreign failures end here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+
+from jobs.launchers.pod_views import PodView, view_of
+from jobs.launchers.pods import Manifest
+from storage.base.clock import Clock
+from storage.base.errors import InvalidInputError, UnavailableError
+
+log = logging.getLogger(__name__)
+
+_CONNECT, _READ = 5.0, 30.0  # seconds
+_WATCH = 240  # seconds that the server keeps one watch open
+_SILENT = 60.0  # seconds beyond that without a byte: the connection is dead
+_RELIST = 300.0  # seconds after which all is listed again, whatever the watch said
+_PAGE = 500
+_PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0)
+_GONE = 410
+_CONNECTIONS = 32
+
+
+class ClusterConfigError(InvalidInputError):
+    """The kubeconfig cannot be read, or the service is in no pod and none was named."""
+
+    code = "cluster_config_invalid"
+
+
+class ApiError(UnavailableError):
+    """The API server refused (``status`` is its code), or did not answer (0)."""
+
+    code = "cluster_refused"
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """``kubeconfig`` None: that of the pod we are in. Shows no secret."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    namespace: str = "default"
+
+
+class Cluster:
+    """Requests to one API server, for one namespace. Thread-safe.
+
+    ``calls`` counts the requests since the start, by method; a watch is one.
+    """
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self.namespace = settings.namespace
+        self.calls: dict[str, int] = {}
+        self._counting = threading.Lock()  # guards calls
+        configuration = Configuration()
+        try:
+            if settings.kubeconfig is None:
+                load_incluster_config(client_configuration=configuration)
+            else:
+                load_kube_config(
+                    config_file=str(settings.kubeconfig),
+                    context=settings.context,
+                    client_configuration=configuration,
+                )
+        except (ConfigException, OSError, ValueError) as error:
+            raise ClusterConfigError(
+                f"the cluster's configuration cannot be used: {error}",
+                hint="name a kubeconfig and its context, or run in a pod with a service account",
+            ) from error
+        configuration.connection_pool_maxsize = _CONNECTIONS
+        configuration.retries = False
+        self._client = ApiClient(configuration)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        patch: str = "merge",
+    ) -> Any:
+        """The answer, as JSON. ``path`` begins with ``/api``. Raises ``ApiError``."""
+        kind = f"application/{patch}-patch+json" if method == "PATCH" else "application/json"
+        with self._answered(method, path, query, body, kind, timeout=_READ) as response:
+            return json.loads(response.data or b"null")
+
+    def text(self, path: str, *, query: Mapping[str, str]) -> bytes:
+        """An answer that is no JSON: a log. Raises ``ApiError``."""
+        kind = "application/json"
+        with self._answered("GET", path, query, None, kind, timeout=_READ) as response:
+            return bytes(response.data)
+
+    def lines(self, path: str, *, query: Mapping[str, str], seconds: float) -> Iterator[Any]:
+        """The events of a watch, as they come, until its end. Raises ``ApiError``."""
+        kind = "application/json"
+        with self._answered("GET", path, query, None, kind, timeout=seconds) as response:
+            rest = b""
+            try:
+                for data in response.stream(65536):
+                    *whole, rest = (rest + data).split(b"\n")
+                    for line in whole:
+                        yield json.loads(line)
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                raise ApiError(f"the watch broke: {error}", status=0) from error
+
+    def of(self, kind: str, name: str = "") -> str:
+        """The path of an object of our namespace, or of all of a kind."""
+        base = f"/api/v1/namespaces/{self.namespace}/{kind}"
+        return f"{base}/{name}" if name else base
+
+    def close(self) -> None:
+        """Close the connections; watches end with an error."""
+        self._client.close()
+
+    @contextmanager
+    def _answered(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Any,
+        kind: str,
+        *,
+        timeout: float,
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
+        with self._counting:
+            self.calls[method] = self.calls.get(method, 0) + 1
+        _, url, headers, _, _ = self._client.param_serialize(
+            method,
+            path,
+            query_params=list((query or {}).items()),
+            header_params={"Accept": "application/json", "Content-Type": kind},
+            auth_settings=["BearerToken"],
+        )
+        try:
+            response = self._client.rest_client.pool_manager.request(
+                method,
+                url,
+                body=None if body is None else json.dumps(body).encode(),
+                headers=headers,
+                preload_content=False,
+                timeout=urllib3.Timeout(connect=_CONNECT, read=timeout),
+                retries=False,
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ApiError(f"the cluster does not answer: {error}", status=0) from error
+        try:
+            if not 200 <= response.status < 300:
+                raise ApiError(_told(response), status=response.status)
+            yield response
+        finally:
+            if not response.closed:
+                response.close()  # what is left unread, of a watch, is of no use to the next one
+            response.release_conn()
+
+
+class Watched:
+    """The pods that ``selector`` names, kept up to date by one thread: list, then watch.
+
+    Bookmarks keep the place where the watch goes on; a place that the server has forgotten (410)
+    and every fifth minute all is listed again, so that nothing missed stays missed. ``changed`` is
+    notified with each change; ``on_gone`` is told of pods that are no more.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        selector: str,
+        clock: Clock,
+        *,
+        on_gone: Callable[[PodView], None] = lambda _: None,
+    ) -> None:
+        self.changed = threading.Condition()  # guards all below
+        self._views: dict[str, PodView] = {}
+        self._listed = False
+        self._cluster = cluster
+        self._selector = selector
+        self._clock = clock
+        self._on_gone = on_gone
+        self._stop = threading.Event()
+        self.relists = 0
+        self._thread = threading.Thread(target=self._follow, name="pods", daemon=True)
+        self._thread.start()
+
+    def get(self, name: str) -> PodView | None:
+        """The pod, as it was seen last."""
+        with self.changed:
+            return self._views.get(name)
+
+    def get_held(self, name: str) -> PodView | None:
+        """As ``get``, for who holds ``changed``."""
+        return self._views.get(name)
+
+    def all(self) -> tuple[PodView, ...]:
+        """All of them."""
+        with self.changed:
+            return tuple(self._views.values())
+
+    def put(self, pod: Manifest) -> None:
+        """A pod as an answer of the API has it, before the watch tells; an older word loses."""
+        view = view_of(pod)
+        with self.changed:
+            self._views.setdefault(view.name, view)
+            self.changed.notify_all()
+
+    def wait_listed(self, seconds: float) -> bool:
+        """Wait for the first list; whether it came."""
+        with self.changed:
+            return self.changed.wait_for(lambda: self._listed, seconds)
+
+    def close(self) -> None:
+        """Follow no more; the thread ends with the next byte or silence of the server."""
+        self._stop.set()
+
+    def _follow(self) -> None:
+        failures = 0
+        while not self._stop.is_set():
+            try:
+                version, until = self._list(), self._clock.monotonic() + _RELIST
+                while not self._stop.is_set() and self._clock.monotonic() < until:
+                    version = self._watch(version, until)
+                    failures = 0
+            except ApiError as error:
+                if self._stop.is_set():
+                    return
+                if error.status != _GONE:
+                    log.warning("pods not watched", extra={"reason": error.message})
+                pause = _PAUSES[min(failures, len(_PAUSES) - 1)]
+                failures += 1
+                self._stop.wait(pause)
+            except Exception:  # the outermost of this thread: without it nothing would be seen
+                log.exception("pods not watched")
+                self._stop.wait(_PAUSES[-1])
+
+    def _list(self) -> str:
+        """All of them, in pages; the version of the list."""
+        found: dict[str, PodView] = {}
+        query = {"labelSelector": self._selector, "limit": str(_PAGE)}
+        while True:
+            page = self._cluster.request("GET", self._cluster.of("pods"), query=query)
+            found |= {pod["metadata"]["name"]: view_of(pod) for pod in page["items"]}
+            token = page["metadata"].get("continue")
+            if not token:
+                break
+            query["continue"] = token
+        version: str = page["metadata"]["resourceVersion"]
+        with self.changed:
+            missing = [view for name, view in self._views.items() if name not in found]
+            gone = [view for view in missing if view.version <= int(version)]
+            made_since = {view.name: view for view in missing if view.version > int(version)}
+            self._views = {**found, **made_since}
+            self._listed = True
+            self.relists += 1
+            self.changed.notify_all()
+        for view in gone:
+            self._on_gone(view)
+        return version
+
+    def _watch(self, version: str, until: float) -> str:
+        """Follow from ``version`` on until the server ends the watch; where to go on."""
+        seconds = max(1, min(_WATCH, int(until - self._clock.monotonic()) + 1))
+        query = {
+            "labelSelector": self._selector,
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(seconds),
+        }
+        path, silent = self._cluster.of("pods"), seconds + _SILENT
+        for event in self._cluster.lines(path, query=query, seconds=silent):
+            told = event["object"]
+            if event["type"] == "ERROR":
+                raise ApiError(str(told.get("message")), status=int(told.get("code", 0)))
+            version = told["metadata"]["resourceVersion"]
+            if event["type"] in {"ADDED", "MODIFIED", "DELETED"}:
+                self._note(event["type"], view_of(told))
+            if self._stop.is_set():
+                break
+        return version
+
+    def _note(self, kind: str, view: PodView) -> None:
+        gone = kind == "DELETED"
+        with self.changed:
+            if gone:
+                self._views.pop(view.name, None)
+            else:
+                self._views[view.name] = view
+            self.changed.notify_all()
+        if gone:
+            self._on_gone(view)
+
+
+def _told(response: urllib3.BaseHTTPResponse) -> str:
+    """The message of a refusal; a status object, or whatever text it is."""
+    data = response.read() or b""
+    try:
+        return str(json.loads(data)["message"])
+    except (ValueError, KeyError, TypeError):
+        return data[:500].decode(errors="replace") or f"status {response.status}"

@@ -1,0 +1,260 @@
+"""The main process of a pod: it brings what a run needs, watches it, and takes away what it made.
+
+Started as ``python -I porter.py HOME ORDER``. HOME is an empty volume that gets the shape of a
+local run's folder (see ``warden``); ORDER is a file of a mounted secret. Beside what a warden is
+ordered, it has:
+
+- ``inputs``: a signed link to a tar of the run's ``work`` folder, or none;
+- ``outputs``: a signed link that takes a tar of the exit facts, the log and of ``keeps``, or none;
+- ``window``: the port and the token by which the service looks in (see ``window``).
+
+A run in a pod always has a lease, since no pipe leads to its service. What is known of the end is
+the container's termination message as well, which is all that is left of a run without outputs.
+Only the standard library: this starts before everything that somebody waits for.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import select
+import signal
+import ssl
+import sys
+import tarfile
+import time
+import urllib.parse
+from collections.abc import Iterator
+from typing import Any
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import facts  # type: ignore[import-not-found]
+from identity import moment  # type: ignore[import-not-found]
+from warden import Run  # type: ignore[import-not-found]
+
+MESSAGE = os.environ.get("DLI_TERMINATION_LOG", "/dev/termination-log")
+_BLOCK = 1 << 20
+_PATIENCE = 900.0  # seconds for a store that does not answer
+_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
+_TIMEOUT = 30.0
+_LOST = 125  # the exit code of a pod whose run could not begin, or whose outputs are lost
+
+
+class TransferError(Exception):
+    """The object store refused, or did not answer for too long."""
+
+
+def main() -> int:
+    """Run the order to its end; the exit code is the command's, 128 and more after a signal."""
+    home, source = sys.argv[1:3]
+    with open(source) as file:
+        order: dict[str, Any] = json.load(file)
+    signal.signal(signal.SIGTERM, lambda *_: _termed(home, order))
+    held = facts.lock(home, wait=True)
+    os.makedirs(order["directory"], mode=0o700, exist_ok=True)
+    facts.write(home, "order.json", {"merged": order["merged"], "stdout": order["stdout"]})
+    facts.touch(home, "lease", moment() - order["age"])
+    window = _Window(home, order)
+    try:
+        if order["inputs"]:
+            window.open()
+            _fetch(order["inputs"], order["directory"], home)
+        order["command"] = [_expanded(word) for word in order["command"]]
+        if facts.read(home, "stop") is None:
+            run = Run(order, home)
+            window.open()
+            run.watch()
+        ended = facts.read(home, "exited.json") or _never(home)
+        if order["outputs"]:
+            ended["kept"] = _send(order, home)
+    except TransferError as error:
+        ended = {"code": None, "reason": "inputs", "detail": str(error), "kept": False}
+        _say(error)
+    _tell(ended)
+    assert held is not None
+    code = ended["code"]
+    return _LOST if code is None else code if code >= 0 else 128 - code
+
+
+def members(home: str, keeps: list[str]) -> Iterator[tuple[str, str]]:
+    """What is sent: path and name in the tar of each file and folder, folders first."""
+    for name in sorted(os.listdir(home)):
+        if name in {"exited.json", "started.json"} or name.endswith(".log"):
+            yield os.path.join(home, name), name
+    for keep in keeps:
+        top = os.path.join(home, "work", keep)
+        if os.path.isfile(top) and not os.path.islink(top):
+            yield top, f"work/{keep}"
+        for folder, folders, names in os.walk(top):
+            folders.sort()
+            yield folder, os.path.relpath(folder, home)
+            for name in sorted(names):
+                path = os.path.join(folder, name)
+                if os.path.isfile(path) and not os.path.islink(path):
+                    yield path, os.path.relpath(path, home)
+
+
+class Tar:
+    """A tar of files that do not change any more: its length is known before it is read."""
+
+    def __init__(self, given: Iterator[tuple[str, str]]) -> None:
+        self._members = [(path, _info(path, name)) for path, name in given]
+        heads = sum(len(info.tobuf(tarfile.PAX_FORMAT)) for _, info in self._members)
+        bodies = sum(_padded(info.size) for _, info in self._members)
+        self.length = heads + bodies + 2 * tarfile.BLOCKSIZE
+
+    def __iter__(self) -> Iterator[bytes]:
+        for path, info in self._members:
+            yield info.tobuf(tarfile.PAX_FORMAT)
+            if info.isfile():
+                with open(path, "rb") as file:
+                    while data := file.read(_BLOCK):
+                        yield data
+                yield bytes(_padded(info.size) - info.size)
+        yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def _info(path: str, name: str) -> tarfile.TarInfo:
+    found = os.stat(path)
+    info = tarfile.TarInfo(name)
+    info.mode = found.st_mode & 0o700
+    info.mtime = int(found.st_mtime)
+    if os.path.isdir(path):
+        info.type = tarfile.DIRTYPE
+    else:
+        info.size = found.st_size
+    return info
+
+
+def _padded(size: int) -> int:
+    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+
+
+class _Window:
+    """Opened once, on a thread of its own: loading what it needs must not delay the command."""
+
+    def __init__(self, home: str, order: dict[str, Any]) -> None:
+        self._home = home
+        self._order = order
+        self._opened = False
+
+    def open(self) -> None:
+        if self._opened:
+            return
+        self._opened = True
+        import threading  # noqa: PLC0415  the command starts first
+
+        threading.Thread(target=self._serve, name="window", daemon=True).start()
+
+    def _serve(self) -> None:
+        sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+        import window  # type: ignore[import-not-found]  # noqa: PLC0415  a third of our start
+
+        window.serve(self._home, self._order["window"])
+
+
+def _fetch(link: str, directory: str, home: str) -> None:
+    """Unpack the tar behind ``link`` into the folder."""
+
+    def once() -> None:
+        connection, target = _connected(link)
+        try:
+            connection.request("GET", target)
+            answer = connection.getresponse()
+            if answer.status != 200:
+                raise OSError(f"the store answers {answer.status} to a read of the run's files")
+            with tarfile.open(fileobj=answer, mode="r|", bufsize=_BLOCK) as tar:
+                tar.extractall(directory, filter="data")
+        finally:
+            connection.close()
+
+    _patiently(once, home)
+
+
+def _send(order: dict[str, Any], home: str) -> bool:
+    """Put the outputs behind their link; false where the store does not take them."""
+    tar = Tar(members(home, order["keeps"]))
+
+    def once() -> None:
+        connection, target = _connected(order["outputs"])
+        try:
+            headers = {"Content-Length": str(tar.length)}
+            connection.request("PUT", target, body=iter(tar), headers=headers)
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status not in {200, 201, 204}:
+                raise OSError(f"the store answers {answer.status} to the run's outputs")
+        finally:
+            connection.close()
+
+    try:
+        _patiently(once, home)
+    except TransferError as error:
+        _say(error)
+        return False
+    return True
+
+
+def _patiently(once: Any, home: str) -> None:
+    """Again and again, until it works, for a quarter of an hour at most; or the run is stopped."""
+    began, tries = time.monotonic(), 0
+    while True:
+        try:
+            once()
+            return
+        except (OSError, http.client.HTTPException, tarfile.TarError) as error:
+            over = time.monotonic() - began > _PATIENCE
+            if over or (tries and facts.read(home, "stop") is not None):
+                raise TransferError(str(error) or type(error).__name__) from error
+        select.select([], [], [], _PAUSES[min(tries, len(_PAUSES) - 1)])
+        tries += 1
+
+
+def _connected(link: str) -> tuple[http.client.HTTPConnection, str]:
+    parts = urllib.parse.urlsplit(link)
+    target = f"{parts.path}?{parts.query}"
+    if parts.scheme == "https":
+        context = ssl.create_default_context()
+        return http.client.HTTPSConnection(parts.netloc, timeout=_TIMEOUT, context=context), target
+    return http.client.HTTPConnection(parts.netloc, timeout=_TIMEOUT), target
+
+
+def _expanded(word: str) -> str:
+    """What only the pod knows of itself, for whom the planner wrote ``$(POD_IP)``."""
+    for name in ("POD_IP", "POD_NAME", "NODE_NAME"):
+        word = word.replace(f"$({name})", os.environ.get(name, ""))
+    return word
+
+
+def _termed(home: str, order: dict[str, Any]) -> None:
+    """SIGTERM before the run began: it never will."""
+    if facts.read(home, "stop") is None:
+        facts.write(home, "stop", {"reason": "stopped", "kill_at": moment() + order["grace"]})
+
+
+def _never(home: str) -> dict[str, Any]:
+    """The facts of a run that was stopped before it began."""
+    stop = facts.read(home, "stop") or {"reason": None}
+    ended = {"code": None, "reason": stop["reason"], "elapsed": 0.0, "at": time.time()}
+    ended |= {"cpu": 0.0, "peak": 0}
+    facts.write(home, "exited.json", ended)
+    return ended
+
+
+def _tell(ended: dict[str, Any]) -> None:
+    """The termination message; where there is no such file, the exit code has to do."""
+    try:
+        with open(MESSAGE, "w") as file:
+            json.dump(ended, file)
+    except OSError as error:
+        _say(f"no termination message: {error.strerror}")
+
+
+def _say(what: object) -> None:
+    """For those who read the container's log."""
+    sys.stderr.write(f"dli: {what}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
