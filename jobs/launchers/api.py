@@ -96,6 +96,10 @@ class PodOptions:
     image: str | None = None  #: None: the launcher's own
     reserves: Capacity | None = None  #: what is requested; None: as much as the run may use
     makes_pods: bool = False  #: it starts pods of its own, as the driver of executors does
+    #: small texts by their names, which are there in ``directory`` before it begins
+    files: Mapping[str, str] = field(default_factory=dict)
+    #: values that pods which it makes refer to, by their keys in the secret ``pods.name_of(run_id)``
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     template: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -47,7 +47,7 @@ from jobs.launchers.identity import moment
 from jobs.launchers.pod_views import PodView, problem_in, refusal
 from jobs.launchers.pods import Order, PodSettings, name_of
 from jobs.launchers.segments import read_log
-from jobs.launchers.window import WindowClosedError, Windows, listens
+from jobs.launchers.windows import WindowClosedError, Windows, listens
 from storage.base.clock import Clock
 from storage.base.errors import ServiceError
 from storage.base.ids import RunId

@@ -52,7 +52,7 @@ class PodSettings:
     pull_policy: str = "IfNotPresent"
     service_account: str | None = None  #: of runs that make pods themselves
     scratch_bytes: int = 10 << 30  #: of its disk that a run may use; then it is evicted
-    porter: tuple[str, ...] = ("python3", "-I", "/opt/dli/porter")
+    porter: tuple[str, ...] = ("/opt/dli/bin/python", "-I", "-m", "jobs.launchers.pod.porter")
     owner_reference: Mapping[str, Any] | None = None  #: what the runs' objects go with
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -76,14 +76,15 @@ def name_of(run_id: RunId) -> str:
 
 def secret(spec: RunSpec, order: Order, settings: PodSettings, *, owner: str) -> Manifest:
     """The secret that holds the run's order, for its pod only."""
-    text = json.dumps(_order(spec, order)).encode()
+    options = spec.pod or PodOptions()
+    data = {"order.json": json.dumps(_order(spec, order)), **options.secrets}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": _metadata(spec, settings, owner=owner),
         "type": f"{GROUP}/order",
         "immutable": True,
-        "data": {"order.json": base64.b64encode(text).decode()},
+        "data": {key: base64.b64encode(text.encode()).decode() for key, text in data.items()},
     }
 
 
@@ -120,7 +121,11 @@ def pod(spec: RunSpec, settings: PodSettings, *, owner: str) -> Manifest:
                 {"name": "tmp", "emptyDir": {"sizeLimit": str(settings.scratch_bytes)}},
                 {
                     "name": "order",
-                    "secret": {"secretName": name_of(spec.run_id), "defaultMode": 0o440},
+                    "secret": {
+                        "secretName": name_of(spec.run_id),
+                        "defaultMode": 0o440,
+                        "items": [{"key": "order.json", "path": "order.json"}],
+                    },
                 },
             ],
         },
@@ -251,6 +256,7 @@ def _order(spec: RunSpec, order: Order) -> dict[str, Any]:
         "age": order.age,
         "echo": True,
         "keeps": list(spec.keeps),
+        "files": dict(spec.pod.files) if spec.pod else {},
         "inputs": order.inputs,
         "outputs": order.outputs,
         "window": {"port": WINDOW_PORT, "token": order.token},

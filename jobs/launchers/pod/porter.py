@@ -6,6 +6,7 @@ ordered, it has:
 
 - ``inputs``: a signed link to a tar of the run's ``work`` folder, or none;
 - ``outputs``: a signed link that takes a tar of the exit facts, the log and of ``keeps``, or none;
+- ``files``: small texts that are put into ``work``, by their names;
 - ``window``: the port and the token by which the service looks in (see ``window``).
 
 A run in a pod always has a lease, since no pipe leads to its service. What is known of the end is
@@ -55,6 +56,9 @@ def main() -> int:
     os.makedirs(order["directory"], mode=0o700, exist_ok=True)
     facts.write(home, "order.json", {"merged": order["merged"], "stdout": order["stdout"]})
     facts.touch(home, "lease", moment() - order["age"])
+    for name, text in order["files"].items():
+        with open(os.path.join(order["directory"], name), "w") as file:
+            file.write(text)
     window = _Window(home, order)
     try:
         if order["inputs"]:

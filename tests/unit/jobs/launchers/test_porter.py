@@ -19,7 +19,7 @@ import pytest
 from jobs.engines.ports import free_port
 from jobs.launchers.pod import porter as module
 from jobs.launchers.segments import read_log
-from jobs.launchers.window import WindowClosedError, Windows
+from jobs.launchers.windows import WindowClosedError, Windows
 from tests.support.runs import eventually
 
 TOKEN = "a token"
@@ -94,6 +94,7 @@ class Pod:
             "age": 0.0,
             "echo": True,
             "keeps": [],
+            "files": {},
             "window": window,
             **more,
         }
@@ -144,6 +145,11 @@ def test_exit_code_output_and_facts_are_told(tmp_path: Path) -> None:
 def test_only_the_pod_knows_its_address(tmp_path: Path) -> None:
     pod = Pod(tmp_path, "echo $(POD_IP)")
     assert pod.output() == b"10.0.0.7\n"
+
+
+def test_small_files_are_there_before_the_start(tmp_path: Path) -> None:
+    pod = Pod(tmp_path, "cat template.yaml", files={"template.yaml": "kind: Pod"})
+    assert pod.output() == b"kind: Pod"
 
 
 def test_inputs_are_brought_and_outputs_are_taken(tmp_path: Path, store: Store) -> None:
