@@ -251,6 +251,49 @@ class EngineSettings(BaseModel):
     )
 
 
+class LauncherSettings(BaseModel):
+    """Where engines, batches and tasks run"""
+
+    launcher: Literal["local", "kubernetes"] = Field(
+        "local",
+        description="`local`: as processes of this machine; `kubernetes`: as pods of a cluster, "
+        "which needs a warehouse in S3 that pods reach.",
+    )
+    kubernetes_image: str | None = Field(
+        None, description="Image of pods: this service's own, named by its digest or a fixed tag."
+    )
+    kubernetes_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
+        "IfNotPresent", description="When nodes pull the image."
+    )
+    kubernetes_namespace: str = Field("default", description="Namespace of the pods.")
+    kubernetes_installation: str = Field(
+        "dli",
+        pattern="^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+        description="Tells the pods of this service from those of another in the namespace; the "
+        "same for all replicas.",
+    )
+    kubernetes_service_account: str | None = Field(
+        None, description="Service account of Spark drivers, which start executors."
+    )
+    kubernetes_kubeconfig: Path | None = Field(
+        None,
+        description="File that says how to reach the cluster; if not set, as the service's own pod "
+        "does.",
+    )
+    kubernetes_context: str | None = Field(None, description="Context of that file.")
+    kubernetes_scratch: Size = Field(
+        10 * 2**30,
+        ge=2**26,
+        description="Disk that a pod may use for its files and what it spills (size); it is ended "
+        "above.",
+    )
+    run_start_timeout: Span = Field(
+        timedelta(minutes=5),
+        description="A batch or task that the cluster does not start for so long is given up "
+        "(span).",
+    )
+
+
 class WorkSettings(BaseModel):
     """Batches, tasks and pipelines"""
 
@@ -352,6 +395,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
     StorageSettings,
     StatementSettings,
     EngineSettings,
+    LauncherSettings,
     WorkSettings,
     BatchSettings,
     TaskSettings,
@@ -366,6 +410,7 @@ class Settings(  # one flat name space: the groups are for people
     StorageSettings,
     StatementSettings,
     EngineSettings,
+    LauncherSettings,
     WorkSettings,
     BatchSettings,
     TaskSettings,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import threading
@@ -36,7 +37,9 @@ from jobs.engines.spark_install import SparkInstall
 from jobs.execution.ending import Ending
 from jobs.execution.parts import Parts
 from jobs.files import Files, FileSettings
+from jobs.launchers.api import Launcher
 from jobs.launchers.local import LocalLauncher
+from jobs.launchers.pods import ClusterSettings, PodSettings
 from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.loops.runner import Loop
 from jobs.notices.targets import Targets
@@ -299,7 +302,7 @@ def _parts(
     works: bool,
 ) -> Parts:
     replica = replica_name(settings.folder)
-    launcher = LocalLauncher(settings.folder / "engines" / "runs")
+    launcher = _launcher(settings, stored, replica)
     engines = (
         SailEngine(
             SailSettings(
@@ -332,6 +335,38 @@ def _parts(
     )
 
 
+def _launcher(settings: Settings, stored: _Stored, replica: str) -> Launcher:
+    root = settings.folder / "engines" / "runs"
+    if settings.launcher == "local":
+        return LocalLauncher(root)
+    if not isinstance(stored.warehouse, S3Store):
+        raise InvalidSettingError(
+            "pods need a warehouse that they reach",
+            hint="set warehouse (DLI_WAREHOUSE) to s3://bucket/prefix, or launcher to local",
+        )
+    if settings.kubernetes_image is None:
+        raise InvalidSettingError("the kubernetes launcher needs kubernetes_image")
+    cluster = ClusterSettings(
+        kubeconfig=settings.kubernetes_kubeconfig,
+        context=settings.kubernetes_context,
+        namespace=settings.kubernetes_namespace,
+    )
+    pods = PodSettings(
+        installation=settings.kubernetes_installation,
+        namespace=settings.kubernetes_namespace,
+        image=settings.kubernetes_image,
+        pull_policy=settings.kubernetes_pull_policy,
+        service_account=settings.kubernetes_service_account,
+        scratch_bytes=settings.kubernetes_scratch,
+    )
+    # The cluster's client is large, and of no use to a service without a cluster.
+    module = importlib.import_module("jobs.launchers.kubernetes")
+    launcher: Launcher = module.open_launcher(
+        cluster, pods, root=root, store=stored.warehouse, clock=stored.clock, owner=replica
+    )
+    return launcher
+
+
 def _pool_settings(settings: Settings, replica: str) -> PoolSettings:
     return PoolSettings(
         owner=replica,
@@ -356,6 +391,7 @@ def _job_settings(settings: Settings, *, workers: int) -> JobSettings:
         run_workers=settings.run_workers if workers else 0,
         pipeline_workers=settings.pipeline_workers if workers else 0,
         run_lease=settings.run_lease,
+        run_start_timeout=settings.run_start_timeout,
         max_attempts=settings.max_attempts,
         max_timeout=settings.max_timeout,
         result_ttl=settings.result_ttl,

@@ -112,6 +112,7 @@ class JobService:
             engine_cu=parts.settings.engine_cu,
             engine_memory=parts.settings.engine_memory,
             measure=parts.launcher.capacity if parts.settings.workers else None,
+            shared=parts.launcher.place,
         )
         self._reading = Reading(
             parts=parts, workers=self._workers, recent=self._recent, ledger=self._ledger

@@ -21,6 +21,8 @@ class JobSettings:
     run_workers: int = 32  #: batches and tasks, likewise
     pipeline_workers: int = 64  #: pipeline runs, likewise
     run_lease: timedelta = timedelta(seconds=60)  #: a batch or task survives its service so long
+    #: a run that something keeps from starting is given up after it
+    run_start_timeout: timedelta = timedelta(minutes=5)
     max_attempts: int = 3
     retry_pause: timedelta = timedelta(seconds=1)  #: before the second attempt; doubles
     max_timeout: timedelta = timedelta(hours=24)

@@ -153,3 +153,9 @@ class EngineStartError(UnavailableError):
     """The engine did not come up."""
 
     code = "engine_start_failed"
+
+
+class EngineRefusedError(BrokenError):
+    """The engine can never come up as it is set up; details tell the reason and whose it is."""
+
+    code = "engine_refused"

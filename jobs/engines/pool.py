@@ -16,11 +16,13 @@ from jobs.engines.api import Engine, EngineNeed
 from jobs.engines.errors import (
     EngineLostError,
     EngineOutOfMemoryError,
+    EngineRefusedError,
     EngineStartError,
     StatementInterruptedError,
 )
 from jobs.engines.members import EngineHandle, EngineView, Key, Member, PoolCounts, PoolSettings
-from jobs.launchers.api import Launcher
+from jobs.launchers.api import Launcher, LaunchRefusedError
+from jobs.launchers.problems import Again, Problem
 from jobs.lifecycle.spec import EngineName
 from jobs.store import run_rows
 from sql.statement import Binding
@@ -342,7 +344,10 @@ class EnginePool:
             )
         if self._stop.is_set():
             raise EngineStartError("the service is stopping")
-        self._launcher.launch(spec)
+        try:
+            self._launcher.launch(spec)
+        except LaunchRefusedError as error:
+            raise _refused(member.key.engine, error.problem) from error
         address = self._wait_listening(member, spec.port)
         client = engine.connect(address)
         if not client.alive(settings.start_timeout.total_seconds()):
@@ -358,16 +363,21 @@ class EnginePool:
     def _wait_listening(self, member: Member, port: int) -> str:
         end = self._clock.monotonic() + self._settings.start_timeout.total_seconds()
         while (address := self._launcher.address(member.run_id, port)) is None:
-            if self._launcher.status(member.run_id).state.ended:
+            status = self._launcher.status(member.run_id)
+            if status.state.ended:
                 raise self._start_error(member, "it ended")
+            if status.problem is not None and status.problem.again is Again.NEVER:
+                raise self._start_error(member, status.problem.message)
             if self._clock.monotonic() > end:
                 raise self._start_error(member, "it does not listen in time")
             if self._clock.wait(self._stop, _LISTENING):
                 raise self._start_error(member, "the service is stopping")
         return address
 
-    def _start_error(self, member: Member, what: str) -> EngineStartError:
+    def _start_error(self, member: Member, what: str) -> ServiceError:
         status = self._launcher.status(member.run_id)
+        if status.problem is not None:
+            return _refused(member.key.engine, status.problem)
         tail = self._launcher.logs(member.run_id).data[-_LOG_TAIL:].decode(errors="replace")
         return EngineStartError(
             f"the {member.key.engine.value} engine did not start: {what}",
@@ -477,8 +487,20 @@ class EnginePool:
             return tuple(self._members.values())
 
 
+def _refused(engine: EngineName, problem: Problem) -> ServiceError:
+    """What the place where runs live has against the engine."""
+    kind = EngineRefusedError if problem.again is Again.NEVER else EngineStartError
+    return kind(
+        f"the {engine.value} engine did not start: {problem.message}",
+        hint=problem.hint,
+        **problem.details(),
+    )
+
+
 def _again(error: ServiceError) -> ServiceError:
     """The same failure for another who waited: an exception is raised by one thread only."""
+    if isinstance(error, EngineRefusedError):
+        return EngineRefusedError(error.message, hint=error.hint, **error.details)
     if isinstance(error, EngineStartError):
         return EngineStartError(error.message, hint=error.hint, **error.details)
     return EngineStartError(f"the engine did not start: {error.message}", hint=error.hint)

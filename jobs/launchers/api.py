@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from jobs.launchers.problems import Problem
 from storage.base.errors import ConflictError, UnavailableError
 from storage.base.ids import RunId
 
@@ -28,40 +29,13 @@ class LaunchError(UnavailableError):
     code = "launch_failed"
 
 
-class Blame(StrEnum):
-    """Who has to do something about it."""
-
-    USER = "user"  #: whoever wrote or sized the job
-    OPERATOR = "operator"  #: whoever set up the queue, its image or its namespace
-    PLATFORM = "platform"  #: nobody: a machine was lost or full
-
-
-class Again(StrEnum):
-    """What another attempt is good for."""
-
-    NEVER = "never"  #: it would end in the same way
-    LARGER = "larger"  #: with more memory
-    LATER = "later"  #: as it is, when there is room or the fault is mended
-    NOW = "now"  #: as it is, at once: elsewhere
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """Why a run did not start, or ended though neither it nor its service ended it."""
-
-    code: str  #: stable: ``image_unavailable``, ``unschedulable``, ``evicted``, …
-    message: str  #: what happened, to which thing, what to do
-    blame: Blame
-    again: Again
-
-
 class LaunchRefusedError(LaunchError):
     """The place where runs live refused this one; ``problem`` says why."""
 
     code = "launch_refused"
 
     def __init__(self, problem: Problem) -> None:
-        super().__init__(f"{problem.code}: {problem.message}")
+        super().__init__(problem.message, hint=problem.hint, **problem.details())
         self.problem = problem
 
 
@@ -98,7 +72,7 @@ class PodOptions:
     makes_pods: bool = False  #: it starts pods of its own, as the driver of executors does
     #: small texts by their names, which are there in ``directory`` before it begins
     files: Mapping[str, str] = field(default_factory=dict)
-    #: values that pods which it makes refer to, by their keys in the secret ``pods.name_of(run_id)``
+    #: values for the pods that it makes, by their keys in the secret ``pods.name_of(run_id)``
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     template: Mapping[str, Any] = field(default_factory=dict)
 

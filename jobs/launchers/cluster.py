@@ -11,8 +11,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -20,7 +18,7 @@ from kubernetes.client import ApiClient, Configuration
 from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
 
 from jobs.launchers.pod_views import PodView, view_of
-from jobs.launchers.pods import Manifest
+from jobs.launchers.pods import ClusterSettings, Manifest
 from storage.base.clock import Clock
 from storage.base.errors import InvalidInputError, UnavailableError
 
@@ -50,15 +48,6 @@ class ApiError(UnavailableError):
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
         self.status = status
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterSettings:
-    """``kubeconfig`` None: that of the pod we are in. Shows no secret."""
-
-    kubeconfig: Path | None = None
-    context: str | None = None
-    namespace: str = "default"
 
 
 class Cluster:

@@ -29,14 +29,11 @@ from typing import Any
 
 from jobs.launchers import cluster_room, facts, pods
 from jobs.launchers.api import (
-    Again,
-    Blame,
     Capacity,
     LaunchError,
     LaunchRefusedError,
     LogPart,
     LogStream,
-    Problem,
     RunExistsError,
     RunSpec,
     RunState,
@@ -45,7 +42,8 @@ from jobs.launchers.api import (
 from jobs.launchers.cluster import ApiError, Cluster, Watched
 from jobs.launchers.identity import moment
 from jobs.launchers.pod_views import PodView, problem_in, refusal
-from jobs.launchers.pods import Order, PodSettings, name_of
+from jobs.launchers.pods import ClusterSettings, Order, PodSettings, name_of
+from jobs.launchers.problems import Again, Blame, Problem
 from jobs.launchers.segments import read_log
 from jobs.launchers.windows import WindowClosedError, Windows, listens
 from storage.base.clock import Clock
@@ -273,6 +271,7 @@ class KubernetesLauncher:
         self._pods.close()
         self._several.shutdown()
         self._windows.close()
+        self._cluster.close()
 
     def _create(self, spec: RunSpec, order: Order) -> None:
         """The secret, then the pod; what was made goes again if the rest is refused."""
@@ -605,6 +604,21 @@ class KubernetesLauncher:
 
     def _home(self, run_id: RunId) -> str:
         return str(self._root / run_id)
+
+
+def open_launcher(
+    cluster: ClusterSettings,
+    settings: PodSettings,
+    *,
+    root: Path,
+    store: LinkingStore,
+    clock: Clock,
+    owner: str,
+) -> KubernetesLauncher:
+    """A launcher for that cluster. Raises ``ClusterConfigError``."""
+    return KubernetesLauncher(
+        Cluster(cluster), settings, root=root, store=store, clock=clock, owner=owner
+    )
 
 
 def _code(exit_code: int | None) -> int | None:

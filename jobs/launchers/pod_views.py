@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from jobs.launchers.api import Again, Blame, Problem
 from jobs.launchers.pods import CONTAINER, GROUP, OWNER, ROLE, RUN, Manifest
+from jobs.launchers.problems import Again, Blame, Problem
 from storage.base.ids import RunId
 
 _LONGEST = 500

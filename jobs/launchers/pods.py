@@ -18,6 +18,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from jobs.launchers.api import Capacity, PodOptions, RunSpec
@@ -40,6 +41,15 @@ _OVERHEAD = 48 << 20  #: bytes of memory of the porter, beside those of the run
 _MIB = 1 << 20
 #: A pod that is over its time by so much did not hear its porter: the kubelet ends it.
 _LATE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """How a cluster is reached. ``kubeconfig`` None: as the pod that we are in does."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    namespace: str = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """What is reserved where: the room that starts are measured against, as rows say.
 
-A place is what one launcher can give, under the name of the replica that starts jobs there. What
-runs holds its part from the claim to the end of the job, and engines hold theirs while they live.
+A place is what one launcher can give, under the name of the replica that starts jobs there, or
+under its own name where all replicas start jobs there, as in a cluster. What runs holds its part
+from the claim to the end of the job, and engines hold theirs while they live.
 """
 
 from __future__ import annotations
@@ -37,8 +38,14 @@ class Ledger:
     engine_cu: Mapping[EngineName, int]
     engine_memory: Mapping[EngineName, int] = field(default_factory=dict)
     measure: Callable[[], Capacity] | None = None  #: None: nothing bounds what runs here
+    shared: str | None = None  #: the place of all replicas; None: each has its own
     _capacity: Capacity | None = field(default=None)
     _measured: threading.Lock = field(default_factory=threading.Lock)  # guards _capacity
+
+    @property
+    def place(self) -> str:
+        """Where this replica starts jobs."""
+        return self.shared or self.replica
 
     def capacity(self) -> Capacity | None:
         """What this place gives, as it was measured last."""
@@ -63,7 +70,7 @@ class Ledger:
         with self.database.transaction() as tx:
             tx.execute(
                 insert(capacities)
-                .values(place=self.replica, **values)
+                .values(place=self.place, **values)
                 .on_conflict_do_update(index_elements=[capacities.c.place], set_=values)
             )
             tx.execute(capacities.delete().where(capacities.c.seen_at < at - 10 * FRESH))
@@ -73,7 +80,7 @@ class Ledger:
 
         Always taken after the turns of queues, so that two transactions cannot wait for each other.
         """
-        self.database.lock(tx, f"place:{self.replica}")
+        self.database.lock(tx, f"place:{self.place}")
 
     def room(
         self,
@@ -88,7 +95,7 @@ class Ledger:
 
         ``place`` and ``capacity`` are this replica's own by default.
         """
-        here = place or self.replica
+        here = None if self.shared else place or self.replica
         running = tuple(_running(row, here) for row in tx.execute(_RUNNING))
         places = {*waiting, *(each.place for each in running)}
         return Room(
@@ -108,10 +115,14 @@ class Ledger:
             return None
         return row.place, Capacity(cpu_millis=row.cpu_millis, memory_bytes=row.memory_bytes)
 
-    def _servers(self, tx: Tx, here: str, running: Collection[Running]) -> Mapping[Server, int]:
+    def _servers(
+        self, tx: Tx, here: str | None, running: Collection[Running]
+    ) -> Mapping[Server, int]:
         """Engines that live here, and those that are about to for statements just claimed."""
         found: dict[Server, int] = {}
-        for row in tx.execute(_ENGINES, {"owner": here}):
+        for row in tx.execute(_ENGINES):
+            if here is not None and row.owner != here:
+                continue
             engine = EngineName(row.engine)
             server = Server(Place(row.project_id, row.queue), engine)
             memory = row.memory_bytes or self.engine_memory.get(engine, 0)
@@ -123,7 +134,7 @@ class Ledger:
         return found
 
 
-def _running(row: Row[Any], here: str) -> Running:
+def _running(row: Row[Any], here: str | None) -> Running:
     return Running(
         place=Place(ProjectId(row.project_id), row.queue),
         user_id=UserId(row.user_id),
@@ -132,7 +143,7 @@ def _running(row: Row[Any], here: str) -> Running:
         cpu_millis=row.cpu_millis,
         memory_bytes=row.memory_bytes,
         ends_by=row.ends_by,
-        here=row.owner == here,
+        here=here is None or row.owner == here,
     )
 
 
@@ -151,9 +162,9 @@ _RUNNING = (
     .where(text(RUNS))
     .group_by(*_ALIKE, _ONE)
 )
-_ENGINES = select(runs.c.project_id, runs.c.queue, runs.c.engine, runs.c.memory_bytes).where(
-    runs.c.ended_at.is_(None), runs.c.owner == bindparam("owner"), runs.c.job_id.is_(None)
-)
+_ENGINES = select(
+    runs.c.project_id, runs.c.queue, runs.c.engine, runs.c.memory_bytes, runs.c.owner
+).where(runs.c.ended_at.is_(None), runs.c.job_id.is_(None))
 _LARGEST = (
     select(capacities)
     .where(capacities.c.seen_at >= bindparam("since"))

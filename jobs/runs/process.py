@@ -18,12 +18,21 @@ from pathlib import Path
 from jobs.crash import crash_point
 from jobs.execution.execution import AttemptLostError, CancellingError, Execution
 from jobs.execution.parts import Parts
-from jobs.launchers.api import RunSpec, RunStatus
+from jobs.launchers.api import (
+    Capacity,
+    LaunchRefusedError,
+    PodOptions,
+    RunSpec,
+    RunState,
+    RunStatus,
+)
+from jobs.launchers.problems import Again
 from jobs.lifecycle.events import EngineReady
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.runs import cu_millis, run_id_of
 from jobs.lifecycle.states import JobState
 from jobs.runs.logs import LogKeeper
+from jobs.runs.problems import lost, not_started
 from jobs.store import run_rows
 from jobs.usage import COMPUTE_CU_MILLIS
 from storage.base.ids import RunId
@@ -83,6 +92,8 @@ def process(
     _note_end(parts, execution, status)
     if execution.stop.is_set():
         raise CancellingError("the job is to stop", job_id=execution.job.id)
+    if status.problem is not None:
+        raise lost(status.problem)
     yield Ended(run_id=run_id, status=status, directory=parts.launcher.directory(run_id))
 
 
@@ -107,7 +118,10 @@ def _followed(
         crash_point("before_launch")
         if execution.stop.is_set():
             raise CancellingError("the job is to stop", job_id=execution.job.id)
-        launcher.launch(_leased(parts, execution, spec))
+        try:
+            launcher.launch(_leased(parts, execution, spec))
+        except LaunchRefusedError as error:
+            raise not_started(error.problem) from error
         crash_point("after_launch")
 
     def end(reason: str = "cancelled", pause: timedelta = grace) -> None:
@@ -129,7 +143,12 @@ def _leased(parts: Parts, execution: Execution, spec: RunSpec) -> RunSpec:
         assert execution.job.lease_until is not None
         claimed = execution.job.lease_until - lease
         renewed_at = launcher.moment() - (parts.clock.now() - claimed).total_seconds()
-    return replace(spec, lease=lease, renewed_at=renewed_at)
+    pod = spec.pod or PodOptions()
+    if pod.reserves is None:
+        job = execution.job
+        reserves = Capacity(cpu_millis=job.cpu_millis, memory_bytes=job.memory_bytes)
+        pod = replace(pod, reserves=reserves)
+    return replace(spec, lease=lease, renewed_at=renewed_at, pod=pod)
 
 
 def _awaited(parts: Parts, execution: Execution, run_id: RunId) -> RunStatus:
@@ -138,7 +157,12 @@ def _awaited(parts: Parts, execution: Execution, run_id: RunId) -> RunStatus:
         store=parts.store, launcher=parts.launcher, clock=parts.clock, job=execution.job
     )
     looks, never = iter(_FIRST_LOOKS), threading.Event()
+    patience = parts.clock.monotonic() + parts.settings.run_start_timeout.total_seconds()
     while not (status := parts.launcher.status(run_id)).state.ended:
+        if status.state is RunState.STARTING and status.problem is not None:
+            late = parts.clock.monotonic() > patience
+            if late or status.problem.again is Again.NEVER:
+                raise not_started(status.problem)
         if execution.stop.is_set() and execution.hand_over:
             keeper.keep()
             raise DetachedError("the service ends", job_id=execution.job.id)
