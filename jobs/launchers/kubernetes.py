@@ -41,6 +41,7 @@ from jobs.launchers.api import (
 )
 from jobs.launchers.cluster import ApiError, Cluster, Watched
 from jobs.launchers.identity import moment
+from jobs.launchers.pod.tars import Tar, below, unpack
 from jobs.launchers.pod_views import PodView, problem_in, refusal
 from jobs.launchers.pods import ClusterSettings, Order, PodSettings, name_of
 from jobs.launchers.problems import Again, Blame, Problem
@@ -138,7 +139,7 @@ class KubernetesLauncher:
         directory = self.prepare(spec.run_id)
         if spec.directory != directory:
             raise ValueError(f"this run's directory is {directory}, not {spec.directory}")
-        order = {"merged": spec.merged, "stdout": _text(spec.stdout), "job": spec.lease is not None}
+        order = {"merged": spec.merged, "stdout": _text(spec.stdout)}
         try:
             if not facts.claim(self._home(spec.run_id), "order.json", order):
                 raise RunExistsError(f"run {spec.run_id} was launched before")
@@ -152,7 +153,7 @@ class KubernetesLauncher:
             lease=spec.lease or _UNLEASED,
             age=age,
             inputs=inputs,
-            outputs=self._link(spec.run_id, "out.tar", "PUT") if spec.lease else None,
+            outputs=self._link(spec.run_id, "out.tar", "PUT") if _leaves(spec) else None,
         )
         self._create(spec, wanted)
         with self._lock:
@@ -299,9 +300,9 @@ class KubernetesLauncher:
         """Keep what lies in the run's folder for its pod; a link to it, None for an empty one."""
         if not any(spec.directory.iterdir()):
             return None
+        work = str(spec.directory)
         with tempfile.NamedTemporaryFile(dir=spec.directory.parent, suffix=".tar") as packed:
-            with tarfile.open(fileobj=packed, mode="w") as tar:
-                tar.add(spec.directory, arcname=".")
+            packed.writelines(Tar(below(work, work)))
             packed.flush()
             self._store.put_file(self._key(spec.run_id, "in.tar"), Path(packed.name))
         return self._link(spec.run_id, "in.tar", "GET")
@@ -390,9 +391,7 @@ class KubernetesLauncher:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         source = RangeFile(part, size)
         with tarfile.open(fileobj=source, mode="r|", bufsize=_BLOCK) as tar:
-            for member in tar:
-                if member.name not in {"exited.json", "order.json", "gone.json"}:
-                    tar.extract(member, home, filter="data")
+            unpack(tar, str(home), without={"exited.json", "order.json", "gone.json"})
 
     def _write_end(self, view: PodView) -> None:
         known, told = self._known_of(view.run_id), view.facts
@@ -619,6 +618,11 @@ def open_launcher(
     return KubernetesLauncher(
         Cluster(cluster), settings, root=root, store=store, clock=clock, owner=owner
     )
+
+
+def _leaves(spec: RunSpec) -> bool:
+    """Whether something of the run is wanted after its end that its pod cannot tell."""
+    return spec.lease is not None or bool(spec.keeps) or not spec.merged
 
 
 def _code(exit_code: int | None) -> int | None:

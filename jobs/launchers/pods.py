@@ -265,12 +265,18 @@ def _order(spec: RunSpec, order: Order) -> dict[str, Any]:
         "lease": order.lease.total_seconds(),
         "age": order.age,
         "echo": True,
-        "keeps": list(spec.keeps),
+        "keeps": [*spec.keeps, *_stdout(spec)],
         "files": dict(spec.pod.files) if spec.pod else {},
         "inputs": order.inputs,
         "outputs": order.outputs,
         "window": {"port": WINDOW_PORT, "token": order.token},
     }
+
+
+def _stdout(spec: RunSpec) -> list[str]:
+    """The file of the standard output, which always is wanted."""
+    inside = spec.stdout is not None and spec.stdout.is_relative_to(spec.directory)
+    return [str(spec.stdout.relative_to(spec.directory))] if spec.stdout and inside else []
 
 
 #: Where the template wins.

@@ -25,6 +25,8 @@ from tests.support.runs import (
     ended,
     eventually,
     kill,
+    lives,
+    python,
     service,
     spec,
     warden,
@@ -75,7 +77,7 @@ def test_stop_kills_what_does_not_listen(launcher: Launcher) -> None:
     pid = begun(launcher, made.run_id)
     status = launcher.stop(made.run_id, grace=timedelta(milliseconds=200))
     assert status.exit_code == -signal.SIGKILL
-    assert not alive(pid)
+    assert not lives(launcher, made.run_id, pid)
 
 
 def test_stop_reaches_grandchildren(launcher: Launcher) -> None:
@@ -83,7 +85,7 @@ def test_stop_reaches_grandchildren(launcher: Launcher) -> None:
     launcher.launch(made)
     pid = begun(launcher, made.run_id)
     launcher.stop(made.run_id, grace=NOW)
-    assert not alive(pid)
+    assert not lives(launcher, made.run_id, pid)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a child subreaper")
@@ -92,7 +94,7 @@ def test_stop_reaches_a_daemon_of_its_own_session(launcher: Launcher) -> None:
     launcher.launch(made)
     pid = begun(launcher, made.run_id)
     launcher.stop(made.run_id, grace=NOW)
-    assert not alive(pid)
+    assert not lives(launcher, made.run_id, pid)
 
 
 def test_leftovers_of_a_run_that_exits_are_killed(launcher: Launcher) -> None:
@@ -100,7 +102,7 @@ def test_leftovers_of_a_run_that_exits_are_killed(launcher: Launcher) -> None:
     launcher.launch(made)
     pid = begun(launcher, made.run_id)
     assert ended(launcher, made.run_id).exit_code == 0
-    assert not alive(pid)
+    assert not lives(launcher, made.run_id, pid)
 
 
 def test_stop_of_an_ended_or_unknown_run_is_no_error(launcher: Launcher) -> None:
@@ -120,7 +122,7 @@ def test_program_that_is_not_there_exits_with_its_reason(launcher: Launcher) -> 
 
 def test_run_over_its_memory_is_killed(launcher: Launcher) -> None:
     script = "import time; kept = bytearray(200 << 20); time.sleep(1000)"
-    command = (sys.executable, "-S", "-c", script)
+    command = (python(launcher), "-S", "-c", script)
     made = spec(launcher, "", command=command, memory_bytes=100 << 20)
     launcher.launch(made)
     status = ended(launcher, made.run_id)

@@ -94,6 +94,7 @@ def test_renewal_keeps_a_run(launcher: Launcher) -> None:
 def test_older_renewal_changes_nothing(launcher: Launcher) -> None:
     made = spec(launcher, WAITS, **SHORT)
     launcher.launch(made)
+    begun(launcher, made.run_id)
     now = launcher.moment()
     launcher.renew([made.run_id], at=now + 100)
     launcher.renew([made.run_id], at=now - 100)

@@ -13,7 +13,7 @@ import pytest
 
 from jobs.launchers.api import Launcher, Limits, LogStream, RunExistsError, RunSpec, RunState
 from jobs.launchers.local import LocalLauncher
-from tests.support.runs import LAUNCHERS, NOW, begun, ended, eventually, spec
+from tests.support.runs import LAUNCHERS, NOW, begun, ended, eventually, python, spec
 
 MIB = 1 << 20
 
@@ -136,7 +136,7 @@ def test_run_over_its_time_is_ended(launcher: Launcher) -> None:
 def test_memory_is_that_of_all_processes(launcher: Launcher) -> None:
     hold = "import os, time\nfor _ in range(3):\n  if not os.fork(): os.setsid(); break\n"
     hold += "kept = bytearray(60 << 20); time.sleep(1000)"
-    command = (sys.executable, "-S", "-c", hold)
+    command = (python(launcher), "-S", "-c", hold)
     made = spec(launcher, "", command=command, memory_bytes=200 * MIB)
     launcher.launch(made)
     status = ended(launcher, made.run_id)
@@ -147,7 +147,7 @@ def test_memory_is_that_of_all_processes(launcher: Launcher) -> None:
 def test_shared_memory_is_counted_once(launcher: Launcher) -> None:
     share = "import os, time\nkept = bytearray(100 << 20)\nfor _ in range(3):\n"
     share += "  if not os.fork(): break\ntime.sleep(1.0)"
-    command = (sys.executable, "-S", "-c", share)
+    command = (python(launcher), "-S", "-c", share)
     made = spec(launcher, "", command=command, memory_bytes=200 * MIB)
     launcher.launch(made)
     status = ended(launcher, made.run_id)
@@ -156,7 +156,7 @@ def test_shared_memory_is_counted_once(launcher: Launcher) -> None:
 
 
 def test_usage_counts_short_children(launcher: Launcher) -> None:
-    burn = "python3 -S -c 'for i in range(2000000): pass'"
+    burn = f"{python(launcher)} -S -c 'for i in range(2000000): pass'"
     made = spec(launcher, f"for i in 1 2 3; do {burn}; done; setsid {burn} & echo $$; wait")
     launcher.launch(made)
     begun(launcher, made.run_id)
@@ -179,7 +179,7 @@ def test_status_tells_the_use_of_daemons(launcher: Launcher) -> None:
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores are chosen on Linux only")
 def test_runs_are_kept_to_their_cores(launcher: Launcher) -> None:
     count = len(os.sched_getaffinity(0))
-    script = "python3 -S -c 'import os; print(sorted(os.sched_getaffinity(0)))'"
+    script = f"{python(launcher)} -S -c 'import os; print(sorted(os.sched_getaffinity(0)))'"
     seen = set()
     for _ in range(count):
         made = spec(launcher, script, limits=Limits(cores=1))

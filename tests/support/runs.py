@@ -20,6 +20,7 @@ from storage.base.ids import RunId, new_id
 
 LAUNCHERS: dict[str, Callable[[Path], Launcher]] = {"local": LocalLauncher}
 NOW = timedelta(0)
+IMAGE_PYTHON = "/opt/dli/bin/python"
 
 #: Prints its own pid and that of a descendant which left by two forks, a session of its own and an
 #: empty environment. Neither hears SIGTERM.
@@ -86,7 +87,7 @@ def spec(launcher: Launcher, script: str, **more: object) -> RunSpec:
     return RunSpec(**values)  # type: ignore[arg-type]
 
 
-def eventually(holds: Callable[[], object], seconds: float = 10.0) -> None:
+def eventually(holds: Callable[[], object], seconds: float = 60.0) -> None:
     pause, end = threading.Event(), time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "never came about"
@@ -108,6 +109,18 @@ def pids(launcher: Launcher, run_id: RunId, count: int) -> list[int]:
     """Wait for that many lines of output, all pids."""
     eventually(lambda: launcher.logs(run_id).data.count(b"\n") >= count)
     return [int(line) for line in launcher.logs(run_id).data.split()]
+
+
+def python(launcher: Launcher) -> str:
+    """The Python of the launcher's runs."""
+    return sys.executable if isinstance(launcher, LocalLauncher) else IMAGE_PYTHON
+
+
+def lives(launcher: Launcher, run_id: RunId, pid: int) -> bool:
+    """Whether the process of a run does; one of a pod ends with the pod's first at the latest."""
+    if isinstance(launcher, LocalLauncher):
+        return alive(pid)
+    return not launcher.status(run_id).state.ended
 
 
 def alive(pid: int) -> bool:

@@ -30,8 +30,10 @@ from collections.abc import Iterator
 from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import facts  # type: ignore[import-not-found]
 from identity import moment  # type: ignore[import-not-found]
+from tars import Tar, below, unpack  # type: ignore[import-not-found]
 from warden import Run  # type: ignore[import-not-found]
 
 MESSAGE = os.environ.get("DLI_TERMINATION_LOG", "/dev/termination-log")
@@ -82,57 +84,12 @@ def main() -> int:
 
 
 def members(home: str, keeps: list[str]) -> Iterator[tuple[str, str]]:
-    """What is sent: path and name in the tar of each file and folder, folders first."""
+    """What is sent: path and name in the tar of each file and folder."""
     for name in sorted(os.listdir(home)):
         if name in {"exited.json", "started.json"} or name.endswith(".log"):
             yield os.path.join(home, name), name
     for keep in keeps:
-        top = os.path.join(home, "work", keep)
-        if os.path.isfile(top) and not os.path.islink(top):
-            yield top, f"work/{keep}"
-        for folder, folders, names in os.walk(top):
-            folders.sort()
-            yield folder, os.path.relpath(folder, home)
-            for name in sorted(names):
-                path = os.path.join(folder, name)
-                if os.path.isfile(path) and not os.path.islink(path):
-                    yield path, os.path.relpath(path, home)
-
-
-class Tar:
-    """A tar of files that do not change any more: its length is known before it is read."""
-
-    def __init__(self, given: Iterator[tuple[str, str]]) -> None:
-        self._members = [(path, _info(path, name)) for path, name in given]
-        heads = sum(len(info.tobuf(tarfile.PAX_FORMAT)) for _, info in self._members)
-        bodies = sum(_padded(info.size) for _, info in self._members)
-        self.length = heads + bodies + 2 * tarfile.BLOCKSIZE
-
-    def __iter__(self) -> Iterator[bytes]:
-        for path, info in self._members:
-            yield info.tobuf(tarfile.PAX_FORMAT)
-            if info.isfile():
-                with open(path, "rb") as file:
-                    while data := file.read(_BLOCK):
-                        yield data
-                yield bytes(_padded(info.size) - info.size)
-        yield bytes(2 * tarfile.BLOCKSIZE)
-
-
-def _info(path: str, name: str) -> tarfile.TarInfo:
-    found = os.stat(path)
-    info = tarfile.TarInfo(name)
-    info.mode = found.st_mode & 0o700
-    info.mtime = int(found.st_mtime)
-    if os.path.isdir(path):
-        info.type = tarfile.DIRTYPE
-    else:
-        info.size = found.st_size
-    return info
-
-
-def _padded(size: int) -> int:
-    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+        yield from below(os.path.join(home, "work", keep), home)
 
 
 class _Window:
@@ -152,7 +109,6 @@ class _Window:
         threading.Thread(target=self._serve, name="window", daemon=True).start()
 
     def _serve(self) -> None:
-        sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
         import window  # type: ignore[import-not-found]  # noqa: PLC0415  a third of our start
 
         window.serve(self._home, self._order["window"])
@@ -169,7 +125,7 @@ def _fetch(link: str, directory: str, home: str) -> None:
             if answer.status != 200:
                 raise OSError(f"the store answers {answer.status} to a read of the run's files")
             with tarfile.open(fileobj=answer, mode="r|", bufsize=_BLOCK) as tar:
-                tar.extractall(directory, filter="data")
+                unpack(tar, directory)
         finally:
             connection.close()
 

@@ -240,17 +240,3 @@ def test_leftovers_are_killed_before_outputs_are_taken(tmp_path: Path, store: St
     pod.output()
     with tarfile.open(fileobj=io.BytesIO(store.objects["/out"])) as tar:
         assert tar.getmember("work/out").size == (pod.home / "work" / "out").stat().st_size
-
-
-@pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 1 << 20])
-def test_length_of_a_tar_is_known_before(tmp_path: Path, size: int) -> None:
-    long = "x" * 120
-    (tmp_path / long).write_bytes(bytes(size))
-    (tmp_path / "ünicode").write_bytes(b"1")
-    given = [(str(tmp_path), "top"), *((str(p), f"top/{p.name}") for p in tmp_path.iterdir())]
-    tar = module.Tar(iter(given))
-    data = b"".join(tar)
-    assert len(data) == tar.length
-    with tarfile.open(fileobj=io.BytesIO(data)) as read:
-        assert read.getmember(f"top/{long}").size == size
-        assert "top/ünicode" in read.getnames()

@@ -1,0 +1,56 @@
+"""Launchers of pods for tests: in a namespace of the test cluster, with a store that pods reach."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jobs.launchers.cluster import ApiError
+from jobs.launchers.cluster import Cluster as Api
+from jobs.launchers.kubernetes import KubernetesLauncher
+from jobs.launchers.pods import ClusterSettings, PodSettings
+from storage.base.clock import SystemClock
+from storage.objects.s3 import S3Store
+from tests.support.cluster import Cluster, Namespace
+from tests.support.servers import S3Server
+
+
+@contextmanager
+def pod_launcher(
+    namespace: Namespace,
+    s3: S3Server,
+    root: Path,
+    *,
+    owner: str = "replica_test",
+    installation: str | None = None,
+    through: Cluster | None = None,
+    **settings: Any,
+) -> Iterator[KubernetesLauncher]:
+    """A launcher with an installation of its own; nothing of it is left after the block.
+
+    ``through`` is the same cluster as seen by somebody else than its administrator.
+    """
+    cluster = through or namespace.cluster
+    made = KubernetesLauncher(
+        Api(ClusterSettings(kubeconfig=cluster.kubeconfig, namespace=namespace.name)),
+        PodSettings(
+            installation=installation or f"test-{secrets.token_hex(4)}",
+            namespace=namespace.name,
+            image=cluster.image,
+            **{"pull_policy": "Never", **settings},
+        ),
+        root=root,
+        store=S3Store(s3.bucket(), "", s3.settings),
+        clock=SystemClock(),
+        owner=owner,
+    )
+    try:
+        yield made
+    finally:
+        with contextlib.suppress(ApiError):  # of one who may not
+            made.clear_all()
+        made.close()
