@@ -339,7 +339,7 @@ def _launcher(settings: Settings, stored: _Stored, replica: str) -> Launcher:
     root = settings.folder / "engines" / "runs"
     if settings.launcher == "local":
         return LocalLauncher(root)
-    if not isinstance(stored.warehouse, S3Store):
+    if isinstance(stored.warehouse, FolderStore):
         raise InvalidSettingError(
             "pods need a warehouse that they reach",
             hint="set warehouse (DLI_WAREHOUSE) to s3://bucket/prefix, or launcher to local",
@@ -360,7 +360,7 @@ def _launcher(settings: Settings, stored: _Stored, replica: str) -> Launcher:
         scratch_bytes=settings.kubernetes_scratch,
     )
     # The cluster's client is large, and of no use to a service without a cluster.
-    module = importlib.import_module("jobs.launchers.kubernetes")
+    module = importlib.import_module("jobs.launchers.pod_launcher")
     launcher: Launcher = module.open_launcher(
         cluster, pods, root=root, store=stored.warehouse, clock=stored.clock, owner=replica
     )

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from jobs.launchers.api import LaunchRefusedError, Limits, PodOptions, RunSpec, RunState, RunStatus
-from jobs.launchers.kubernetes import KubernetesLauncher
+from jobs.launchers.pod_launcher import KubernetesLauncher
 from jobs.launchers.problems import Again, Blame, Problem
 from storage.base.ids import RunId
 from tests.support.cluster import Cluster, Namespace

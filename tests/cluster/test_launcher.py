@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.launchers.kubernetes import KubernetesLauncher
+from jobs.launchers.pod_launcher import KubernetesLauncher
 from tests.contract.test_launcher import (  # noqa: F401  collected here, with our launcher
     test_exit_code_and_output_are_kept,
     test_leftovers_of_a_run_that_exits_are_killed,

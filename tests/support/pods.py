@@ -11,7 +11,7 @@ from typing import Any
 
 from jobs.launchers.cluster import ApiError
 from jobs.launchers.cluster import Cluster as Api
-from jobs.launchers.kubernetes import KubernetesLauncher
+from jobs.launchers.pod_launcher import KubernetesLauncher
 from jobs.launchers.pods import ClusterSettings, PodSettings
 from storage.base.clock import SystemClock
 from storage.objects.s3 import S3Store
