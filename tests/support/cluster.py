@@ -251,7 +251,7 @@ def up() -> Cluster:
     """Our cluster, with the image of this checkout in its nodes; left alone if it is up already."""
     build()
     kubeconfig = _script("up")
-    images = {"DLI_IMAGE_CACHE": str(_cache() / "images"), "PYTHON": sys.executable}
+    images = {"DLI_IMAGE_CACHE": str(image_cache()), "PYTHON": sys.executable}
     layout = _script(ROOT / "image" / "build", IMAGE, environment=images)
     _script("load", layout)
     path = Path(kubeconfig)
@@ -261,6 +261,11 @@ def up() -> Cluster:
 def down() -> None:
     """End our cluster; what was built is kept."""
     _script("down")
+
+
+def image_cache() -> Path:
+    """The folder with the layers of the image, and its `layout`."""
+    return _cache() / "images"
 
 
 def running() -> bool:

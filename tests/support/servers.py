@@ -91,14 +91,17 @@ def _await(ready: Callable[[], bool], log: Path) -> None:
 
 
 @contextmanager
-def postgres() -> Iterator[str]:
-    """A fresh PostgreSQL without durability; gives the URL of its database ``postgres``."""
+def postgres(host: str = "127.0.0.1") -> Iterator[str]:
+    """A fresh PostgreSQL without durability; gives the URL of its database ``postgres``.
+
+    It listens on one address only, and lets in whoever reaches that.
+    """
     programs = postgres_bin()
     if programs is None:
         raise RuntimeError("no PostgreSQL server here: run python -m tests.support.install")
-    (port,) = free_ports(1)
+    (port,) = free_ports(1, host)
     user = _unprivileged_user()
-    url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    url = f"postgresql://postgres@{host}:{port}/postgres"
 
     def command(folder: Path) -> list[str]:
         data = str(folder / "data")
@@ -110,8 +113,10 @@ def postgres() -> Iterator[str]:
         )  # fmt: skip
         if made.returncode:
             raise RuntimeError(f"initdb failed: {made.stderr}")
+        with (folder / "data" / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all all trust\n")
         settings = {
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": host,
             "port": str(port),
             "unix_socket_directories": "",
             "fsync": "off",

@@ -1,0 +1,304 @@
+"""The chart on a real cluster: taken by its API server, installed, upgraded under load, gone."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from dli.migrations.current import head
+from tests.support import foreign_kinds
+from tests.support.charts import CHART, helm, needs_helm, render
+from tests.support.cluster import Cluster, ClusterError, Namespace, container, pod, wait
+from tests.support.images import LATER, LATER_SCHEMA, later_image
+from tests.support.servers import S3Server, postgres
+
+pytestmark = [needs_helm, pytest.mark.timeout(1200)]
+
+TOKEN = "dli_" + "c" * 40
+FOREIGN = {"VirtualService", "DestinationRule", "Gateway", "HTTPRoute", "ServiceMonitor"}
+#: Pods that the tests make.
+TESTS = ("first", "second", "third", "ask-dli", "ask-dli-canary")
+#: What a namespace has by itself.
+NATIVE = ("configmap/kube-root-ca.crt", "serviceaccount/default")
+
+
+@pytest.fixture(scope="module")
+def foreign(cluster: Cluster) -> Iterator[bool]:
+    """Whether the cluster knows the kinds of Istio, Gateway API and Prometheus meanwhile."""
+    files = [word for path in foreign_kinds.definitions() for word in ("-f", str(path))]
+    if files:
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", *files)
+        cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", *files)
+    yield bool(files)
+    if files and cluster.run is not None:  # a given cluster may have had them before
+        cluster.kubectl("delete", "--ignore-not-found", "--wait=false", *files)
+
+
+@contextmanager
+def namespaces(cluster: Cluster) -> Iterator[tuple[Namespace, Namespace]]:
+    """One for the service and one for its runs."""
+    end = os.urandom(3).hex()
+    with (
+        cluster.namespace(f"chart-{end}") as service,
+        cluster.namespace(f"chart-runs-{end}") as runs,
+    ):
+        yield service, runs
+
+
+@pytest.mark.parametrize("case", ["minimal", "everything"])
+def test_the_api_server_takes_all_of_it(cluster: Cluster, foreign: bool, case: str) -> None:
+    with namespaces(cluster) as (service, runs):
+        manifests = render(case, namespace=service.name, runs__namespace=runs.name)
+        known = [each for each in manifests if foreign or each["kind"] not in FOREIGN]
+        for each in known:
+            each["metadata"].setdefault("namespace", service.name)
+        # A misspelt field is refused, and a pod that the namespace's level would refuse is told.
+        strict = ("--dry-run=server", "--validate=strict", "--warnings-as-errors")
+        told = cluster.kubectl("create", *strict, "-f", "-", given=known)
+        assert len(told.splitlines()) == len(known)
+    if len(known) < len(manifests):
+        left = sorted({each["kind"] for each in manifests if each not in known})
+        pytest.skip(f"without Go's module proxy these were only rendered: {', '.join(left)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """The chart's release ``dli`` in two namespaces, over servers of this machine."""
+
+    service: Namespace
+    runs: Namespace
+    values: Path
+    database: str  #: its URL for this machine
+
+    def helm(self, *words: str) -> str:
+        """What helm prints; raises ``ClusterError``."""
+        kubeconfig = self.service.cluster.kubeconfig
+        done = helm(*words, "--namespace", self.service.name, kubeconfig=kubeconfig)
+        if done.returncode:
+            raise ClusterError(f"{done.stderr}\n{self.why()}")
+        return done.stdout
+
+    def bring(self, verb: str, *sets: str) -> None:
+        """Install or upgrade, and wait until all is ready."""
+        words = [word for each in sets for word in ("--set", each)]
+        self.helm(
+            verb, "dli", str(CHART), "-f", str(self.values), *words, "--wait", "--timeout", "8m"
+        )
+
+    def why(self) -> str:
+        """What the cluster says of the pods, for those who look for a cause."""
+        parts = [self.service.kubectl("get", "pods,jobs,events", "-o", "wide")]
+        for role in ("api", "worker", "migrate"):
+            selector = f"app.kubernetes.io/component={role}"
+            parts.append(self.service.kubectl("logs", "-l", selector, "--tail=30", "--prefix"))
+        return "\n".join(parts)
+
+    def schema(self) -> str:
+        """The schema that the database has."""
+        with psycopg.connect(self.database) as connection:
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        assert row is not None
+        return str(row[0])
+
+    def images(self) -> set[str]:
+        """Those of all pods of the service that are not on their way out."""
+        pods = self.service.get("pods", "-l", "app.kubernetes.io/component in (api,worker)")[
+            "items"
+        ]
+        return {
+            each["spec"]["containers"][0]["image"].rpartition(":")[2]
+            for each in pods
+            if "deletionTimestamp" not in each["metadata"]
+        }
+
+
+@pytest.fixture(scope="module")
+def installation(
+    cluster: Cluster, pod_s3: S3Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """Everything that an installation needs, not installed yet."""
+    assert cluster.host is not None  # pod_s3 has looked
+    with namespaces(cluster) as (service, runs), postgres(cluster.host) as url:
+        repository, _, tag = cluster.image.rpartition(":")
+        values = {
+            "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
+            "settings": {
+                "warehouse": f"s3://{pod_s3.bucket()}/dli",
+                "s3_endpoint": pod_s3.settings.endpoint,
+                "s3_secure": False,
+                "engine_cores": 1,
+                "lease": "5s",
+            },
+            "secret": {"existing": "access"},
+            "api": {"resources": {"requests": {"cpu": "50m", "memory": "256Mi"}}},
+            "worker": {"resources": {"requests": {"cpu": "50m", "memory": "512Mi"}}},
+            "drain": {"endpointsSeconds": 5, "graceSeconds": 30},
+            "runs": {"namespace": runs.name, "asPods": False},
+        }
+        secret = {
+            "DLI_DATABASE_URL": url,
+            "DLI_ADMIN_TOKEN": TOKEN,
+            "DLI_S3_ACCESS_KEY": pod_s3.settings.access_key,
+            "DLI_S3_SECRET_KEY": pod_s3.settings.secret_key,
+        }
+        service.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "access"},
+                "stringData": secret,
+            }
+        )
+        path = tmp_path_factory.mktemp("chart") / "values.json"
+        path.write_text(json.dumps(values))
+        yield Installation(service=service, runs=runs, values=path, database=url)
+
+
+#: Asks again and again, and counts what did not go well, until it is told to stop.
+_LOAD = """
+import collections, json, os, pathlib, sys, threading
+from dli.client import Client
+
+counts, lock = collections.Counter(), threading.Lock()
+stop = pathlib.Path("/tmp/stop")
+
+def note(what):
+    with lock:
+        counts[what] += 1
+
+def ask(number):
+    with Client(sys.argv[1], os.environ["TOKEN"], patient=False) as client:
+        while not stop.exists():
+            try:
+                made = client.submit("SELECT count(*) AS n FROM range(2000000)", wait="0s")
+            except Exception as error:
+                note(f"submit: {error!r}"[:300])
+                continue
+            note("submitted")
+            while made.state not in ("finished", "failed", "cancelled"):
+                try:
+                    made = client.statement(made.id, wait="5s")
+                except Exception as error:
+                    note(f"poll: {error!r}"[:300])
+            note(made.state)
+
+threads = [threading.Thread(target=ask, args=(n,)) for n in range(3)]
+[each.start() for each in threads]
+while any(each.is_alive() for each in threads):
+    [each.join(1) for each in threads]
+    with lock:
+        print(json.dumps(counts), flush=True)
+"""
+
+
+@contextmanager
+def load(installation: Installation, name: str) -> Iterator[Callable[[], dict[str, int]]]:
+    """Statements from a pod to the Service, all the time; what is given tells the counts so far."""
+    service = installation.service
+    token = {"secretKeyRef": {"name": "access", "key": "DLI_ADMIN_TOKEN"}}
+    main = container(
+        service.cluster.image,
+        ["python", "-c", _LOAD, "http://dli"],
+        env=[{"name": "TOKEN", "valueFrom": token}],
+    )
+    service.create(pod(name, main))
+    service.ready(name)
+
+    def counts() -> dict[str, int]:
+        lines = service.log(name).splitlines()
+        found: dict[str, int] = json.loads(lines[-1]) if lines else {}
+        return found
+
+    wait(lambda: counts().get("finished", 0) > 3, 180, installation.why)
+    try:
+        yield counts
+    finally:
+        service.kubectl("exec", name, "--", "touch", "/tmp/stop")
+        service.ended(name, within=120)
+
+
+def under_load(installation: Installation, name: str, change: Callable[[], object]) -> None:
+    """Make a change while statements come, go and wait; none is lost, and no request fails."""
+    with load(installation, name) as counts:
+        change()
+        before = counts()["finished"]
+        wait(lambda: counts()["finished"] > before + 3, 120, installation.why)
+    told = counts()
+    assert told.keys() == {"submitted", "finished"}, told
+    assert told["submitted"] == told["finished"]
+
+
+class TestRelease:
+    """One release from its install to its end, a step a test."""
+
+    def test_it_installs_and_runs_a_statement(self, installation: Installation) -> None:
+        installation.bring("install")
+        assert installation.schema() == head()
+        under_load(installation, "first", lambda: None)
+        assert installation.service.get("jobs")["items"] == [], "the hook has cleared itself away"
+
+    def test_it_is_upgraded_under_load(self, installation: Installation) -> None:
+        image = later_image(installation.service.cluster)
+        if image is None:
+            pytest.skip("DLI_TEST_LATER_IMAGE does not name a later version")
+        tag = image.rpartition(":")[2]
+        under_load(
+            installation, "second", lambda: installation.bring("upgrade", f"image.tag={tag}")
+        )
+        assert installation.images() == {tag}
+        assert installation.schema() == LATER_SCHEMA
+
+    def test_it_is_rolled_back_under_load(self, installation: Installation) -> None:
+        back = ("rollback", "dli", "1", "--wait", "--timeout", "8m")
+        under_load(installation, "third", lambda: installation.helm(*back))
+        assert LATER not in installation.images()
+        assert installation.schema() == LATER_SCHEMA, "older code runs on it"
+
+    def test_a_canary_is_there_and_not_published(self, installation: Installation) -> None:
+        installation.bring("upgrade", "canary.enabled=true", f"canary.image.tag={LATER}")
+        assert LATER in installation.images()
+        assert answering(installation, "dli") == {"0.1.0"}
+        assert answering(installation, "dli-canary") == {LATER}
+
+    def test_it_leaves_nothing(self, installation: Installation) -> None:
+        installation.helm("uninstall", "dli", "--wait", "--timeout", "5m")
+        for namespace in (installation.service, installation.runs):
+            wait_empty(namespace)
+        label = "app.kubernetes.io/instance=dli"
+        kinds = "clusterroles,clusterrolebindings,priorityclasses"
+        assert installation.service.cluster.get(kinds, "-l", label)["items"] == []
+
+
+def answering(installation: Installation, service: str) -> set[str]:
+    """The versions that answer at a Service."""
+    script = (
+        "import json, urllib.request as u\n"
+        f"ask = lambda: json.load(u.urlopen('http://{service}/openapi.json', timeout=20))\n"
+        "print(json.dumps(sorted({ask()['info']['version'] for _ in range(10)})))\n"
+    )
+    namespace, name = installation.service, f"ask-{service}"
+    namespace.create(pod(name, container(namespace.cluster.image, ["python", "-c", script])))
+    return set(json.loads(namespace.ended(name)))
+
+
+def wait_empty(namespace: Namespace) -> None:
+    """Wait until nothing of the release is left in a namespace."""
+    wait(lambda: not leftovers(namespace), 60, lambda: str(sorted(leftovers(namespace))))
+
+
+def leftovers(namespace: Namespace) -> set[str]:
+    """What is in a namespace, but what it has by itself and what tests put there."""
+    kinds = namespace.cluster.kubectl(
+        "api-resources", "--verbs=list", "--namespaced", "-o", "name"
+    ).split()
+    wanted = ",".join(sorted({kind for kind in kinds if not kind.startswith("events")}))
+    found = namespace.kubectl("get", wanted, "-o", "name", "--ignore-not-found").split()
+    ours = {"secret/access", *(f"pod/{name}" for name in TESTS)}
+    return set(found) - ours - set(NATIVE)
