@@ -17,16 +17,15 @@ from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import EngineName, JobKind, StatementSpec
 from jobs.lifecycle.states import JobState
-from jobs.queues.admission import start_waiting
+from jobs.queues.claims import start_waiting
 from jobs.queues.definitions import QueueDef
-from jobs.queues.demand import Choice
 from jobs.queues.ledger import Ledger
 from jobs.queues.rounds import Rounds
 from jobs.queues.store import create
 from jobs.store.jobs import Summary, row_values
 from jobs.store.rows import jobs
 from storage.base.ids import JobId, ProjectId, UserId, new_id
-from storage.meta.database import Database, Tx
+from storage.meta.database import Database
 from storage.meta.schema import METADATA
 from tests.support.install import postgres_bin
 from tests.support.servers import postgres
@@ -34,7 +33,8 @@ from tests.support.servers import postgres
 _BATCH = 10_000
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _NOW = _START + timedelta(hours=2)
-_SEATS = dict.fromkeys(Lane, 32)
+_AT_ONCE = 32
+_SEATS = dict.fromkeys(Lane, _AT_ONCE)
 _AIM = 50.0  # milliseconds
 
 
@@ -75,7 +75,7 @@ def _rounds(database: Database) -> tuple[list[float], list[float]]:
     for _ in range(30):
         began = time.perf_counter()
         with database.read() as tx:
-            seen = rounds.look(tx, seats=none, now=_NOW)
+            seen = rounds.look(tx, seats=none, now=_NOW, most=_AT_ONCE)
         rounds.turn(seen)
         looks.append((time.perf_counter() - began) * 1000)
     for _ in range(20):
@@ -86,21 +86,19 @@ def _rounds(database: Database) -> tuple[list[float], list[float]]:
 
 
 def _claim(rounds: Rounds, database: Database) -> None:
+    """What the starter does, without the work itself."""
     with database.read() as tx:
-        seen = rounds.look(tx, seats=_SEATS, now=_NOW)
-
-    def look(tx: Tx) -> Choice:
-        return rounds.look(tx, seats=_SEATS, now=_NOW).choice
+        seen = rounds.look(tx, seats=_SEATS, now=_NOW, most=_AT_ONCE)
 
     def claim(job: Job) -> Claimed:
         return Claimed(at=_NOW, owner="bench", lease_until=_NOW + timedelta(hours=1))
 
     with database.transaction() as tx:
-        places = {seen.places[job_id] for job_id in seen.choice.start[:32]}
         started = start_waiting(
-            rounds.ledger, tx, places, look, most=32, claim=claim, pay=lambda _tx, job: job
-        )
-    assert started
+            rounds.ledger, tx, seen.start, now=_NOW, claim=claim, pay=lambda _, job: job,
+            seats=_SEATS,
+        )  # fmt: skip
+    assert len(started) == _AT_ONCE
     rounds.turn(seen)
 
 

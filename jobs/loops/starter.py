@@ -8,21 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
-
 from jobs.execution.execution import Execution
 from jobs.execution.parts import Parts
 from jobs.execution.workers import Lane, Workers, lane_of
 from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import JobKind
-from jobs.queues.admission import start_waiting
-from jobs.queues.demand import Choice
+from jobs.queues.claims import Started, start_waiting
 from jobs.queues.money import Purse
 from jobs.queues.rounds import Look, Rounds
-from jobs.store.jobs import load_plan
-from jobs.store.rows import jobs
-from storage.meta.database import Tx
+from jobs.store.jobs import load_plans
+from sql.statement import PreparedStatement
 
 log = logging.getLogger(__name__)
 
@@ -62,31 +58,30 @@ class Starter:
         """Look without any lock, and once more with those of the queues where some may start."""
         now = self.parts.clock.now()
         with self.parts.database.read() as tx:
-            seen = self.rounds.look(tx, seats=seats, now=now)
-        if not seen.lines:
+            seen = self.rounds.look(tx, seats=seats, now=now, most=_AT_ONCE)
+        if not seen.seen:
             return []
         self.others_wait = True
-        if seen.choice.wants_memory:
+        if seen.wants_memory:
             self._make_room()
-        claimed = self._start(seen, seats, now) if seen.choice.start else []
+        claimed = self._start(seen, seats, now) if seen.start else []
         self.rounds.turn(seen)
         return claimed
 
     def _start(self, seen: Look, seats: Mapping[Lane, int], now: datetime) -> list[Execution]:
-        def look(tx: Tx) -> Choice:
-            return self.rounds.look(tx, seats=seats, now=now).choice
-
         with self.parts.database.transaction() as tx:
-            claimed = start_waiting(
+            started = start_waiting(
                 self.rounds.ledger,
                 tx,
-                {seen.places[job_id] for job_id in seen.choice.start[:_AT_ONCE]},
-                look,
-                most=_AT_ONCE,
+                seen.start,
+                now=now,
                 claim=lambda job: self._claimed(job, now),
                 pay=lambda tx, job: self.purse.pay_late(tx, job, now=now),
+                seats=seats,
             )
-            return [self._execution(tx, job) for job in claimed]
+            statements = [each.job.id for each in started if each.job.kind is JobKind.STATEMENT]
+            plans = load_plans(tx, statements)
+        return [self._execution(each, plans.get(each.job.id)) for each in started]
 
     def _make_room(self) -> None:
         """Let an idle engine go, and wait for its end before another has to."""
@@ -99,16 +94,14 @@ class Starter:
         until = now + self.parts.settings.lease_of(job.kind)
         return Claimed(at=now, owner=self.parts.replica, lease_until=until)
 
-    def _execution(self, tx: Tx, job: Job) -> Execution:
-        plan = load_plan(tx, job.id) if job.kind is JobKind.STATEMENT else None
-        row = tx.execute(select(jobs.c.timings, jobs.c.usage).where(jobs.c.id == job.id)).one()
-        timings = dict(row.timings or {})
-        prepare = timings.get("prepare", 0.0)
+    def _execution(self, started: Started, plan: PreparedStatement | None) -> Execution:
+        job = started.job
+        prepare = started.timings.get("prepare", 0.0)
         waited = (self.parts.clock.now() - job.created_at).total_seconds() * 1000
         return Execution(
             job,
             plan,
             clock=self.parts.clock,
             timings={"prepare": prepare, "queue": round(max(waited - prepare, 0.0), 3)},
-            used_before=row.usage,
+            used_before=started.usage,
         )

@@ -1,4 +1,4 @@
-"""Letting jobs in and letting them start, in the caller's transaction.
+"""Letting jobs in, in the caller's transaction. How those that wait start is in ``claims``.
 
 One transaction at a time passes for each queue (``Database.lock``) and for each place, so what is
 read here still holds when the transaction commits, on both databases and whichever replica asks:
@@ -7,7 +7,7 @@ a job starts when its queue, its place and its money are all reserved, or not at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -25,10 +25,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import EngineName
-from jobs.lifecycle.states import JobState
 from jobs.queues.definitions import (
     QueueClosedError,
     QueueDef,
@@ -36,12 +34,11 @@ from jobs.queues.definitions import (
     QueueRefusesError,
     QueueState,
 )
-from jobs.queues.demand import Choice, Place, Running, Waiting, waiting_of
+from jobs.queues.demand import Place, Running, Waiting, waiting_of
 from jobs.queues.heads import heads
 from jobs.queues.ledger import Ledger
 from jobs.queues.policy import choose, fits
 from jobs.queues.store import get
-from jobs.store.jobs import apply, load
 from jobs.store.rows import RUNS, WAITS, jobs
 from jobs.usage import QueueBudget
 from storage.base.ids import UserId
@@ -76,6 +73,12 @@ class Entry(NamedTuple):
 def take_turn(database: Database, tx: Tx, place: Place) -> None:
     """Wait until nobody else lets jobs in or out of the queue, or deletes it."""
     database.lock(tx, f"queue:{place.project_id}:{place.queue}")
+
+
+def take_turns(database: Database, tx: Tx, places: Collection[Place]) -> None:
+    """``take_turn`` of each, in one order wherever it is asked for."""
+    names = [f"queue:{place.project_id}:{place.queue}" for place in sorted(places)]
+    database.lock_all(tx, names)
 
 
 def let_in(
@@ -163,38 +166,6 @@ def load_of(tx: Tx, queue: QueueDef) -> Load:
         if row.user_id is not None
     )
     return Load(running=running, waiting=sum(row.many for row in rows if row.user_id is None))
-
-
-def start_waiting(
-    ledger: Ledger,
-    tx: Tx,
-    places: Iterable[Place],
-    look: Callable[[Tx], Choice],
-    *,
-    most: int,
-    claim: Callable[[Job], Claimed],
-    pay: Callable[[Tx, Job], Job | None],
-) -> tuple[Job, ...]:
-    """Claim at most ``most`` of those in ``places`` that ``look`` chooses, with all turns taken.
-
-    ``pay`` gives those that wait for money as they are paid for, or None: they go on waiting. The
-    caller runs the claimed ones after the commit.
-    """
-    wanted = set(places)
-    for place in sorted(wanted):
-        take_turn(ledger.database, tx, place)
-    ledger.lock(tx)
-    claimed: list[Job] = []
-    for job_id in look(tx).start:
-        job = load(tx, job_id)
-        if job is None or job.state is not JobState.QUEUED:
-            continue
-        if Place(job.project_id, job.queue) not in wanted or len(claimed) == most:
-            continue
-        paid = pay(tx, job) if job.waits_for_money else job
-        if paid is not None:
-            claimed.append(apply(tx, paid, claim(paid)))
-    return tuple(claimed)
 
 
 def _passes(

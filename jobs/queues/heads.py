@@ -17,6 +17,7 @@ from jobs.queues.demand import Place, Waiting
 from jobs.store.rows import WAITS, jobs
 from storage.base.ids import JobId, ProjectId, UserId
 from storage.meta.database import Tx
+from storage.meta.prepared import Prepared
 from storage.meta.types import UtcDateTime
 
 MOST = 512  #: jobs that are looked at in one round
@@ -56,7 +57,7 @@ def line_of(job: Waiting) -> Line:
 def _walk(tx: Tx, *, now: datetime, each: int, after: Line, most: int) -> list[Waiting]:
     values: dict[str, Any] = {"now": now, "each": each, "most": most}
     values |= {"project": after.project_id, "queue": after.queue, "user": after.user_id}
-    return [_waiting(row) for row in tx.execute(_HEADS[tx.dialect.name], values)]
+    return [_waiting(row) for row in _HEADS.all(tx, values)]
 
 
 def _waiting(row: Any) -> Waiting:
@@ -130,7 +131,9 @@ FROM walk JOIN jobs ON jobs.id = walk.id ORDER BY walk.total
     )
 
 
-_HEADS = {
-    "sqlite": _walk_through("jobs j INDEXED BY ix_jobs_waiting"),
-    "postgresql": _walk_through("jobs j"),
-}
+_HEADS = Prepared(
+    {
+        "sqlite": _walk_through("jobs j INDEXED BY ix_jobs_waiting"),
+        "postgresql": _walk_through("jobs j"),
+    }
+)

@@ -35,14 +35,25 @@ WARM_UP = "warm_up"  #: it has its place, and its engine is being started
 _OF_QUEUE = frozenset({"running", "cu"})
 
 
-def choose(waiting: Sequence[Waiting], *, room: Room, now: datetime) -> Choice:
+def choose(
+    waiting: Sequence[Waiting],
+    *,
+    room: Room,
+    now: datetime,
+    most: int | None = None,
+    told: bool = True,
+) -> Choice:
     """What starts now, in order; each of the others waits, and is told why.
 
     Nothing that is started passes a limit together with what runs. Every queue of ``waiting`` is in
-    ``room.queues``.
+    ``room.queues``. With ``most`` the choice ends when so many start; without ``told`` nobody asks
+    for reasons, and there are none.
     """
-    round_ = _Round(room, now)
-    in_turn(waiting, round_.shares, now, round_.decide)
+    round_ = _Round(room, now, told=told)
+    for job in in_turn(waiting, round_.shares, now):
+        round_.decide(job)
+        if len(round_.started) == most:
+            break
     return Choice(start=tuple(round_.started), waits=round_.waits, wants_memory=round_.wants_memory)
 
 
@@ -79,7 +90,8 @@ def fits(
 class _Round:
     """One choice under way."""
 
-    def __init__(self, room: Room, now: datetime) -> None:
+    def __init__(self, room: Room, now: datetime, *, told: bool) -> None:
+        self._tell = told
         self.shares = Shares(room)
         self.started: list[JobId] = []
         self.waits: dict[JobId, Wait] = {}
@@ -106,7 +118,7 @@ class _Round:
         lacking = self._books.lacking(needs)
         if lacking:
             self._keep_place(job, needs, lacking)
-            return self._wait(job, *self._told(job, needs, lacking[0]))
+            return self._tell and self._wait(job, *self._told(job, needs, lacking[0]))
         held = self._books.holds(job, needs)
         in_the_way = self._in_the_way(job, held)
         if in_the_way is not None:
@@ -174,6 +186,8 @@ class _Round:
         return f"it needs {amount(needs[name])}, and {amount(self._books.left(name))} are free"
 
     def _wait(self, job: Waiting, reason: str, detail: str) -> bool:
+        if not self._tell:
+            return False
         position = self._counts[job.place] = self._counts.get(job.place, 0) + 1
         self.waits[job.id] = Wait(reason=reason, position=position, detail=detail)
         return False

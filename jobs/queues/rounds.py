@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from jobs.execution.workers import Lane
-from jobs.queues.demand import Choice, Place
+from jobs.queues.demand import Waiting
 from jobs.queues.heads import MOST, START, Line, heads, line_of
 from jobs.queues.ledger import Ledger
 from jobs.queues.policy import choose
-from storage.base.ids import JobId
 from storage.meta.database import Tx
 
 _EACH = (2, 64)  # of a line that are looked at: the fewer, the more lines there are
@@ -19,12 +18,11 @@ _EACH = (2, 64)  # of a line that are looked at: the fewer, the more lines there
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What was seen of those that wait: nobody, if ``lines`` is 0."""
+    """Who was ``seen`` to wait, by lines, and who of them may ``start``, in order."""
 
-    choice: Choice
-    places: Mapping[JobId, Place]
-    lines: int = 0
-    last: Line = START
+    seen: tuple[Waiting, ...] = ()
+    start: tuple[Waiting, ...] = ()
+    wants_memory: bool = False  #: see ``Choice``
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,23 +33,23 @@ class Rounds:
     _each: int = field(default=_EACH[1])
     _after: Line = field(default=START)
 
-    def look(self, tx: Tx, *, seats: Mapping[Lane, int], now: datetime) -> Look:
-        """Who would start now. The same again until ``turn``."""
+    def look(self, tx: Tx, *, seats: Mapping[Lane, int], now: datetime, most: int) -> Look:
+        """Who would start now, ``most`` of them. The same again until ``turn``."""
         found = heads(tx, now=now, each=self._each, after=self._after)
         if not found:
-            return Look(choice=Choice(start=(), waits={}), places={})
+            return Look()
         room = self.ledger.room(tx, {job.place for job in found}, seats=seats)
-        known = tuple(job for job in found if job.place in room.queues)
+        known = {job.id: job for job in found if job.place in room.queues}
+        choice = choose(tuple(known.values()), room=room, now=now, most=most, told=False)
         return Look(
-            choice=choose(known, room=room, now=now),
-            places={job.id: job.place for job in known},
-            lines=len({line_of(job) for job in found}),
-            last=line_of(found[-1]),
+            seen=found,
+            start=tuple(known[job_id] for job_id in choice.start),
+            wants_memory=choice.wants_memory,
         )
 
     def turn(self, seen: Look) -> None:
         """Let the next look be at others, if there are too many for one."""
         least, most = _EACH
-        lines = max(seen.lines, 1)
+        lines = max(len({line_of(job) for job in seen.seen}), 1)
         self._each = min(max(MOST // (lines * 2), least), most)
-        self._after = seen.last if lines * least * 2 > MOST else START
+        self._after = line_of(seen.seen[-1]) if lines * least * 2 > MOST else START

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from datetime import datetime
 
 from jobs.queues.demand import STEP, Place, Room, Waiting
@@ -79,10 +79,8 @@ def class_of(job: Waiting, now: datetime) -> int:
     return (now - job.turn) // STEP
 
 
-def in_turn(
-    waiting: Sequence[Waiting], shares: Shares, now: datetime, decide: Callable[[Waiting], object]
-) -> None:
-    """Call ``decide`` for each, in the order of the shares then; it lets ``shares`` know starts."""
+def in_turn(waiting: Sequence[Waiting], shares: Shares, now: datetime) -> Iterator[Waiting]:
+    """Each of them, in the order of the shares then: ``shares`` is told of starts between two."""
     projects: dict[ProjectId, dict[Place, list[Waiting]]] = {}
     for job in sorted(waiting, key=lambda job: (job.turn, job.id)):
         projects.setdefault(job.place.project_id, {}).setdefault(job.place, []).append(job)
@@ -94,7 +92,7 @@ def in_turn(
     heapq.heapify(heap)
     while heap:
         _, first, project_id, project = heap[0]
-        decide(project.next())
+        yield project.next()
         if project.empty:
             heapq.heappop(heap)
         else:

@@ -195,6 +195,53 @@ def apply(tx: Tx, job: Job, event: Event) -> Job:
     return step.job
 
 
+def apply_all(tx: Tx, steps: Sequence[tuple[Job, Event]]) -> tuple[Job, ...]:
+    """As ``apply`` for one step of each of several jobs, by two statements.
+
+    Raises ``JobChangedError`` if one of them is not what is stored.
+    """
+    made = [next_step(job, event) for job, event in steps]
+    assert None not in made, "each of the events changes its job"
+    taken = [step for step in made if step is not None]
+    values = [_changing_values(step.job) for step in taken]
+    seen = [
+        {**value, "job": job.id, "seen": job.version}
+        for value, (job, _) in zip(values, steps, strict=True)
+    ]
+    if _UPDATE_JOBS.run_many(tx, seen) != len(seen):
+        raise JobChangedError("one of several jobs was changed meanwhile")
+    _INSERT_EVENT.run_many(tx, [_event_values(step) for step in taken])
+    return tuple(step.job for step in taken)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """A job that waits, and what was measured of it in attempts before."""
+
+    job: Job
+    timings: Mapping[str, float]
+    usage: Mapping[str, int] | None
+
+
+def load_queued(tx: Tx, job_ids: Sequence[JobId]) -> tuple[Queued, ...]:
+    """Those of them that are queued, in that order, for the transaction alone.
+
+    One that another transaction is about to change, as a cancel does, is left out.
+    """
+    wanted = select(jobs).where(jobs.c.id.in_(job_ids), jobs.c.state == JobState.QUEUED.value)
+    rows = {row.id: row for row in tx.execute(wanted.with_for_update(skip_locked=True))}
+    return tuple(
+        Queued(job=job_of(row), timings=row.timings or {}, usage=row.usage)
+        for row in (rows[job_id] for job_id in job_ids if job_id in rows)
+    )
+
+
+def load_plans(tx: Tx, job_ids: Sequence[JobId]) -> Mapping[JobId, PreparedStatement]:
+    """What these jobs run, of those that have a plan."""
+    wanted = select(job_plans).where(job_plans.c.job_id.in_(job_ids))
+    return {JobId(row.job_id): unpack(PreparedStatement, row.plan) for row in tx.execute(wanted)}
+
+
 def find(tx: Tx, job_id: JobId, project_id: ProjectId | None = None) -> Row[Any] | None:
     """The row of a job; with ``project_id``, only if it is of that project."""
     row = tx.execute(_SELECT_JOB, {"job": job_id}).first()
@@ -397,7 +444,6 @@ def _where_seen(names: Sequence[str]) -> Any:
         update(jobs)
         .where(jobs.c.id == bindparam("job"), jobs.c.version == bindparam("seen"))
         .values(values)
-        .returning(jobs.c.id)
     )
 
 
@@ -405,8 +451,9 @@ def _where_seen(names: Sequence[str]) -> Any:
 _INSERT_JOB = Prepared(insert(jobs))
 _INSERT_EVENT = Prepared(insert(job_events))
 _INSERT_PLAN = Prepared(insert(job_plans))
-_UPDATE_JOB = Prepared(_where_seen(_CHANGING))
-_UPDATE_MEASURED = Prepared(_where_seen((*_CHANGING, *_MEASURED)))
+_UPDATE_JOBS = Prepared(_where_seen(_CHANGING))
+_UPDATE_JOB = Prepared(_where_seen(_CHANGING).returning(jobs.c.id))
+_UPDATE_MEASURED = Prepared(_where_seen((*_CHANGING, *_MEASURED)).returning(jobs.c.id))
 _UPDATE_PROGRESS = (
     update(jobs)
     .where(jobs.c.id == bindparam("job"), jobs.c.version == bindparam("seen"))

@@ -69,6 +69,22 @@ class Prepared:
         for values in rows:
             self._execute(tx, values)
 
+    def run_many(self, tx: Tx, rows: Sequence[Values]) -> int:
+        """Execute for all of ``rows``, which name the same values; how many rows were changed.
+
+        One call of the driver: PostgreSQL is sent all of them before the first is waited for. For
+        statements that give no rows.
+        """
+        if not rows:
+            return 0
+        compiled = self._for(tx, rows[0])
+        driver: Any = tx.connection.dbapi_connection
+        cursor = driver.cursor()
+        cursor.executemany(compiled.sql, [compiled.given(values) for values in rows])
+        changed: int = cursor.rowcount
+        cursor.close()
+        return changed
+
     def all(self, tx: Tx, values: Values) -> list[Row]:
         """All rows."""
         compiled, rows = self._execute(tx, values)
@@ -80,15 +96,19 @@ class Prepared:
         return compiled.read(rows[0]) if rows else None
 
     def _execute(self, tx: Tx, values: Values) -> tuple[_Compiled, Sequence[Sequence[Any]]]:
-        key = (tx.dialect.name, *values)
-        compiled = self._compiled.get(key)
-        if compiled is None:
-            compiled = self._compiled[key] = self._compile(tx, list(values))
+        compiled = self._for(tx, values)
         driver: Any = tx.connection.dbapi_connection
         cursor = driver.execute(compiled.sql, compiled.given(values))
         # All at once: a statement that is left open on SQLite would keep its transaction from
         # committing.
         return compiled, cursor.fetchall() if cursor.description else ()
+
+    def _for(self, tx: Tx, values: Values) -> _Compiled:
+        key = (tx.dialect.name, *values)
+        compiled = self._compiled.get(key)
+        if compiled is None:
+            compiled = self._compiled[key] = self._compile(tx, list(values))
+        return compiled
 
     def _compile(self, tx: Tx, names: list[str]) -> _Compiled:
         dialect: Any = tx.dialect

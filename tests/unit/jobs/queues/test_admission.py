@@ -14,7 +14,8 @@ from jobs.lifecycle.events import CancelRequested, Claimed
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.lifecycle.states import JobState
-from jobs.queues.admission import let_in, load_of, start_waiting
+from jobs.queues.admission import let_in, load_of
+from jobs.queues.claims import start_waiting
 from jobs.queues.definitions import (
     QueueClosedError,
     QueueDef,
@@ -23,12 +24,12 @@ from jobs.queues.definitions import (
     QueueRefusesError,
     QueueState,
 )
-from jobs.queues.demand import Choice, Place
+from jobs.queues.demand import Place, waiting_of
 from jobs.queues.heads import heads
 from jobs.queues.ledger import Ledger
 from jobs.queues.policy import choose
 from jobs.queues.store import create
-from jobs.store.jobs import Summary, add, apply, first_step, load
+from jobs.store.jobs import Summary, add, apply, first_step, history, load
 from jobs.store.rows import queues
 from jobs.store.run_rows import plan_run, runs
 from storage.base.ids import JobId, ProjectId, RunId
@@ -88,13 +89,12 @@ def _starts(
 
 
 def _claim(ledger: Ledger, tx: Tx, *places: Place, most: int = 9) -> list[str]:
-    def look(tx: Tx) -> Choice:
-        found = heads(tx, now=NOW, each=16)
-        room = ledger.room(tx, {job.place for job in found})
-        return choose(found, room=room, now=NOW)
-
-    claimed = start_waiting(ledger, tx, places, look, most=most, claim=lambda _: CLAIM, pay=_unpaid)
-    return [job.id for job in claimed]
+    found = heads(tx, now=NOW, each=16)
+    room = ledger.room(tx, {job.place for job in found})
+    start = choose(found, room=room, now=NOW).start
+    wanted = [job for job in found if job.id in start and job.place in places][:most]
+    started = start_waiting(ledger, tx, wanted, now=NOW, claim=lambda _: CLAIM, pay=_unpaid)
+    return [each.job.id for each in started]
 
 
 def test_an_empty_queue_starts_at_once(database: Database) -> None:
@@ -241,27 +241,45 @@ def test_claims_keep_order_and_limit_and_room(database: Database) -> None:
         assert load_of(tx, make_queue()).computing == 3
 
 
-def test_only_queues_whose_turn_was_taken_are_claimed_from(database: Database) -> None:
-    with database.transaction() as tx:
-        _add(tx, "stm_1")
-        _add(tx, "stm_2", queue="night")
-        _kept(tx, make_queue())
-        assert _claim(_ledger(database), tx, _kept(tx, make_queue(name="night"))) == ["stm_2"]
-
-
 def test_a_job_that_somebody_cancelled_meanwhile_is_passed_over(database: Database) -> None:
     with database.transaction() as tx:
-        place = _kept(tx, make_queue())
+        _kept(tx, make_queue())
         first, second = _add(tx, "stm_1", "stm_2")
-
-        def look(tx: Tx) -> Choice:
-            apply(tx, first, CancelRequested(at=NOW))
-            return Choice(start=(first.id, second.id), waits={})
-
-        claimed = start_waiting(
-            _ledger(database), tx, [place], look, most=9, claim=lambda _: CLAIM, pay=_unpaid
+        wanted = [waiting_of(first), waiting_of(second)]
+        apply(tx, first, CancelRequested(at=NOW))
+        started = start_waiting(
+            _ledger(database), tx, wanted, now=NOW, claim=lambda _: CLAIM, pay=_unpaid
         )
-    assert [job.id for job in claimed] == ["stm_2"]
+    assert [each.job.id for each in started] == ["stm_2"]
+
+
+def test_what_was_chosen_before_the_locks_passes_no_limit(database: Database) -> None:
+    with database.transaction() as tx:
+        _kept(tx, make_queue(max_running=2))
+        wanted = [waiting_of(job) for job in _add(tx, "stm_1", "stm_2", "stm_3")]
+        _add(tx, "stm_0", **RUNNING)
+        started = start_waiting(
+            _ledger(database), tx, wanted, now=NOW, claim=lambda _: CLAIM, pay=_unpaid
+        )
+        assert [each.job.id for each in started] == ["stm_1"]
+        assert [event.kind for event in history(tx, JobId("stm_1"))] == ["submitted", "claimed"]
+
+
+def test_one_that_is_not_paid_for_goes_on_waiting(database: Database) -> None:
+    asked: list[str] = []
+
+    def pay(_tx: Tx, job: Job) -> Job | None:
+        asked.append(job.id)
+        return None if job.id == "stm_1" else job
+
+    with database.transaction() as tx:
+        _kept(tx, make_queue())
+        unpaid = _add(tx, "stm_1", "stm_2", not_before=NOW)
+        wanted = [waiting_of(job) for job in (*unpaid, *_add(tx, "stm_3"))]
+        started = start_waiting(
+            _ledger(database), tx, wanted, now=NOW, claim=lambda _: CLAIM, pay=pay
+        )
+    assert ([each.job.id for each in started], asked) == (["stm_2", "stm_3"], ["stm_1", "stm_2"])
 
 
 def test_waiting_jobs_are_counted_to_the_bound_only(database: Database) -> None:
