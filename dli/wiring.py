@@ -124,7 +124,7 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
         documents = Documents(jobs=jobs, batches=batches, tasks=tasks, runs=runs)
         pipelines = Pipelines(parts, jobs, documents, runs, MemberRights())
         jobs.add_kind(JobKind.PIPELINE, pipelines.work)
-        automation = _automation(stored, jobs, documents, targets, news)
+        automation = _automation(stored, jobs, documents, targets, news, metrics)
         watch_parts(metrics, stored.database, parts.pool, jobs.orphans)
         loops = (
             *jobs.loops(),
@@ -163,7 +163,12 @@ def _targets(settings: Settings) -> Targets:
 
 
 def _automation(
-    stored: _Stored, jobs: JobService, documents: Documents, targets: Targets, news: News
+    stored: _Stored,
+    jobs: JobService,
+    documents: Documents,
+    targets: Targets,
+    news: News,
+    metrics: Metrics,
 ) -> Automation:
     return Automation.make(
         database=stored.database,
@@ -173,6 +178,7 @@ def _automation(
         locations=stored.locations,
         targets=targets,
         news=news,
+        lateness=metrics.fired,
     )
 
 

@@ -6,7 +6,7 @@ once on this replica where its queue and the replica have room; else it waits fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -19,13 +19,14 @@ from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import RUNS, JobKind, JobSpec, RetryPolicy, StatementSpec
 from jobs.lifecycle.states import JobState
-from jobs.queues.admission import let_in
+from jobs.queues.admission import let_in, take_turns
 from jobs.queues.definitions import QueueDef
+from jobs.queues.demand import waiting_of
 from jobs.queues.ledger import Ledger
 from jobs.queues.money import PAUSE, Purse
 from jobs.store import idempotency
 from jobs.store.idempotency import KeyUse
-from jobs.store.jobs import Summary, add, first_step, next_step
+from jobs.store.jobs import Step, Summary, add, first_step, next_step
 from jobs.usage import Quote
 from jobs.views import JobView, Terms
 from sql.statement import PreparedStatement
@@ -159,13 +160,39 @@ class Accepting:
             )
         else:
             self.workers.leave_seats(lane, seat)
-        return JobView(
-            job=steps[-1].job,
-            history=tuple(step.event for step in steps),
-            cost=offer.summary.cost,
-            findings=offer.summary.findings,
-            timings=timings,
-        )
+        return _view(offer, steps, timings)
+
+    def keep_all(self, offers: Sequence[Offer]) -> Sequence[JobView | None]:
+        """Write many jobs by one transaction; all of them wait.
+
+        None for each that ``keep`` would refuse, or whose key was used; nothing is kept of it.
+        """
+        if not offers:
+            return ()
+        views: list[JobView | None] = []
+        with self.parts.database.transaction() as tx:
+            places = {waiting_of(offer.job).place for offer in offers}
+            take_turns(self.parts.database, tx, places)
+            for offer in offers:
+                try:
+                    with tx.begin_nested():
+                        views.append(self._kept(tx, offer))
+                except ServiceError:
+                    views.append(None)
+            crash_point("in_submit_before_commit")
+        crash_point("after_submit")
+        return views
+
+    def _kept(self, tx: Tx, offer: Offer) -> JobView:
+        """Write a job that waits. Raises as ``keep``."""
+        entry = let_in(self.ledger, tx, offer.job, room=False, now=offer.job.created_at)
+        self._take_key(tx, offer)
+        job = offer.job
+        if not self.purse.pay(tx, job, entry.budget):
+            job = replace(job, not_before=job.created_at + PAUSE)
+        steps = [first_step(job)]
+        add(tx, steps, plan=offer.plan, summary=offer.summary, timings=offer.timings)
+        return _view(offer, steps, offer.timings)
 
     def keep_refused(self, offer: Offer, error: ServiceError) -> None:
         """Keep the job as one that failed at once, so that it can be listed and looked at."""
@@ -197,6 +224,16 @@ class Accepting:
         use = KeyUse(job_id=job.id, body_hash=offer.body_hash or "")
         if not idempotency.take(tx, job.project_id, offer.key, use=use, at=job.created_at):
             raise KeyTakenError("a request with this idempotency key was first", hint="ask again")
+
+
+def _view(offer: Offer, steps: Sequence[Step], timings: Mapping[str, float]) -> JobView:
+    return JobView(
+        job=steps[-1].job,
+        history=tuple(step.event for step in steps),
+        cost=offer.summary.cost,
+        findings=offer.summary.findings,
+        timings=timings,
+    )
 
 
 def check_terms(terms: Terms) -> None:

@@ -10,7 +10,7 @@ from jobs.documents import JobDocuments
 from jobs.execution.ending import Notices
 from jobs.firings import store as firing_store
 from jobs.firings.spec import Authors
-from jobs.firings.submitting import Submits
+from jobs.firings.submitting import Lateness, Submits, nobody_asks
 from jobs.loops.runner import Loop
 from jobs.notices.delivery import Deliveries, forget_old
 from jobs.notices.outbox import Outbox
@@ -75,8 +75,9 @@ class Automation:
         locations: Locations,
         targets: Targets,
         news: News,
+        lateness: Lateness = nobody_asks,
     ) -> Automation:
-        """``cancel`` ends the job that a newer one replaces."""
+        """``cancel`` ends the job that a newer one replaces, ``lateness`` is told of firings."""
         clock, endings, outbox = news.clock, news.endings, news.outbox
         pending = endings.submits
         submits = Submits(
@@ -86,6 +87,7 @@ class Automation:
             authors=authors,
             news=outbox,
             wake=pending,
+            lateness=lateness,
         )
         ticker = Ticker(database=database, clock=clock, cancel=cancel, submits=pending)
         watcher = Watcher(database=database, clock=clock, places=locations, submits=pending)

@@ -6,7 +6,7 @@ API takes for that kind. This package neither knows nor copies these fields.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -32,6 +32,15 @@ class Submitter:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One of several documents to submit; see ``JobDocuments.submit``."""
+
+    document: Document
+    by: Submitter
+    key: str
+
+
 class JobDocuments(Protocol):
     """Reads and submits documents."""
 
@@ -42,6 +51,13 @@ class JobDocuments(Protocol):
         """Submit the job, once for each ``key`` (an idempotency key of the project).
 
         Raises what the submit of that kind raises; a refusal carries ``job_id`` in its details.
+        """
+
+    def submit_all(self, asked: Sequence[Asked]) -> Sequence[JobView | None]:
+        """Submit many at once, which costs less than one by one.
+
+        None for each that has to be submitted alone: nothing was done of it, and nothing is said of
+        why. Those that were submitted wait in their queues, whatever room there is.
         """
 
     def estimate(self, document: Document, *, by: Submitter) -> Quote | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from sqlalchemy import delete, select, update
@@ -159,6 +159,18 @@ class JobService:
         give the same job again; another body raises ``IdempotencyConflictError``.
         """
         return self.once(request.terms, lambda: self._submitting.submit(request))
+
+    def submit_all(self, requests: Sequence[StatementRequest]) -> Sequence[JobView | None]:
+        """Submit many by one transaction: they wait, and the starter takes them in turn.
+
+        None for each that must be submitted alone, by ``submit``: it would be refused, or its key
+        was used; nothing of it was kept.
+        """
+        views = self._submitting.submit_all(requests)
+        if any(view is not None for view in views):
+            self._starter.others_wait = True
+            self._wake_starter()
+        return views
 
     def estimate(self, request: StatementRequest) -> PlanView:
         """What the statement touches and would cost; nothing is kept. Raises as ``submit``."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -96,6 +98,26 @@ class Submitting:
             self.accepting.keep_refused(_offer(ask, job, understood), error)
             error.details["job_id"] = job.id
             raise
+
+    def submit_all(self, requests: Sequence[StatementRequest]) -> Sequence[JobView | None]:
+        """See ``JobService.submit_all``."""
+        offers: dict[int, Offer] = {}
+        for index, request in enumerate(requests):
+            with contextlib.suppress(ServiceError):  # told when it is submitted alone
+                offers[index] = self._offered(request)
+        views: list[JobView | None] = [None] * len(requests)
+        for index, view in zip(offers, self.accepting.keep_all([*offers.values()]), strict=True):
+            views[index] = view
+        return views
+
+    def _offered(self, request: StatementRequest) -> Offer:
+        at = self.parts.clock.now()
+        ask = self.ask(request)
+        job = self.accepting.new_job(
+            JobKind.STATEMENT, _spec(ask), terms=request.terms, queue=ask.queue, at=at
+        )
+        understood = self.understand(ask, at)
+        return _offer(ask, _priced(job, ask, understood), understood)
 
     def plan(self, request: StatementRequest, *, priced: bool, explained: bool = False) -> PlanView:
         """What the statement means; nothing is kept. ``priced`` false: caps do not matter."""

@@ -5,7 +5,7 @@ The JSON Schema of a document is made of the same models that check it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,11 +20,11 @@ from dli.api.schemas.tasks import TaskBody
 from dli.api.schemas.terms import TermsBody
 from jobs.batches.spec import ANY_CONF, check_form
 from jobs.batches.submitting import Batches
-from jobs.documents import Document, Submitter
+from jobs.documents import Asked, Document, Submitter
 from jobs.errors import RequestInvalidError
 from jobs.lifecycle.spec import JobKind
 from jobs.pipelines.submitting import RunSubmitting
-from jobs.service import JobService, JobView
+from jobs.service import JobService, JobView, StatementRequest
 from jobs.tasks.spec import check_form as check_task_form
 from jobs.tasks.submitting import Tasks
 from jobs.usage import Quote
@@ -127,9 +127,35 @@ class Documents:
         kind, body = _read(document)
         return kind.submit(self, body, by, key)
 
+    def submit_all(self, asked: Sequence[Asked]) -> Sequence[JobView | None]:
+        """Statements by the transaction; other kinds are submitted alone."""
+        requests = {
+            index: request
+            for index, each in enumerate(asked)
+            if (request := _statement(each)) is not None
+        }
+        views: list[JobView | None] = [None] * len(asked)
+        kept = self.jobs.submit_all(tuple(requests.values()))
+        for index, view in zip(requests, kept, strict=True):
+            views[index] = view
+        return views
+
     def estimate(self, document: Document, *, by: Submitter) -> Quote | None:
         kind, body = _read(document)
         return kind.estimate(self, body, by)
+
+
+def _statement(asked: Asked) -> StatementRequest | None:
+    """None for another kind, and for a document that cannot be read (any more)."""
+    try:
+        _, body = _read(asked.document)
+    except RequestInvalidError:
+        return None
+    return (
+        statement_request(body, asked.by, key=asked.key)
+        if isinstance(body, StatementBody)
+        else None
+    )
 
 
 def check_document(document: Document) -> None:

@@ -7,6 +7,7 @@ run the service.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -34,6 +35,11 @@ class Metrics:
             "dli_statement_seconds", "Statements that ended here, from quote to end.",
             ("outcome",), buckets=_SECONDS, registry=self.registry,
         )  # fmt: skip
+        self._fired = Histogram(
+            "dli_firing_lateness_seconds",
+            "From the due time of a schedule, or the cause of a trigger, to its job.",
+            ("source",), buckets=_SECONDS, registry=self.registry,
+        )  # fmt: skip
         self.usage = Counter(
             "dli_usage", "Usage by meter: bytes, or milliseconds of a compute unit.",
             ("meter",), registry=self.registry,
@@ -51,6 +57,11 @@ class Metrics:
     def statement_ended(self, outcome: str, seconds: float) -> None:
         """Count a statement that ended: ``finished`` or ``not_finished``."""
         self._ended.labels(outcome).observe(seconds)
+
+    def fired(self, source: str, late: timedelta) -> None:
+        """Count a firing that became a job; ``source`` is ``sch`` or ``trg``."""
+        name = "schedule" if source == "sch" else "trigger"
+        self._fired.labels(name).observe(max(late.total_seconds(), 0.0))
 
     def read_from(self, read: Callable[[], Iterable[Reading]]) -> None:
         """Ask ``read`` at each scrape for values that lie elsewhere, such as in rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from dli.billing.allowance import PricedAllowance
 from dli.billing.pricebook import read_price_book
 from dli.metering.ledger import UsageLedger
 from jobs.automation import Automation, News
-from jobs.documents import Document, Submitter
+from jobs.documents import Asked, Document, Submitter
 from jobs.errors import RequestInvalidError
 from jobs.execution.ending import Ending
 from jobs.firings import store as firing_store
@@ -54,6 +54,7 @@ class Desk:
     clock: ManualClock
     errors: list[ServiceError] = field(default_factory=list)  #: to raise in turn, then none
     documents: list[Document] = field(default_factory=list)  #: of the jobs that were kept
+    late: list[tuple[str, timedelta]] = field(default_factory=list)  #: what was told of firings
     gone: set[UserId] = field(default_factory=set)  #: authors without rights
 
     def check(self, document: Document) -> None:
@@ -82,6 +83,11 @@ class Desk:
             add(tx, [first_step(job)], plan=None, summary=Summary())
         self.documents.append(document)
         return JobView(job=job)
+
+    def submit_all(self, asked: Sequence[Asked]) -> Sequence[JobView | None]:
+        if self.errors:
+            return [None for _ in asked]
+        return [self.submit(each.document, by=each.by, key=each.key) for each in asked]
 
     def estimate(self, document: Document, *, by: Submitter) -> Quote | None:
         return None
@@ -183,6 +189,7 @@ def make_office(
         locations=Locations(folders=[folder], s3=None, buckets=[]),
         targets=Targets(allow_private=private, timeout=timedelta(seconds=2)),
         news=news,
+        lateness=lambda source, late: desk.late.append((source, late)),
     )
     made = Office(database=database, clock=clock, desk=desk, automation=automation, ending=ending)
     office.append(made)

@@ -25,6 +25,16 @@ def test_requests_are_counted_by_route() -> None:
     assert "dli_request_seconds_count" not in text(Metrics()).replace("# ", "")
 
 
+def test_firings_are_counted_by_how_late_they_were() -> None:
+    metrics = Metrics()
+    metrics.fired("sch", timedelta(seconds=3))
+    metrics.fired("trg", timedelta(milliseconds=-1))
+    text = metrics.exposition()[0].decode()
+    assert 'dli_firing_lateness_seconds_bucket{le="2.5",source="schedule"} 0.0' in text
+    assert 'dli_firing_lateness_seconds_bucket{le="5.0",source="schedule"} 1.0' in text
+    assert 'dli_firing_lateness_seconds_sum{source="trigger"} 0.0' in text
+
+
 def test_values_elsewhere_are_read_at_each_scrape() -> None:
     metrics, waiting = Metrics(), [0]
 

@@ -51,6 +51,15 @@ def test_each_due_time_is_one_job(office: Office) -> None:
     assert job.spec.labels["dli.firing"] == office.firings(schedule.id)[0].id
 
 
+def test_how_late_each_firing_is_is_told(office: Office) -> None:
+    made = office.schedule()
+    office.clock.advance(timedelta(seconds=63))
+    office.turn()
+    [firing] = office.firings(made.id)
+    assert office.desk.late == [("sch", office.clock.now() - firing.due_at)]
+    assert office.desk.late[0][1] > timedelta(0)
+
+
 def test_the_tick_waits_for_a_due_time_that_is_near(office: Office, clock: ManualClock) -> None:
     schedule = office.schedule(rule=Interval(every=timedelta(seconds=10), anchor=NOW))
     clock.advance(timedelta(seconds=9, milliseconds=600))
