@@ -268,6 +268,12 @@ class Client:
         query = {"name": name}
         return self._transport.stream(path, accept="application/octet-stream", query=query)
 
+    def batch_output(self, job_id: str, name: str) -> AbstractContextManager[Iterator[bytes]]:
+        """A file that an ended batch left, piece by piece."""
+        path = f"{_API}/batches/{job_id}/output"
+        query = {"name": name}
+        return self._transport.stream(path, accept="application/octet-stream", query=query)
+
     def upload_stream(self, source: BinaryIO) -> Json:
         """Keep what ``source`` gives until its end; its ``sha256`` names it in jobs."""
         return cast(Json, self._transport.upload_stream(f"{_API}/files", source).body)

@@ -1,8 +1,9 @@
-"""What a task left, as an answer: whole or a part of it, in constant memory."""
+"""What a task or a batch left, as an answer: whole or a part of it, in constant memory."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from starlette.responses import Response
 
@@ -10,17 +11,24 @@ from dli.api.streams import streamed
 from dli.api.wire import InvalidRequestError
 from dli.services import Services
 from jobs.lifecycle.job import Job
+from jobs.outputs import output_of
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
-_BYTES = "application/octet-stream"
+BYTES = "application/octet-stream"
+#: What the routes that answer with an output say of it.
+OUTPUT_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {BYTES: {}}},
+    206: {"description": "The part that `Range` asks for."},
+    416: {"description": "The range begins after the end."},
+}
 
 
 def output_response(services: Services, job: Job, name: str, wanted: str | None) -> Response:
-    """The output ``name`` of an ended task; ``wanted`` is the header ``Range``.
+    """The output ``name`` of an ended job; ``wanted`` is the header ``Range``.
 
     Raises ``OutputMissingError``, and ``InvalidRequestError`` for a range that is none.
     """
-    output = services.tasks.output(services.jobs.get(job.project_id, job.id), name)
+    output = output_of(services.jobs.get(job.project_id, job.id), name)
     told = {
         "Accept-Ranges": "bytes",
         "DLI-Job": job.id,
@@ -30,8 +38,8 @@ def output_response(services: Services, job: Job, name: str, wanted: str | None)
     if start >= end and wanted is not None:
         return Response(status_code=416, headers={"Content-Range": f"bytes */{output.size}"})
     told["Content-Length"] = str(end - start)
-    pieces = services.tasks.read(job.project_id, output, start=start, end=end)
-    response = streamed(pieces, _BYTES, told)
+    pieces = services.files.pieces(job.project_id, output.sha256, start=start, end=end)
+    response = streamed(pieces, BYTES, told)
     if wanted is not None:
         response.status_code = 206
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{output.size}"

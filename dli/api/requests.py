@@ -7,13 +7,14 @@ from dli.api.schemas.pipelines import RunBody
 from dli.api.schemas.statements import StatementBody
 from dli.api.schemas.tasks import TaskBody
 from dli.api.terms import terms_of
-from jobs.batches.spec import BatchRequest, GivenFile
+from jobs.batches.spec import BatchRequest
 from jobs.documents import Submitter
 from jobs.errors import RequestInvalidError
+from jobs.given import GivenFile
 from jobs.lifecycle.spec import Size
 from jobs.pipelines.submitting import RunRequest
 from jobs.service import StatementRequest
-from jobs.tasks.spec import TaskFile, TaskRequest
+from jobs.tasks.spec import TaskRequest
 
 
 def statement_request(body: StatementBody, by: Submitter, *, key: str | None) -> StatementRequest:
@@ -52,6 +53,7 @@ def batch_request(body: BatchBody, by: Submitter, *, key: str | None) -> BatchRe
         executor=_size(body.executor),
         executors=body.executors,
         session=body.session,
+        outputs=body.outputs,
     )
 
 
@@ -62,8 +64,8 @@ def task_request(body: TaskBody, by: Submitter, *, key: str | None) -> TaskReque
         command=body.command,
         name=body.name,
         image=body.image,
-        stdin=None if body.stdin is None else _task_file(body.stdin),
-        files=[_task_file(each) for each in body.files],
+        stdin=None if body.stdin is None else _file(body.stdin),
+        files=[_file(each) for each in body.files],
         outputs=body.outputs,
         environment=body.environment,
         cores=body.cores,
@@ -80,11 +82,6 @@ def run_request(pipeline: str, body: RunBody, by: Submitter, *, key: str | None)
         revision=body.revision,
         parameters=body.parameters,
     )
-
-
-def _task_file(body: FileBody) -> TaskFile:
-    given = _file(body)
-    return TaskFile(name=given.name, sha256=given.sha256, uri=given.uri)
 
 
 def _file(body: FileBody) -> GivenFile:

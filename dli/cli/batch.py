@@ -9,7 +9,7 @@ import typer
 
 from dli.cli.complaints import Exit
 from dli.cli.job import copy_log, end_of
-from dli.cli.output import print_facts, print_json
+from dli.cli.output import copy_pieces, print_facts, print_json
 from dli.cli.parameters import parse_labels
 from dli.cli.session import JsonFlag, Session, UsageError, session_of
 from dli.client import Client
@@ -53,6 +53,10 @@ def submit(
     table: Annotated[
         list[str] | None, typer.Option(help="DATABASE.TABLE that it reads; repeatable.")
     ] = None,
+    output: Annotated[
+        list[str] | None,
+        typer.Option("--output", help="Pattern of files that it leaves to keep, as 'out/*.csv'."),
+    ] = None,
     size: Annotated[str | None, typer.Option(help="small, medium, large or xlarge.")] = None,
     cores: Annotated[int | None, typer.Option(help="With --memory, instead of --size.")] = None,
     memory: Annotated[str | None, typer.Option(help="As 6GiB; with --cores.")] = None,
@@ -93,6 +97,7 @@ def submit(
         "conf": parse_labels(conf or (), "--conf"),
         "environment": parse_labels(env or (), "--env"),
         "tables": table or None,
+        "outputs": output or None,
         "size": size,
         "driver": _exact(cores, memory),
         "session": "connect" if connect else None,
@@ -123,6 +128,23 @@ def submit(
         session.out.print(job["id"], markup=False)
         session.say(f"`dli job logs -f {job['id']}` shows what it writes")
     return Exit.DONE
+
+
+@app.command("output")
+def output_(
+    context: typer.Context,
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="As in bat_….", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A file that it left.", show_default=False)
+    ],
+    into: Annotated[
+        Path | None, typer.Option("-o", "--into", help="Write it to this file.")
+    ] = None,
+) -> None:
+    """Print a file that a batch left; `--output` of `submit` says which are kept."""
+    session = session_of(context)
+    with session.client() as client, client.batch_output(job_id, name) as pieces:
+        copy_pieces(pieces, into)
 
 
 def follow_job(session: Session, client: Client, job: dict[str, Any], *, as_json: bool) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -21,6 +23,16 @@ _NUMERIC = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal"
 def print_json(console: Console, value: object) -> None:
     """JSON, indented, never wrapped."""
     console.print(json.dumps(value, indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
+
+
+def copy_pieces(pieces: Iterable[bytes], into: Path | None = None) -> None:
+    """Bytes to a file, or to standard output as they are."""
+    if into is not None:
+        with into.expanduser().open("wb") as file:
+            file.writelines(pieces)
+        return
+    sys.stdout.buffer.writelines(pieces)
+    sys.stdout.buffer.flush()
 
 
 def print_rows(console: Console, fields: Sequence[Field], rows: Sequence[Sequence[Any]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -11,7 +10,7 @@ import typer
 
 from dli.cli.complaints import Exit
 from dli.cli.job import Stream, copy_log, end_of
-from dli.cli.output import print_json
+from dli.cli.output import copy_pieces, print_json
 from dli.cli.parameters import parse_labels
 from dli.cli.session import JsonFlag, Session, UsageError, session_of
 from dli.client import Client
@@ -149,11 +148,7 @@ def output_(
     """Print what a task wrote, or a file that it left."""
     session = session_of(context)
     with session.client() as client, client.task_output(job_id, name) as pieces:
-        if into is None:
-            _copy(pieces, sys.stdout.buffer)
-            return
-        with into.expanduser().open("wb") as sink:
-            _copy(pieces, sink)
+        copy_pieces(pieces, into)
 
 
 def _followed(session: Session, client: Client, job: dict[str, Any]) -> int:
@@ -168,15 +163,9 @@ def _followed(session: Session, client: Client, job: dict[str, Any]) -> int:
     session.say(f"{job['id']} is {job['state']}")
     if job["state"] == "finished":
         with client.task_output(job["id"]) as pieces:
-            _copy(pieces, sys.stdout.buffer)
+            copy_pieces(pieces)
         return Exit.DONE
     return end_of(session, job)
-
-
-def _copy(pieces: Iterator[bytes], sink: BinaryIO) -> None:
-    for piece in pieces:
-        sink.write(piece)
-    sink.flush()
 
 
 def _input(given: str | None, ours: BinaryIO, *, none: bool) -> Path | str | BinaryIO | None:

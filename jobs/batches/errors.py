@@ -24,6 +24,12 @@ class ProgramKilledError(AttemptFailedError):
     code = "killed"
 
 
+class BatchOutputError(AttemptFailedError):
+    """The program did not leave a file that it should, or told of itself what cannot be read."""
+
+    code = "batch_output"
+
+
 class PlatformFaultError(AttemptFailedError):
     """The program ended for no doing of its own: no Java, no disk, no machine."""
 

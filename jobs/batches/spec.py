@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 from jobs.batches.confs import checked_confs
 from jobs.batches.sizes import DEFAULT_SIZE, MOST_EXECUTORS, checked_size, class_size
 from jobs.errors import RequestInvalidError
 from jobs.files import Files
+from jobs.given import GivenFile, file_ref
 from jobs.lifecycle.spec import (
     BatchLanguage,
     BatchSession,
@@ -24,6 +24,7 @@ from jobs.lifecycle.spec import (
     RetryPolicy,
     Size,
 )
+from jobs.outputs import check_patterns
 from jobs.views import Terms
 
 _SUFFIXES = {
@@ -46,15 +47,6 @@ _LONGEST_NAME = 128
 _LONGEST_TEXT = 32_768  # of one argument or variable
 ANY_CONF = ("spark.*",)  #: for checks before the queue is known, which says what is allowed
 _CONNECT_CONF = "spark.sql."  # the rest belongs to the engine, which others use as well
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GivenFile:
-    """A file as a request names it: uploaded (``sha256``) or an object (``uri``), one of both."""
-
-    name: str | None = None
-    sha256: str | None = None
-    uri: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +74,7 @@ class BatchRequest:
     executor: Size | None = None
     executors: int | None = None
     session: BatchSession = BatchSession.OWN
+    outputs: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +95,7 @@ def check_form(request: BatchRequest, conf_allowed: Sequence[str]) -> None:
     _check_texts(request)
     _check_environment(request.environment)
     _check_tables(request.tables)
+    check_patterns(request.outputs)
     sizes_of(request)
     confs = checked_confs(request.conf, conf_allowed)
     if request.session is BatchSession.CONNECT:
@@ -113,10 +107,10 @@ def batch_spec(request: BatchRequest, defaults: BatchDefaults, files: Files) -> 
     check_form(request, defaults.conf_allowed)
     project = request.terms.project_id
 
-    def found(given: Sequence[GivenFile]) -> tuple[FileRef, ...]:
-        return tuple(file_ref(files, project, each) for each in given)
+    def found(given: Sequence[GivenFile], field: str = "files") -> tuple[FileRef, ...]:
+        return tuple(file_ref(files, project, each, field) for each in given)
 
-    [program] = found([request.program])
+    [program] = found([request.program], "program")
     driver, executor, executors = sizes_of(request)
     database = (request.database or defaults.database).lower()
     spec = BatchSpec(
@@ -125,8 +119,8 @@ def batch_spec(request: BatchRequest, defaults: BatchDefaults, files: Files) -> 
         language=language_of(request),
         main_class=request.main_class,
         arguments=tuple(request.arguments),
-        py_files=found(request.py_files),
-        jars=found(request.jars),
+        py_files=found(request.py_files, "py_files"),
+        jars=found(request.jars, "jars"),
         files=found(request.files),
         conf=checked_confs(request.conf, defaults.conf_allowed),
         environment=dict(sorted(request.environment.items())),
@@ -136,6 +130,7 @@ def batch_spec(request: BatchRequest, defaults: BatchDefaults, files: Files) -> 
         executor=executor,
         executors=executors,
         session=request.session,
+        outputs=tuple(request.outputs),
         labels=dict(request.terms.labels),
         max_cost=defaults.max_cost,
         timeout=defaults.timeout,
@@ -144,18 +139,6 @@ def batch_spec(request: BatchRequest, defaults: BatchDefaults, files: Files) -> 
     )
     _check_names(spec)
     return spec
-
-
-def file_ref(files: Files, project: Any, given: GivenFile) -> FileRef:
-    """The file that is named; counts as a use of it. Raises what ``Files`` raises."""
-    if (given.sha256 is None) == (given.uri is None):
-        raise _invalid("program", "a file is named either by its sha256 or by its uri")
-    if given.uri is not None:
-        return files.located(given.uri, name=given.name)
-    assert given.sha256 is not None
-    if given.name is None:
-        raise _invalid("program", "an uploaded file needs a name")
-    return files.uploaded(project, given.sha256, name=given.name)
 
 
 def language_of(request: BatchRequest) -> BatchLanguage:

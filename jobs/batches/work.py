@@ -9,7 +9,7 @@ import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ import pyarrow as pa
 
 from jobs.batches import command
 from jobs.batches.command import Folders
-from jobs.batches.errors import ERRORS
+from jobs.batches.errors import ERRORS, BatchOutputError
 from jobs.batches.event_log import SparkSummary, summarise
 from jobs.batches.exits import ExitKind, ProgramExit, Verdict, judge
 from jobs.batches.growth import attempt_size, grown, memory_ends, sizes_so_far
 from jobs.batches.sizes import size_name
 from jobs.batches.tables import bindings_of, described
+from jobs.batches.telling import TOLD, read_told
 from jobs.engines.pool import EngineHandle
 from jobs.engines.spark_install import SparkInstall
 from jobs.execution.execution import Execution
@@ -35,6 +36,7 @@ from jobs.lifecycle.events import Fault
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.retry import may_retry
 from jobs.lifecycle.spec import BatchLanguage, BatchSession, BatchSpec, EngineName, Size
+from jobs.outputs import find_files, keep_outputs
 from jobs.runs.process import Ended, process
 from jobs.statements.stopping import has_let_go, wait_until_dead
 from jobs.store import run_rows
@@ -106,7 +108,8 @@ class BatchWork:
             if not self.spark.archive.ready:
                 parts.pool.improve_soon(EngineName.SPARK)
             summary = self._kept_events(parts, execution.job, ended)
-            return _outcome(parts, execution.job, ended, sizes=sizes, summary=summary)
+            outcome = _outcome(parts, execution.job, ended, sizes=sizes, summary=summary)
+            return self._with_outputs(execution, spec, ended, outcome)
 
     def _as_client(self, parts: Parts, execution: Execution, spec: BatchSpec) -> Outcome:
         """The program as a client of the queue's engine, in a session that ends with it."""
@@ -129,7 +132,8 @@ class BatchWork:
 
             with process(parts, execution, plan, grace=self.settings.grace) as ended:
                 lost = execution.adopted or parts.launcher.status(handle.run_id).state.ended
-                return _outcome(parts, job, ended, sizes=[spec.driver], engine=handle, lost=lost)
+                outcome = _outcome(parts, job, ended, sizes=[spec.driver], engine=handle, lost=lost)
+                return self._with_outputs(execution, spec, ended, outcome)
 
     def _staged(self, job: Job, spec: BatchSpec, directory: Path) -> Folders:
         """Everything that the program needs, in its folder."""
@@ -145,6 +149,18 @@ class BatchWork:
             text = (folders.work / spec.program.name).read_bytes()
             _write_json(folders.lib / command.STATEMENTS, split_program(text))
         return folders
+
+    def _with_outputs(
+        self, execution: Execution, spec: BatchSpec, ended: Ended, outcome: Outcome
+    ) -> Outcome:
+        """The outcome with the files that are kept, and what the program told of itself."""
+        folders = Folders(ended.directory)
+        told = read_told(folders.lib / TOLD)
+        found = find_files(folders.work, spec.outputs, error=BatchOutputError)
+        kept = keep_outputs(self.files, execution.job.project_id, found, execution.patiently)
+        left: dict[str, Any] = {"outputs": [each.facts() for each in kept]} if kept else {}
+        left |= {"told": told} if told else {}
+        return replace(outcome, facts={**(outcome.facts or {}), **left})
 
     def _kept_events(self, parts: Parts, job: Job, ended: Ended) -> SparkSummary | None:
         """The event log summed up and kept as an object; None where Spark never began one."""

@@ -142,6 +142,7 @@ class BatchSpec:
     executor: Size | None = None  #: None: the driver computes
     executors: int = 0
     session: BatchSession = BatchSession.OWN
+    outputs: tuple[str, ...] = ()  #: patterns of files in its folder that are kept
     labels: Mapping[str, str] = field(default_factory=dict)
     max_cost: int | None = None  #: nanos
     timeout: timedelta

@@ -24,7 +24,8 @@ _WRITES = frozenset({"create_table_as", "insert", "insert_overwrite"})
 
 def outputs_of(view: JobView) -> dict[str, Any]:
     """``rows`` of a result, or written; ``value``: the first column of the first row, typed;
-    ``files``: names and URIs of what a task or a batch left."""
+    ``files``: names and URIs of what a task or a batch left. A batch tells rows and value itself.
+    """
     found: dict[str, Any] = {}
     manifest = view.manifest
     if manifest is not None:
@@ -36,6 +37,8 @@ def outputs_of(view: JobView) -> dict[str, Any]:
                 found["value"] = {"type": type_, "value": _plain(type_, first[0])}
             if _wrote(view.job) and first[0] is not None:
                 found["rows"] = int(first[0])
+    told = view.facts.get("told") or {}
+    found |= {name: told[name] for name in ("rows", "value") if name in told}
     files = files_of(view.facts)
     if files:
         found["files"] = files
@@ -43,9 +46,10 @@ def outputs_of(view: JobView) -> dict[str, Any]:
 
 
 def files_of(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Names and URIs of the kept files that the facts of a job list."""
+    """Names and URIs of the files that a job kept, then of what a batch told that it wrote."""
     listed = facts.get("outputs") or ()
-    return {str(each["name"]): str(each["uri"]) for each in listed if each.get("uri")}
+    kept = {str(each["name"]): str(each["uri"]) for each in listed if each.get("uri")}
+    return kept | dict((facts.get("told") or {}).get("uris") or {})
 
 
 def run_cost(tx: Tx, run_id: JobId) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobs.execution.runner import AttemptFailedError
-from storage.base.errors import ForbiddenError, InvalidInputError, NotFoundError, RefusedError
+from storage.base.errors import ForbiddenError, InvalidInputError, RefusedError
 
 
 class CommandRefusedError(ForbiddenError):
@@ -28,12 +28,6 @@ class SandboxMissingError(RefusedError):
     """Tasks must run in a sandbox, and this machine has none that works."""
 
     code = "sandbox_missing"
-
-
-class OutputMissingError(NotFoundError):
-    """The task has no such output, or none yet."""
-
-    code = "output_not_found"
 
 
 class TaskFailedError(AttemptFailedError):

@@ -10,36 +10,27 @@ from pathlib import PurePosixPath
 
 from jobs.errors import RequestInvalidError
 from jobs.files import Files
+from jobs.given import GivenFile, file_ref
 from jobs.lifecycle.spec import FileRef, RetryPolicy, Size, TaskSpec
+from jobs.outputs import check_patterns
 from jobs.tasks.errors import ImageUnsupportedError
 from jobs.views import Terms
 from storage.base.ids import ProjectId
 
 MIB = 1 << 20
 DEFAULT_SIZE = Size(cores=1, memory_bytes=1024 * MIB)
-STDOUT = "stdout"  #: the name of standard output among what a task leaves
 
 _LEAST_MEMORY = 16 * MIB
 _MOST_MEMORY = 1 << 40
 _MOST_CORES = 256
 _MOST_ARGUMENTS = 1000
 _MOST_FILES = 200
-_MOST_OUTPUTS = 50
 _MOST_VARIABLES = 100
 _LONGEST = 32_768  # of one argument or variable
 _LONGEST_NAME = 128
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Variables by which another program could be run in the place of the one that is allowed.
 _FORBIDDEN = re.compile(r"(LD|DYLD|DLI|BASH_FUNC)_.*|PATH|IFS|ENV|BASH_ENV|SHELLOPTS|BASHOPTS")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskFile:
-    """A file of a request: uploaded before (``sha256``) or an object (``uri``)."""
-
-    name: str | None = None
-    sha256: str | None = None
-    uri: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +41,8 @@ class TaskRequest:
     command: Sequence[str]
     name: str | None = None
     image: str | None = None
-    stdin: TaskFile | None = None
-    files: Sequence[TaskFile] = ()
+    stdin: GivenFile | None = None
+    files: Sequence[GivenFile] = ()
     outputs: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     cores: int | None = None
@@ -79,10 +70,7 @@ def check_form(request: TaskRequest) -> None:
     _check_command(request.command)
     _check_size(request)
     _check_environment(request.environment)
-    for pattern in request.outputs:
-        _check_pattern(pattern)
-    if len(request.outputs) > _MOST_OUTPUTS:
-        raise _wrong("outputs", f"more than {_MOST_OUTPUTS} patterns")
+    check_patterns(request.outputs)
     if len(request.files) > _MOST_FILES:
         raise _wrong("files", f"more than {_MOST_FILES} files")
     if request.name is not None and not 0 < len(request.name) <= _LONGEST_NAME:
@@ -98,7 +86,7 @@ def task_spec(
     """
     check_form(request)
     terms = request.terms
-    given = tuple(_ref(files, terms.project_id, each, "files") for each in request.files)
+    given = tuple(file_ref(files, terms.project_id, each, "files") for each in request.files)
     names = [ref.name for ref in given]
     if len(set(names)) < len(names):
         raise _wrong("files", "two have the same name")
@@ -155,28 +143,11 @@ def _check_environment(environment: Mapping[str, str]) -> None:
             raise _wrong("environment", f"the value of {name} is too long or no text")
 
 
-def _check_pattern(pattern: str) -> None:
-    path = PurePosixPath(pattern)
-    outside = path.is_absolute() or ".." in path.parts or not path.parts
-    if outside or len(pattern) > _LONGEST_NAME or "\x00" in pattern:
-        raise _wrong("outputs", f"{pattern!r} is no pattern of files in the task's folder")
-    if pattern == STDOUT:
-        raise _wrong("outputs", f"{STDOUT!r} is the name of standard output, which is always kept")
-
-
-def _stdin(files: Files, project_id: ProjectId, given: TaskFile | None) -> FileRef | None:
+def _stdin(files: Files, project_id: ProjectId, given: GivenFile | None) -> FileRef | None:
     if given is None:
         return None
-    named = given if given.name else TaskFile(name="stdin", sha256=given.sha256, uri=given.uri)
-    return _ref(files, project_id, named, "stdin")
-
-
-def _ref(files: Files, project_id: ProjectId, given: TaskFile, where: str) -> FileRef:
-    if given.uri is not None:
-        return files.located(given.uri, name=given.name)
-    if given.sha256 is None or given.name is None:
-        raise _wrong(where, "an uploaded file needs its sha256 and a name")
-    return files.uploaded(project_id, given.sha256, name=given.name)
+    named = given if given.name else GivenFile(name="stdin", sha256=given.sha256, uri=given.uri)
+    return file_ref(files, project_id, named, "stdin")
 
 
 def _wrong(name: str, message: str) -> RequestInvalidError:

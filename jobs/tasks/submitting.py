@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from jobs.accepting import Accepting, KeyTakenError, Offer, check_terms, least
@@ -17,13 +17,10 @@ from jobs.lifecycle.spec import JobKind, RetryPolicy, TaskSpec
 from jobs.queues.definitions import DEFAULT_QUEUE, QueueDef
 from jobs.queues.known import KnownQueues
 from jobs.tasks.commands import Commands
-from jobs.tasks.errors import OutputMissingError
-from jobs.tasks.outputs import Output, find_output
-from jobs.tasks.spec import STDOUT, TaskDefaults, TaskRequest, check_form, task_spec
+from jobs.tasks.spec import TaskDefaults, TaskRequest, check_form, task_spec
 from jobs.tasks.work import reserved_of
 from jobs.views import JobView, Terms
 from storage.base.errors import BusyError, ServiceError, TooLargeError, UnavailableError
-from storage.base.ids import ProjectId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,24 +54,6 @@ class Tasks:
     def check(self, request: TaskRequest) -> None:
         """Raise what ``submit`` would for one who may do everything; nothing is kept."""
         self._understood(request)
-
-    def output(self, view: JobView, name: str = STDOUT) -> Output:
-        """What the task left under this name, of its last attempt.
-
-        Raises ``OutputMissingError``, also while it runs.
-        """
-        if not view.job.state.terminal:
-            raise OutputMissingError(
-                f"{view.job.id} has not ended", hint="wait for its end", job_id=view.job.id
-            )
-        tried = view.attempts[-1].facts if view.attempts else {}
-        return find_output(view.facts or tried, name)
-
-    def read(
-        self, project_id: ProjectId, output: Output, *, start: int = 0, end: int | None = None
-    ) -> Iterator[bytes]:
-        """The bytes from ``start`` up to ``end``, piece by piece."""
-        return self.files.pieces(project_id, output.sha256, start=start, end=end)
 
     def _submit(self, request: TaskRequest) -> JobView:
         terms = request.terms

@@ -26,14 +26,13 @@ from jobs.lifecycle.events import KINDS, Failed, Fault
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.retry import may_retry
 from jobs.lifecycle.spec import FileRef, TaskSpec
+from jobs.outputs import STDOUT, find_files, keep_outputs
 from jobs.runs.process import Ended, process
 from jobs.store import run_rows
 from jobs.store.jobs import history
 from jobs.tasks.commands import Commands
 from jobs.tasks.errors import TaskFailedError, TaskLostError, TaskMemoryError, TaskOutputError
-from jobs.tasks.outputs import find_files, keep_outputs
 from jobs.tasks.sandbox import Sandbox
-from jobs.tasks.spec import STDOUT
 from storage.base.ids import RunId
 
 _OPEN_FILES = 4096
@@ -65,9 +64,11 @@ class TaskWork:
 
         with process(parts, execution, plan, grace=self.grace) as ended:
             failure = _failure(parts, execution.job, ended)
-            found = {STDOUT: ended.directory / "stdout"}
+            found = {}
             if failure is None:
-                found = find_files(ended.directory / "files", spec.outputs, stdout=found[STDOUT])
+                files = ended.directory / "files"
+                found = find_files(files, spec.outputs, error=TaskOutputError)
+            found[STDOUT] = ended.directory / "stdout"
             present = {name: path for name, path in found.items() if path.exists()}
             kept = keep_outputs(self.files, execution.job.project_id, present, execution.patiently)
             facts = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections import Counter
@@ -15,6 +16,7 @@ import pytest
 
 from benchmarks.service import DLI, Service, running_service
 from benchmarks.tour import comparable, play, steps_of
+from jobs.engines.java import find_java, spark_jars
 from tests.e2e.conftest import Starter
 from tests.e2e.processes import await_that, load_of, of_home
 
@@ -318,3 +320,114 @@ def _dead(process: psutil.Process) -> bool:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+@pytest.fixture(scope="module")
+def jar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A program with two main classes, made by the Scala compiler that Spark brings along."""
+    folder = tmp_path_factory.mktemp("jar")
+    source, made = folder / "Program.scala", folder / "program.jar"
+    source.write_text(JAR_PROGRAM)
+    classes = os.pathsep.join(str(jar) for jar in spark_jars())
+    compiler = ["-cp", classes, "scala.tools.nsc.Main", "-usejavacp", "-d", str(made), str(source)]
+    done = subprocess.run(
+        [str(find_java(None).program), *compiler],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return made
+
+
+JAR_PROGRAM = """
+package shop
+
+import org.apache.spark.sql.SparkSession
+
+object Counts {
+  def main(args: Array[String]): Unit = {
+    val spark = SparkSession.builder().getOrCreate()
+    val sum = spark.range(args(0).toLong).selectExpr("sum(id)").first().getLong(0)
+    println(s"counted $sum ${spark.conf.get("spark.sql.shuffle.partitions")}")
+    spark.stop()
+  }
+}
+
+object Fails {
+  def main(args: Array[String]): Unit = throw new IllegalStateException("no orders")
+}
+"""
+
+
+def test_a_jar_runs_the_class_that_is_named(service: Service, jar: Path) -> None:
+    conf = ("--conf", "spark.sql.shuffle.partitions=3")
+    done = batch(service, jar, "--class", "shop.Counts", *SMALLEST, *conf, "--", "1000")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["counted 499500 3"]
+    job = job_of(service, done)
+    assert job["facts"]["spark"]["complete"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("shop.Fails", "no orders"), ("shop.Absent", "shop.Absent")]
+)
+def test_a_jar_that_fails_says_why(service: Service, jar: Path, name: str, told: str) -> None:
+    done = batch(service, jar, "--class", name, *SMALLEST)
+    assert done.returncode == 1
+    error = job_of(service, done)["error"]
+    assert (error["code"], told in error["message"]) == ("program_failed", True), error
+
+
+def test_what_a_batch_left_is_used_by_later_nodes(service: Service, tmp_path: Path) -> None:
+    text = (
+        "from pathlib import Path\n"
+        "from dli_batch import session, tell\n"
+        "count = session().range(41).count() + 1\n"
+        "Path('out').mkdir()\n"
+        "Path('out/report.csv').write_text('n\\n42\\n')\n"
+        "tell(value=count, rows=41, uris={'lake': 's3://lake/report'})\n"
+    )
+    with service.client() as client:
+        sha256 = client.upload(program(tmp_path, text))["sha256"]
+        nodes = {
+            "count": {
+                "kind": "batch",
+                "program": {"name": "app.py", "sha256": sha256},
+                "session": "connect",
+                "outputs": ["out/*.csv"],
+            },
+            "use": {
+                "sql": "SELECT :n AS n, :rows AS counted, :lake AS lake",
+                "parameters": {
+                    "n": {"ref": "nodes.count.result.value"},
+                    "rows": {"ref": "nodes.count.result.rows"},
+                    "lake": {"ref": "nodes.count.output.uri", "file": "lake"},
+                },
+            },
+            "copy": {
+                "kind": "batch",
+                "program": {"name": "app.py", "sha256": client.upload(_echo(tmp_path))["sha256"]},
+                "session": "connect",
+                "files": [{"ref": "nodes.count.output.uri", "file": "out/report.csv"}],
+            },
+        }
+        client.pipelines.apply("left", {"nodes": nodes})
+        run = client.wait_job(client.pipelines.run("left"))
+        assert run["state"] == "finished", run["error"]
+        told = {node["name"]: node for node in client.pipelines.run_status(run["id"])["nodes"]}
+        assert told["count"]["outputs"]["value"] == {"type": "bigint", "value": 42}
+        used = client.job(told["use"]["job"])
+        assert used["result"]["inline"] == [[42, 41, "s3://lake/report"]]
+        done = dli(service, "job", "logs", told["copy"]["job"])
+        assert done.stdout == "report.csv 42\n"
+        left = dli(service, "batch", "output", told["count"]["job"], "out/report.csv")
+        assert left.stdout == "n\n42\n"
+
+
+def _echo(folder: Path) -> Path:
+    text = (
+        "from pathlib import Path\nprint('report.csv', Path('report.csv').read_text().split()[1])\n"
+    )
+    return program(folder, text, name="echo.py")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pytest
 from jobs.batches.command import PROGRAMS, SQL_PROGRAM
 from jobs.batches.exits import last_error
 from jobs.batches.tables import described
+from jobs.batches.telling import TOLD, read_told
 from jobs.batches.work import split_program
 from sql.statement import Binding
 from tests.support.engines import RunningEngine, binding
@@ -30,15 +32,19 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def run(shared_engines: dict[str, RunningEngine], tmp_path: Path) -> Run:
     """Runs a program as a client of the shared Spark: the same calls as in a driver of its own."""
 
+    programs = tmp_path / "lib"
+    shutil.copytree(PROGRAMS, programs)
+
     def program(script: Path, *arguments: str, tables: tuple[Binding, ...] = ()) -> object:
         described_tables = tmp_path / "tables.json"
         described_tables.write_text(json.dumps([described(each) for each in tables]))
+        beside = programs / script.name
         return subprocess.run(
-            [sys.executable, str(script), *arguments],
+            [sys.executable, str(beside if beside.exists() else script), *arguments],
             env={
                 **os.environ,
                 "SPARK_REMOTE": f"sc://{shared_engines['spark'].address}/",
-                "PYTHONPATH": str(PROGRAMS),
+                "PYTHONPATH": str(programs),
                 "DLI_TABLES": str(described_tables),
             },
             capture_output=True,
@@ -125,3 +131,36 @@ def test_a_script_shows_so_many_rows(run: Run, tmp_path: Path) -> None:
     done = run(PROGRAMS / SQL_PROGRAM, script(tmp_path, "SELECT id FROM range(2000)"))
     assert "-- only the first 1000 rows are shown" in done.stdout
     assert len(done.stdout.splitlines()) == 1 + 1 + 1000 + 1 + 1
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("2**40", {"type": "bigint", "value": 2**40}),
+        ("True", {"type": "boolean", "value": True}),
+        ("0.5", {"type": "double", "value": 0.5}),
+        ("date(2026, 1, 31)", {"type": "date", "value": "2026-01-31"}),
+        ("datetime(2026, 1, 31)", {"type": "timestamp", "value": "2026-01-31T00:00:00+00:00"}),
+    ],
+)
+def test_a_program_tells_what_the_service_takes(
+    run: Run, tmp_path: Path, value: str, told: dict[str, object]
+) -> None:
+    program = tmp_path / "tells.py"
+    program.write_text(
+        "from datetime import date, datetime\n"
+        "from dli_batch import tell\n"
+        f"tell(value={value}, rows=3, uris={{'report': 's3://lake/report'}})\n"
+    )
+    done = run(program)
+    assert done.returncode == 0, done.stderr
+    found = read_told(tmp_path / "lib" / TOLD)
+    assert found == {"value": told, "rows": 3, "uris": {"report": "s3://lake/report"}}
+
+
+def test_a_script_tells_its_last_rows(run: Run, tmp_path: Path) -> None:
+    text = "SELECT 1; SELECT date'2026-01-31' AS day, 2; CREATE TEMP VIEW v AS SELECT 3 AS three"
+    done = run(PROGRAMS / SQL_PROGRAM, script(tmp_path, text))
+    assert done.returncode == 0, done.stderr
+    value = {"type": "date", "value": "2026-01-31"}
+    assert read_told(tmp_path / "lib" / TOLD) == {"rows": 1, "value": value}

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from dli.api import streams
 from dli.api.deps import AllServices, Caller, IdempotencyKey
 from dli.api.envelope import batch_estimate_json
+from dli.api.outputs import OUTPUT_RESPONSES, output_response
 from dli.api.requests import batch_request
 from dli.api.schemas.batches import BatchBody, BatchEstimateReply, BatchMode
 from dli.api.schemas.jobs import JobReply
 from dli.api.terms import submitter_of
 from dli.api.uploads import form_schema, read_form, validated
-from dli.api.watching import answer, ended
+from dli.api.watching import answer, ended, of_kind
 from dli.api.wire import json_response
 from dli.identity.principals import Role
+from jobs.lifecycle.spec import JobKind
+from storage.base.ids import JobId
 
 router = APIRouter(prefix="/batches", tags=["batches"])
 
@@ -51,3 +54,16 @@ async def submit_batch(
         services, view, ended, wait=body.wait, gone=request.is_disconnected
     )
     return answer(services, view, 200 if ended(view) else 202)
+
+
+@router.get("/{job_id}/output", response_class=Response, responses=OUTPUT_RESPONSES)
+def get_output(
+    services: AllServices,
+    caller: Caller,
+    job_id: str,
+    name: Annotated[str, Query(description="Of the file, by its path in the batch's folder.")],
+    range_: Annotated[str | None, Header(alias="Range", description="`bytes=A-B`.")] = None,
+) -> Response:
+    """A file that the program left and that `outputs` names."""
+    job = of_kind(services.jobs.get(caller.project_id, JobId(job_id)), JobKind.BATCH).job
+    return output_response(services, job, name, range_)

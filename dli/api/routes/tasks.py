@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from dli.api import streams
 from dli.api.deps import AllServices, Caller, IdempotencyKey
-from dli.api.outputs import output_response
+from dli.api.outputs import BYTES, OUTPUT_RESPONSES, output_response
 from dli.api.requests import task_request
 from dli.api.schemas.jobs import JobReply
 from dli.api.schemas.tasks import TaskBody
@@ -19,18 +19,12 @@ from dli.api.watching import answer, ended, of_kind
 from dli.identity.principals import Role
 from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import JobState
-from jobs.tasks.spec import STDOUT
+from jobs.outputs import STDOUT
 from storage.base.ids import JobId
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
 
 _PART = "task"
-_BYTES = "application/octet-stream"
-_OUTPUT: dict[int | str, dict[str, Any]] = {
-    200: {"content": {_BYTES: {}}},
-    206: {"description": "The part that `Range` asks for."},
-    416: {"description": "The range begins after the end."},
-}
 
 
 @router.post(
@@ -59,12 +53,12 @@ async def submit_task(
     view = await streams.wait_until(
         services, view, ended, wait=body.wait, gone=request.is_disconnected
     )
-    if accept == _BYTES and view.job.state is JobState.FINISHED:
+    if accept == BYTES and view.job.state is JobState.FINISHED:
         return await run_in_threadpool(output_response, services, view.job, STDOUT, None)
     return answer(services, view, 200 if ended(view) else 202)
 
 
-@router.get("/{job_id}/output", response_class=Response, responses=_OUTPUT)
+@router.get("/{job_id}/output", response_class=Response, responses=OUTPUT_RESPONSES)
 def get_output(
     services: AllServices,
     caller: Caller,

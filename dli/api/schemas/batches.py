@@ -108,6 +108,10 @@ class BatchBody(TermsBody):
         description="`connect`: as a client of the queue's warm Spark, for programs that use only "
         "the DataFrame and SQL API.",
     )
+    outputs: list[str] = Field(
+        default_factory=list,
+        description="Patterns of files in its working directory that are kept when it finishes.",
+    )
     mode: BatchMode = BatchMode.RUN
     wait: Span = Field(timedelta(0), description="How long to wait for the end, 0s to 60s.")
 

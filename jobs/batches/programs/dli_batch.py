@@ -5,6 +5,10 @@
     spark = session()
     spark.table("orders").groupBy("status").count().show()
 
+What a program tells of itself, later nodes of its pipeline can refer to::
+
+    tell(value=frame.count(), uris={"report": "s3://lake/report/day=2026-01-31"})
+
 This file lies beside a batch's program and needs nothing but PySpark. ``DLI_TABLES`` names a file
 that says, for each table, which files it consisted of when the run started.
 """
@@ -13,11 +17,16 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, date, datetime
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  as everybody calls it
+
+#: In this order, since a truth is an integer for Python.
+_TYPES = {"boolean": bool, "bigint": int, "double": float, "string": str}
 
 
 def session() -> SparkSession:
@@ -26,6 +35,32 @@ def session() -> SparkSession:
     for table in _described():
         _frame(spark, table).createOrReplaceTempView(_quoted(table["view"]))
     return spark
+
+
+def tell(*, value: Any = None, rows: int | None = None, uris: dict[str, str] | None = None) -> None:
+    """Say what this batch came to; the last call counts, and only if the program ends well.
+
+    ``value`` is a text, a number, a truth, a date or a moment: ``result.value`` of the node.
+    ``rows`` is ``result.rows``, and ``uris`` are addresses by name: ``output.uri`` with ``file``.
+    """
+    told: dict[str, Any] = {"rows": rows, "uris": uris}
+    told["value"] = None if value is None else _typed(value)
+    path = Path(__file__).with_name("told.json")
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(told, allow_nan=False), encoding="utf-8")
+    draft.replace(path)
+
+
+def _typed(value: Any) -> dict[str, Any]:
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return {"type": "timestamp", "value": moment.isoformat()}
+    if isinstance(value, date):
+        return {"type": "date", "value": value.isoformat()}
+    for name, kind in _TYPES.items():
+        if isinstance(value, kind):
+            return {"type": name, "value": value}
+    raise TypeError(f"a value is a text, a number, a truth, a date or a moment, not {value!r}")
 
 
 def _described() -> list[dict[str, Any]]:

@@ -1,17 +1,20 @@
 """Runs the statements of a SQL script one after the other, each with its rows or its mistake.
 
 ``run_sql.py STATEMENTS [NAME=VALUE …]``: the first names a file with the statements, split by the
-service; the others are values of ``:name`` in them, as text. Ends at the first mistake.
+service; the others are values of ``:name`` in them, as text. Ends at the first mistake. Tells how
+many rows the last statement with some had, and the first value of the first of them.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
+from datetime import date
 from typing import Any
 
-from dli_batch import session  # type: ignore[import-not-found]  # lies beside this file in a run
+from dli_batch import session, tell  # type: ignore[import-not-found]  # lies beside this file in a run
 
 _MOST_ROWS = 1000
 _LONGEST = 200  #: characters of a statement that are shown
@@ -42,12 +45,23 @@ def _run(spark: Any, sql: str, values: dict[str, str]) -> int:
     if not frame.columns:
         return 0
     rows = frame.limit(_MOST_ROWS + 1).collect()
+    _tell(rows)
     print("\t".join(frame.columns))
     for row in rows[:_MOST_ROWS]:
         print("\t".join("NULL" if value is None else str(value) for value in row))
     if len(rows) > _MOST_ROWS:
         print(f"-- only the first {_MOST_ROWS} rows are shown")
     return min(len(rows), _MOST_ROWS)
+
+
+def _tell(rows: list[Any]) -> None:
+    """The last rows of the script are its result; a value of another type is told as text."""
+    value = rows[0][0] if rows else None
+    if isinstance(value, float) and not math.isfinite(value):
+        value = str(value)
+    if value is not None and not isinstance(value, str | int | float | bool | date):
+        value = str(value)
+    tell(rows=len(rows) if len(rows) <= _MOST_ROWS else None, value=value)
 
 
 def _short(sql: str) -> str:

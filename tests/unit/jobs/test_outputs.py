@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from jobs.files import Files, FileSettings, parse_file_uri
-from jobs.tasks.errors import OutputMissingError, TaskOutputError
-from jobs.tasks.outputs import Output, find_files, find_output, keep_outputs
+from jobs.outputs import Output, OutputMissingError, find_files, find_output, keep_outputs
+from jobs.tasks.errors import TaskOutputError
 from storage.base.clock import ManualClock
 from storage.base.errors import UnavailableError
 from storage.meta.database import Database
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def names(folder: Path, *patterns: str) -> list[str]:
-    return list(find_files(folder, patterns, stdout=folder.parent / "stdout"))
+    return list(find_files(folder, patterns, error=TaskOutputError))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def names(folder: Path, *patterns: str) -> list[str]:
 def test_files_are_found_by_pattern(
     folder: Path, patterns: tuple[str, ...], found: list[str]
 ) -> None:
-    assert names(folder, *patterns) == [*found, "stdout"]
+    assert names(folder, *patterns) == found
 
 
 def test_plain_name_without_a_file_is_told(folder: Path) -> None:
@@ -58,12 +58,12 @@ def test_links_are_not_followed(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "secret" / "key.csv").write_text("hush")
     os.symlink(tmp_path / "secret" / "key.csv", folder / "link.csv")
     os.symlink(tmp_path / "secret", folder / "linked")
-    assert names(folder, "*.csv", "linked/*", "**/key.csv") == ["a.csv", "stdout"]
+    assert names(folder, "*.csv", "linked/*", "**/key.csv") == ["a.csv"]
 
 
 def test_pipes_and_folders_are_no_files(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
-    assert names(folder, "pip*", "ou*") == ["stdout"]
+    assert names(folder, "pip*", "ou*") == []
 
 
 def test_too_many_files_are_refused(folder: Path) -> None:

@@ -18,7 +18,7 @@ def test_a_task_is_a_document() -> None:
         ({"command": ["cat"], "image": "debian:12"}, "needs the kubernetes launcher"),
         ({"command": [""]}, "command: is empty"),
         ({"command": ["cat"], "outputs": ["a/../b"]}, "is no pattern"),
-        ({"command": ["cat"], "outputs": ["stdout"]}, "always kept"),
+        ({"command": ["cat"], "outputs": ["stdout"]}, "kept anyway"),
         ({"command": ["cat"], "environment": {"PATH": "/x"}}, "not yours to set"),
         ({"command": ["cat"], "environment": {"A B": "x"}}, "cannot name a variable"),
         ({"command": ["cat"], "wait": "5s"}, "wait: has no meaning"),

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from jobs.batches.sizes import GIB, SIZES
-from jobs.batches.spec import BatchDefaults, BatchRequest, GivenFile, batch_spec, check_form
+from jobs.batches.spec import BatchDefaults, BatchRequest, batch_spec, check_form
 from jobs.errors import RequestInvalidError
 from jobs.files import Files, FileSettings
+from jobs.given import GivenFile
 from jobs.lifecycle.spec import BatchLanguage, BatchSession, BatchSpec, RetryPolicy, Size
 from jobs.queues.definitions import CONF_ALLOWED
 from jobs.store.codec import from_json, to_json
