@@ -371,6 +371,38 @@ class AutomationSettings(BaseModel):
     )
 
 
+class RetentionSettings(BaseModel):
+    """What is kept, and for how long"""
+
+    jobs_kept: Span = Field(
+        timedelta(days=90),
+        ge=timedelta(days=1),
+        description="A job is forgotten so long after its end (span), with its history. Its use "
+        "and its bill are kept, and reports count it for ever.",
+    )
+    logs_kept: Span = Field(
+        timedelta(days=30),
+        ge=timedelta(hours=1),
+        description="What a batch or a task wrote is removed so long after its end (span), and "
+        "with its job at the latest.",
+    )
+    firings_kept: Span = Field(
+        timedelta(days=30),
+        ge=timedelta(days=1),
+        description="Firings of schedules and triggers are forgotten so long after it (span).",
+    )
+    deliveries_kept: Span = Field(
+        timedelta(days=30),
+        ge=timedelta(days=1),
+        description="Deliveries of webhooks are forgotten so long after their end (span).",
+    )
+    idempotency_kept: Span = Field(
+        timedelta(hours=24),
+        ge=timedelta(hours=24),
+        description="A request with the same `Idempotency-Key` is the same job for so long (span).",
+    )
+
+
 class MoneySettings(BaseModel):
     """Money"""
 
@@ -400,6 +432,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
     BatchSettings,
     TaskSettings,
     AutomationSettings,
+    RetentionSettings,
     MoneySettings,
     LogSettings,
 )
@@ -415,6 +448,7 @@ class Settings(  # one flat name space: the groups are for people
     BatchSettings,
     TaskSettings,
     AutomationSettings,
+    RetentionSettings,
     MoneySettings,
     LogSettings,
     BaseSettings,

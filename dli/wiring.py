@@ -47,6 +47,7 @@ from jobs.pipelines.service import Pipelines
 from jobs.pipelines.submitting import RunSubmitting
 from jobs.preparers import Preparers
 from jobs.preparing.relations import Relations
+from jobs.retention import Kept, Retention
 from jobs.service import JobService
 from jobs.settings import JobSettings
 from jobs.tasks.commands import find_commands
@@ -124,7 +125,7 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
         documents = Documents(jobs=jobs, batches=batches, tasks=tasks, runs=runs)
         pipelines = Pipelines(parts, jobs, documents, runs, MemberRights())
         jobs.add_kind(JobKind.PIPELINE, pipelines.work)
-        automation = _automation(stored, jobs, documents, targets, news, metrics)
+        automation = _automation(stored, jobs, documents, targets, news, metrics, settings)
         watch_parts(metrics, stored.database, parts.pool, jobs.orphans)
         loops = (
             *jobs.loops(),
@@ -132,6 +133,7 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
             _pipelines_loop(stored, pipelines),
             _replies_loop(stored),
             _files_loop(stored, files),
+            _retention_loop(settings, stored),
         )
         yield Services(
             settings=settings,
@@ -169,6 +171,7 @@ def _automation(
     targets: Targets,
     news: News,
     metrics: Metrics,
+    settings: Settings,
 ) -> Automation:
     return Automation.make(
         database=stored.database,
@@ -179,6 +182,8 @@ def _automation(
         targets=targets,
         news=news,
         lateness=metrics.fired,
+        firings_kept=settings.firings_kept,
+        deliveries_kept=settings.deliveries_kept,
     )
 
 
@@ -453,3 +458,17 @@ def _replies_loop(stored: _Stored) -> Loop:
 
 def _files_loop(stored: _Stored, files: Files) -> Loop:
     return Loop(name="files", tick=files.sweep, clock=stored.clock, idle=timedelta(minutes=10))
+
+
+def _retention_loop(settings: Settings, stored: _Stored) -> Loop:
+    kept = Kept(jobs=settings.jobs_kept, logs=settings.logs_kept, keys=settings.idempotency_kept)
+    retention = Retention(
+        database=stored.database,
+        store=stored.warehouse,
+        results=stored.results,
+        clock=stored.clock,
+        kept=kept,
+    )
+    return Loop(
+        name="retention", tick=retention.tick, clock=stored.clock, idle=timedelta(minutes=10)
+    )

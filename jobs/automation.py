@@ -30,7 +30,6 @@ _SENDERS = 4  # threads that notify: some may wait for targets that are slow
 _IDLE = timedelta(seconds=1)
 _WORST = timedelta(seconds=5)
 _SWEEP = timedelta(minutes=10)
-KEPT = timedelta(days=30)  # firings and deliveries that ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +62,8 @@ class Automation:
     triggers: Triggers
     webhooks: Webhooks
     submits: Submits
+    firings_kept: timedelta = timedelta(days=30)  #: after their end
+    deliveries_kept: timedelta = timedelta(days=30)  #: likewise
 
     @classmethod
     def make(
@@ -76,6 +77,8 @@ class Automation:
         targets: Targets,
         news: News,
         lateness: Lateness = nobody_asks,
+        firings_kept: timedelta = timedelta(days=30),
+        deliveries_kept: timedelta = timedelta(days=30),
     ) -> Automation:
         """``cancel`` ends the job that a newer one replaces, ``lateness`` is told of firings."""
         clock, endings, outbox = news.clock, news.endings, news.outbox
@@ -107,6 +110,8 @@ class Automation:
             ),
             webhooks=Webhooks(database=database, clock=clock, outbox=outbox, deliveries=deliveries),
             submits=submits,
+            firings_kept=firings_kept,
+            deliveries_kept=deliveries_kept,
         )
 
     def loops(self) -> tuple[Loop, ...]:
@@ -132,8 +137,8 @@ class Automation:
         )
 
     def sweep(self) -> int:
-        """Forget what ended long ago; how much of it."""
+        """Forget some of what ended long ago; how much of it."""
         now: datetime = self.clock.now()
         with self.database.transaction() as tx:
-            done = firing_store.forget(tx, before=now - KEPT)
-        return done + forget_old(self.database, now)
+            done = firing_store.forget(tx, before=now - self.firings_kept)
+        return done + forget_old(self.database, now, kept=self.deliveries_kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from storage.base.errors import (
     ConflictError,
     ForbiddenError,
+    GoneError,
     InvalidInputError,
     NotFoundError,
 )
@@ -44,6 +45,12 @@ class LeaseMissingError(ConflictError):
     """The job has no lease that its client could renew."""
 
     code = "lease_missing"
+
+
+class LogExpiredError(GoneError):
+    """What the run wrote was removed: it is kept for so long only."""
+
+    code = "log_expired"
 
 
 class LogMissingError(NotFoundError):

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from jobs.errors import JobMissingError, LogMissingError
+from jobs.errors import JobMissingError, LogExpiredError, LogMissingError
 from jobs.execution.execution import Execution
 from jobs.execution.parts import Parts
 from jobs.execution.recent import Recent
@@ -22,7 +22,7 @@ from jobs.queues.waits import wait_of
 from jobs.runs.logs import read_log
 from jobs.store.jobs import find, history, job_of
 from jobs.store.listing import page, view_of
-from jobs.store.run_rows import runs_of
+from jobs.store.run_rows import run_log_removed_at, runs_of
 from jobs.usage import Quote
 from jobs.views import JobEvent, JobFilter, JobView, Wait
 from storage.base.errors import GoneError, NotFoundError
@@ -100,12 +100,19 @@ class Reading:
         """A part of what an attempt wrote; raises as ``JobService.log``."""
         with self.parts.database.read() as tx:
             job = job_of(self.row(tx, project_id, job_id))
+            removed_at = run_log_removed_at(tx, job_id)
         wanted = job.attempt if attempt is None else attempt
         if job.kind not in RUNS:
             raise LogMissingError(f"a {job.kind.value} has no log", job_id=job_id)
         if not 0 <= wanted <= job.attempt or (attempt is not None and wanted == 0):
             raise LogMissingError(
                 f"job {job_id} has made {job.attempt} attempts, not {wanted}", job_id=job_id
+            )
+        if removed_at is not None:
+            raise LogExpiredError(
+                f"the log of {job_id} was removed at {removed_at:%Y-%m-%d %H:%M} UTC",
+                hint="the operator says how long logs are kept: DLI_LOGS_KEPT",
+                job_id=job_id,
             )
         return read_log(
             self.parts.store,

@@ -498,14 +498,12 @@ class JobService:
         return Reaper(parts=self._parts, adopt=adoption.adopt)
 
     def _sweep(self) -> int:
-        """What is of no use any more: files of writes, objects of results, keys, plans."""
+        """What is of no use any more: files of writes, objects of results, plans."""
         parts = self._parts
         parts.tables.sweep()
         parts.results.sweep(live=self._is_live)
-        before = parts.clock.now() - parts.settings.idempotency_kept
         ended = select(jobs.c.id).where(jobs.c.state.in_([state.value for state in TERMINAL]))
         with parts.database.transaction() as tx:
-            idempotency.forget(tx, before=before)
             tx.execute(delete(job_plans).where(job_plans.c.job_id.in_(ended)))
         return 0
 

@@ -32,7 +32,6 @@ class JobSettings:
     max_result_bytes: int = 10 * GIB
     collect_rows: int = 100_000  #: Spark: what is likely larger is written by it, not collected
     refresh_after: timedelta = timedelta(seconds=10)  #: external tables are listed again after it
-    idempotency_kept: timedelta = timedelta(hours=24)
     interrupt_grace: timedelta = timedelta(seconds=3)  #: then an engine that does not let go dies
     flush_after: timedelta = timedelta(milliseconds=100)  #: a short statement's steps are one write
     progress_every: timedelta = timedelta(seconds=1)

@@ -10,14 +10,27 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, func, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    case,
+    func,
+    select,
+    true,
+    type_coerce,
+    union_all,
+)
 
 from dli.billing.bills import ChargeState
 from dli.billing.money import Money
 from dli.billing.rows import charges
 from dli.identity.rows import users
 from dli.metering.rows import usage
-from jobs.store.rows import job_labels, jobs
+from jobs.store.rows import job_labels, jobs, past_jobs
 from jobs.usage import COMPUTE_CU_MILLIS, SCAN_BYTES
 from storage.base.errors import InvalidInputError
 from storage.base.ids import ProjectId
@@ -26,6 +39,17 @@ from storage.meta.database import Tx
 LABEL = "label:"
 _HOUR = 3_600_000  # milliseconds
 _MOST_GROUPS = 10_000
+_TOLD = ("id", "project_id", "user_id", "queue", "engine", "state", "ended_at")
+
+
+def _ended_in_span(table: Table) -> Select[Any]:
+    at = table.c.ended_at
+    span = at >= bindparam("start", type_=at.type), at < bindparam("end", type_=at.type)
+    return select(*(table.c[name] for name in _TOLD)).where(*span)
+
+
+#: Jobs that ended in the span, also those of which only this much is kept.
+ended = union_all(_ended_in_span(jobs), _ended_in_span(past_jobs)).subquery("ended")
 
 
 class InvalidGroupingError(InvalidInputError):
@@ -65,11 +89,9 @@ def usage_report(
             raise InvalidGroupingError(
                 f"usage cannot be grouped by {name!r}", hint=f"possible: {known}"
             )
-    counted = and_(jobs.c.ended_at >= start, jobs.c.ended_at < end)
-    if project_id is not None:
-        counted = and_(jobs.c.project_id == project_id, counted)
+    counted = true() if project_id is None else ended.c.project_id == project_id
     query, readers = _query(group_by, counted)
-    rows = tx.execute(query.limit(_MOST_GROUPS + 1)).all()
+    rows = tx.execute(query.limit(_MOST_GROUPS + 1), {"start": start, "end": end}).all()
     if len(rows) > _MOST_GROUPS:
         raise InvalidGroupingError(
             f"the report has more than {_MOST_GROUPS} lines", hint="ask for a shorter span"
@@ -100,16 +122,16 @@ def _query(
             _of_meter(SCAN_BYTES).label("bytes"),
             _of_meter(COMPUTE_CU_MILLIS).label("cu_ms"),
         )
-        .join(jobs, jobs.c.id == usage.c.job_id)
+        .join(ended, ended.c.id == usage.c.job_id)
         .where(counted)
         .group_by(usage.c.job_id)
         .subquery()
     )
-    billed = and_(charges.c.job_id == jobs.c.id, charges.c.state == ChargeState.BILLED.value)
+    billed = and_(charges.c.job_id == ended.c.id, charges.c.state == ChargeState.BILLED.value)
     source = (
-        jobs.outerjoin(used, used.c.job_id == jobs.c.id)
+        ended.outerjoin(used, used.c.job_id == ended.c.id)
         .outerjoin(charges, billed)
-        .outerjoin(users, users.c.id == jobs.c.user_id)
+        .outerjoin(users, users.c.id == ended.c.user_id)
     )
     keys: list[ColumnElement[Any]] = []
     readers: dict[str, Callable[[Any], str | None]] = {}
@@ -118,7 +140,7 @@ def _query(
             label = job_labels.alias()
             source = source.outerjoin(
                 label,
-                and_(label.c.job_id == jobs.c.id, label.c.name == name.removeprefix(LABEL)),
+                and_(label.c.job_id == ended.c.id, label.c.name == name.removeprefix(LABEL)),
             )
             keys.append(label.c.value)
             readers[name] = _plain
@@ -131,7 +153,7 @@ def _query(
         select(
             *named,
             charges.c.currency.label("currency"),
-            func.count(jobs.c.id).label("statements"),
+            func.count(ended.c.id).label("statements"),
             func.coalesce(func.sum(used.c.bytes), 0).label("bytes_processed"),
             func.coalesce(func.sum(used.c.cu_ms), 0).label("cu_milliseconds"),
             func.coalesce(func.sum(charges.c.amount), 0).label("amount"),
@@ -167,7 +189,7 @@ def _moment(pattern: str, unit: int) -> Callable[[int], str]:
 
 
 def _units(milliseconds: int) -> ColumnElement[int]:
-    return type_coerce(jobs.c.ended_at, BigInteger) // milliseconds
+    return type_coerce(ended.c.ended_at, BigInteger) // milliseconds
 
 
 #: What usage can be grouped by, with the column and how its value is told.
@@ -175,9 +197,9 @@ DIMENSIONS: Mapping[str, tuple[ColumnElement[Any], Callable[[Any], str | None]]]
     "hour": (_units(_HOUR), _moment("%Y-%m-%dT%H:00:00Z", _HOUR)),
     "day": (_units(24 * _HOUR), _moment("%Y-%m-%d", 24 * _HOUR)),
     "month": (_units(24 * _HOUR), _moment("%Y-%m", 24 * _HOUR)),  # days are added up here
-    "project": (jobs.c.project_id, _plain),
-    "queue": (jobs.c.queue, _plain),
+    "project": (ended.c.project_id, _plain),
+    "queue": (ended.c.queue, _plain),
     "user": (users.c.name, _plain),
-    "engine": (jobs.c.engine, _plain),
-    "state": (jobs.c.state, _plain),
+    "engine": (ended.c.engine, _plain),
+    "state": (ended.c.state, _plain),
 }

@@ -180,7 +180,7 @@ def remove(tx: Tx, source_id: str) -> None:
     tx.execute(delete(firings).where(firings.c.source_id == source_id))
 
 
-def forget(tx: Tx, *, before: datetime, most: int = 5000) -> int:
+def forget(tx: Tx, *, before: datetime, most: int = 1000) -> int:
     """Drop those that ended before that moment, ``most`` at a time; how many."""
     old = (
         select(firings.c.id)

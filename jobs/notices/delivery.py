@@ -25,7 +25,6 @@ MOST_ATTEMPTS = 12
 _FIRST_PAUSE = timedelta(seconds=10)
 _LONGEST_PAUSE = timedelta(hours=6)
 _CLAIM = timedelta(minutes=2)  # longer than an attempt takes
-KEPT = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +116,7 @@ def pause_after(attempts: int) -> timedelta:
     return longest * random.uniform(0.5, 1.0)  # noqa: S311  jitter, no secret
 
 
-def forget_old(database: Database, now: datetime) -> int:
-    """Drop what ended long ago; how many."""
+def forget_old(database: Database, now: datetime, *, kept: timedelta) -> int:
+    """Drop some of what ended longer ago than ``kept``; how many."""
     with database.transaction() as tx:
-        return store.forget(tx, now=now, kept=KEPT)
+        return store.forget(tx, now=now, kept=kept)

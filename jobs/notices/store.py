@@ -151,7 +151,7 @@ def page(tx: Tx, webhook_id: str, *, cursor: str | None, limit: int) -> Page[Del
     return Page(items=items, next_cursor=encode_cursor([items[-1].id]) if more else None)
 
 
-def forget(tx: Tx, *, now: datetime, kept: timedelta, most: int = 5000) -> int:
+def forget(tx: Tx, *, now: datetime, kept: timedelta, most: int = 1000) -> int:
     """Drop what ended before ``kept``, ``most`` at a time; how many."""
     old = select(deliveries.c.id).where(deliveries.c.ended_at < now - kept).limit(most)
     return tx.execute(delete(deliveries).where(deliveries.c.id.in_(old))).rowcount

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from jobs.store.rows import idempotency_keys
@@ -43,10 +43,11 @@ def take(tx: Tx, project_id: ProjectId, key: str, *, use: KeyUse, at: datetime) 
     return _INSERT.first(tx, values) is not None
 
 
-def forget(tx: Tx, *, before: datetime) -> int:
-    """Drop the keys that were taken before that moment; returns how many."""
-    gone = delete(idempotency_keys).where(idempotency_keys.c.created_at < before)
-    return len(tx.execute(gone.returning(idempotency_keys.c.key)).all())
+def forget(tx: Tx, *, before: datetime, most: int = 1000) -> int:
+    """Drop keys that were taken before that moment, ``most`` at a time; how many."""
+    key = idempotency_keys.c.project_id, idempotency_keys.c.key
+    old = select(*key).where(idempotency_keys.c.created_at < before).limit(most)
+    return tx.execute(delete(idempotency_keys).where(tuple_(*key).in_(old))).rowcount
 
 
 _SELECT = Prepared(

@@ -83,6 +83,20 @@ jobs = Table(
     ),
 )
 
+#: What usage reports need of jobs that were forgotten; labels stay in their own table for them.
+past_jobs = Table(
+    "past_jobs",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("project_id", String(64), nullable=False),
+    Column("user_id", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("queue", String(64), nullable=False),
+    Column("engine", String(16)),
+    Column("state", String(16), nullable=False),
+    Column("ended_at", UtcDateTime, nullable=False, index=True),
+)
+
 #: The plan is beside the job, so that a step of the job does not write it again.
 job_plans = Table(
     "job_plans",

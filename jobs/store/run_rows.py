@@ -52,6 +52,7 @@ runs = Table(
     Column("cpu_millis", BigInteger, nullable=False, server_default="0"),  # what it may use
     Column("memory_bytes", BigInteger, nullable=False, server_default="0"),  # likewise
     Column("facts", Json),  # what its work told of itself: stages, bytes, spill
+    Column("log_removed_at", UtcDateTime),  # what it wrote was kept for so long as it is
     Index(None, "ended_at", "owner"),
 )
 
@@ -128,6 +129,12 @@ def runs_of(tx: Tx, job_id: JobId) -> tuple[AttemptView, ...]:
         )
         for row in rows
     )
+
+
+def run_log_removed_at(tx: Tx, job_id: JobId) -> datetime | None:
+    """When what the last run of the job wrote was removed; None while it is kept."""
+    removed = select(runs.c.log_removed_at).where(runs.c.job_id == job_id)
+    return tx.execute(removed.order_by(runs.c.attempt.desc()).limit(1)).scalar()
 
 
 def living_job_runs(tx: Tx, owner: str) -> frozenset[RunId]:

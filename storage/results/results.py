@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, delete, insert, select, update
 
 from storage.base.clock import Clock
 from storage.base.errors import GoneError, NotFoundError
@@ -138,6 +138,23 @@ class Results:
             known = select(results.c.job_id).where(results.c.job_id == job_id)
             if tx.execute(known).first() is None:
                 raise ResultMissingError(f"{job_id} has no result", job=job_id)
+
+    def forget(self, tx: Tx, job_ids: Sequence[JobId]) -> list[JobId]:
+        """Drop the rows of results whose objects are gone; those of ``job_ids`` that have none now.
+
+        A result that is there still is taken away, so that its row can be dropped the next time.
+        """
+        left: set[JobId] = set()
+        rows = tx.execute(
+            select(results.c.job_id, results.c.swept_at).where(results.c.job_id.in_(job_ids))
+        ).all()
+        for row in rows:
+            if row.swept_at is None:
+                self._remove(tx, row.job_id, by="expiry")
+                left.add(JobId(row.job_id))
+        gone = [job_id for job_id in job_ids if job_id not in left]
+        tx.execute(delete(results).where(results.c.job_id.in_(gone)))
+        return gone
 
     def expire(self) -> int:
         """One tick: end results whose time is over, remove objects of ended ones; counts both."""

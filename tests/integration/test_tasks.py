@@ -202,7 +202,7 @@ def test_a_command_that_writes_too_much_is_ended(client: httpx.Client) -> None:
 
 def test_a_missing_output_is_a_failure(client: httpx.Client) -> None:
     told = task(client, "sh", "-c", "true", outputs=["result.csv", "maybe*"])
-    assert told["error"]["message"] == "the command did not leave a file 'result.csv'"
+    assert told["error"]["message"] == "the program did not leave a file 'result.csv'"
 
 
 def test_the_environment_is_its_own(client: httpx.Client) -> None:
