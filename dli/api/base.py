@@ -1,4 +1,4 @@
-"""An application without routes: its errors, its outermost layer, what its requests find."""
+"""An application without routes: its errors, what its requests find; and the outermost layer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import anyio.to_thread
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from dli.api import errors
 from dli.api.middleware import RequestMiddleware
@@ -37,13 +38,17 @@ def bare_app(services: Services, *, rates: Rates) -> FastAPI:
     app.state.services = services
     app.state.rates = rates
     errors.install(app)
-    app.add_middleware(
-        RequestMiddleware,
+    return app
+
+
+def outermost(app: ASGIApp, services: Services) -> ASGIApp:
+    """``app`` with what happens to every request."""
+    return RequestMiddleware(
+        app,
         max_body=services.settings.max_body,
         max_upload=services.settings.max_upload,
         metrics=services.metrics,
     )
-    return app
 
 
 def rates_of(services: Services) -> Rates:

@@ -15,14 +15,16 @@ from concurrent.futures import Future
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dli.api.base import PREFIX, bare_app, rates_of
+from dli.api.base import PREFIX, bare_app, outermost, rates_of
+from dli.api.direct import DirectWay
 from dli.api.routes import health, statements
 from dli.api.schemas.problems import PROBLEMS
 from dli.services import Services
 
 log = logging.getLogger(__name__)
 
-_EARLY = ("/healthz", "/readyz", "/metrics", f"{PREFIX}/statements")
+_SUBMIT = f"{PREFIX}/statements"
+_EARLY = ("/healthz", "/readyz", "/metrics", _SUBMIT)
 
 
 class EarlyApp:
@@ -35,8 +37,10 @@ class EarlyApp:
         early.include_router(statements.router, prefix=PREFIX, responses=PROBLEMS)
         early.include_router(health.router)
         self._early: ASGIApp = early
+        self._submit = DirectWay(early, _SUBMIT, statements.submit_statement)
         self.routes: Sequence[BaseRoute] = early.routes  #: those that are there at once
         self._whole: Future[ASGIApp] = Future()
+        self._app = outermost(self._route, services)
 
     def load(self) -> None:
         """Load the rest and return when it is there; called once."""
@@ -54,14 +58,21 @@ class EarlyApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request to the application that knows its path."""
-        if scope["type"] != "http" or is_early(scope["path"]):
+        await self._app(scope, receive, send)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
             await self._early(scope, receive, send)
-            return
-        if not self._whole.done():
-            await asyncio.wait([asyncio.wrap_future(self._whole)])
-        await self._whole.result()(scope, receive, send)
+        elif scope["path"] == _SUBMIT:
+            await self._submit(scope, receive, send)
+        elif is_early(scope["path"]):
+            await self._early(scope, receive, send)
+        else:
+            if not self._whole.done():
+                await asyncio.wait([asyncio.wrap_future(self._whole)])
+            await self._whole.result()(scope, receive, send)
 
 
 def is_early(path: str) -> bool:
     """Whether the application that is there at once knows the path."""
-    return path in _EARLY or path.startswith(f"{PREFIX}/statements/")
+    return path in _EARLY or path.startswith(f"{_SUBMIT}/")

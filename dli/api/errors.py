@@ -65,13 +65,18 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _mistake(request: Request, error: Exception) -> Response:
+    return mistaken(error, instance=request.url.path)
+
+
+def mistaken(error: Exception, *, instance: str) -> Response:
+    """The answer where nobody expected the error, which goes to the log."""
     log.error("request failed by a mistake of the service", exc_info=error)
     return problem(
         InternalError(
             "the service made a mistake",
             hint="its log has the details under the id in the X-Request-Id header",
         ),
-        instance=request.url.path,
+        instance=instance,
     )
 
 

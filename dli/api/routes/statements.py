@@ -10,7 +10,6 @@ from fastapi.concurrency import run_in_threadpool
 
 from dli.api import results, streams
 from dli.api.deps import AllServices, Caller, IdempotencyKey
-from dli.api.direct import DirectRoute
 from dli.api.envelope import (
     plan_json,
 )
@@ -43,7 +42,7 @@ from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.service import StatementRequest
 from storage.base.ids import JobId
 
-router = APIRouter(prefix="/statements", tags=["statements"], route_class=DirectRoute)
+router = APIRouter(prefix="/statements", tags=["statements"])
 
 
 @router.post(
