@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic_core import to_json
 from starlette.responses import Response
 
 from storage.base.errors import (
@@ -159,7 +159,7 @@ def problem(error: ServiceError, *, instance: str | None = None) -> Response:
 
 def dumps(body: object) -> bytes:
     """Compact JSON; what JSON has no form for is told as text."""
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False, default=str).encode()
+    return to_json(body, fallback=str, inf_nan_mode="constants")
 
 
 def json_response(

@@ -40,7 +40,7 @@ def test_cancelled_work_uses_no_cpu(starter: Starter, tmp_path: Path, engine: st
         for sql in (CROSS_JOIN, AGGREGATION):
             statement = started(client, sql, engine=engine)
             at_work = busiest(service)
-            assert load_of([at_work]) > 0.3, "it works before"
+            assert load_of([at_work]) > 0.2, "it works before"
             began = time.monotonic()
             ended = client.wait(client.cancel(statement.id))
             assert ended.state == "cancelled"
