@@ -30,6 +30,14 @@ CHARTS_OWN = {
     "grace": "drain.graceSeconds",
     "migrate": "migrate.enabled",
     "prices": "prices",
+    "launcher": "runs.asPods",
+    "kubernetes_image": "image, or that of the canary",
+    "kubernetes_pull_policy": "image.pullPolicy",
+    "kubernetes_namespace": "runs.namespace",
+    "kubernetes_installation": "the name of the release",
+    "kubernetes_service_account": "the account that the chart makes for drivers",
+    "kubernetes_kubeconfig": "the account of the pod",
+    "kubernetes_context": "the account of the pod",
 }
 Schema = dict[str, Any]
 

@@ -18,6 +18,7 @@ from dli.cli import (
     price,
     project,
     queue,
+    runs,
     schedule,
     serve,
     sql,
@@ -94,4 +95,5 @@ app.add_typer(budget.app, name="budget", rich_help_panel="Money")
 app.add_typer(queue.app, name="queue", rich_help_panel="Administration")
 app.add_typer(token.app, name="token", rich_help_panel="Administration")
 app.add_typer(project.app, name="project", rich_help_panel="Administration")
+app.add_typer(runs.app, name="runs", rich_help_panel="Administration")
 app.command("completion", rich_help_panel="Administration")(completion.completion)

@@ -23,6 +23,7 @@ from jobs.engines.errors import (
 from jobs.engines.members import EngineHandle, EngineView, Key, Member, PoolCounts, PoolSettings
 from jobs.launchers.api import Launcher, LaunchRefusedError
 from jobs.launchers.problems import Again, Problem
+from jobs.lifecycle.runs import is_of_job
 from jobs.lifecycle.spec import EngineName
 from jobs.store import run_rows
 from sql.statement import Binding
@@ -210,13 +211,14 @@ class EnginePool:
     def recover(self) -> int:
         """Before the first ``acquire``: kill and forget the engines that an earlier life left.
 
-        Runs of jobs stay, since they may be adopted.
+        Runs of jobs stay, since they may be adopted. In a place that replicas share they are not
+        even looked at: those of other replicas are among them.
         """
         found = 0
         with self._database.read() as tx:
             of_jobs = run_rows.living_job_runs(tx, self._settings.owner)
         for run_id in list(self._launcher.known()):
-            if run_id in of_jobs:
+            if run_id in of_jobs or (self._launcher.place is not None and is_of_job(run_id)):
                 continue
             if not self._launcher.status(run_id).state.ended:
                 found += 1

@@ -362,6 +362,21 @@ def test_recover_kills_what_an_earlier_life_left(pools: Pools) -> None:
     assert after.recover() == 0
 
 
+def test_recover_leaves_the_jobs_of_others_in_a_shared_place(pools: Pools) -> None:
+    run_id, launcher = RunId("run_of-another_1"), pools.launcher
+    launcher.place = "shared"
+    spec = RunSpec(
+        run_id=run_id,
+        command=("/bin/sleep", "1000"),
+        directory=launcher.prepare(run_id),
+        lease=timedelta(seconds=60),
+    )
+    launcher.launch(spec)
+    assert pools.pool().recover() == 0
+    assert run_id in set(launcher.running())
+    launcher.stop(run_id, grace=timedelta(0))
+
+
 def test_engine_killed_for_its_memory_is_diagnosed(pools: Pools) -> None:
     pool = pools.pool()
     first, lost = acquire(pool), EngineLostError("lost")

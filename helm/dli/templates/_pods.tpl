@@ -130,14 +130,17 @@ spec:
       {{- end }}
 {{- end }}
 
-{{- /* What differs from pod to pod. Cores of an engine are those of the pod, not of its node. */ -}}
+{{- /* What differs from pod to pod: a canary's runs have its image. Cores of an engine that is a child
+       are those of the pod, not of its node. */ -}}
 {{- define "dli.podEnv" -}}
 - {name: HOME, value: /var/lib/dli}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 - name: POD_NAMESPACE
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
-{{- if not (or .root.Values.runs.asPods (hasKey .root.Values.settings "engine_cores")) }}
+{{- if .root.Values.runs.asPods }}
+- {name: DLI_KUBERNETES_IMAGE, value: {{ include "dli.image" (dict "root" .root "canary" (eq .track "canary")) | quote }}}
+{{- else if not (hasKey .root.Values.settings "engine_cores") }}
 - name: DLI_ENGINE_CORES
   valueFrom: {resourceFieldRef: {resource: limits.cpu}}
 {{- end }}

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from jobs.launchers.pods import INSTALLATION, WINDOW_PORT
 from tests.support.charts import (
     CASES,
     CHART,
@@ -26,6 +27,7 @@ pytestmark = [needs_helm, pytest.mark.parametrize("case", CASES)]
 
 SECRETS = ("pass-word", "dli_0123456789", "0123456789abcdef", "the-access-key", "the-secret-key")
 SERVING = ("dli-api", "dli-worker", "dli-api-canary", "dli-worker-canary")
+SPARK_CONNECT = 15002
 CLUSTER_WIDE = ("PriorityClass", "ClusterRole", "ClusterRoleBinding")
 
 
@@ -70,7 +72,7 @@ def test_only_what_calls_the_cluster_has_a_token(case: str) -> None:
         for name, template in pod_templates(render(case))
         if template["spec"]["automountServiceAccountToken"]
     }
-    assert tokens <= {f"Deployment/{name}" for name in SERVING}
+    assert tokens <= {"Job/dli-clear", *(f"Deployment/{name}" for name in SERVING)}
     without = pod_templates(render(case, runs__asPods=False))
     assert not any(each["spec"]["automountServiceAccountToken"] for _, each in without)
 
@@ -218,7 +220,12 @@ def test_runs_hear_the_service_only(case: str) -> None:
     policy = named(manifests, "NetworkPolicy", "dli-runs")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     (rule,) = policy["ingress"]
-    assert {each["port"] for each in rule["ports"]} == {15002, 15099}
+    assert {each["port"] for each in rule["ports"]} == {SPARK_CONNECT, WINDOW_PORT}
+    config = named(manifests, "ConfigMap", "dli")["data"]
+    installation = config["DLI_KUBERNETES_INSTALLATION"]
+    assert policy["podSelector"] == {"matchLabels": {INSTALLATION: installation}}
+    space = "dli-runs" if case == "everything" else "dli"
+    assert config["DLI_KUBERNETES_NAMESPACE"] == space
     (source,) = rule["from"]
     pods = dict(pod_templates(manifests))
     for name in SERVING[:2]:

@@ -10,7 +10,7 @@ import pytest
 
 from dli.chart import settings_schema
 from dli.settings import Settings, load
-from tests.support.charts import Manifest, named, needs_helm, render
+from tests.support.charts import Manifest, named, needs_helm, pod_templates, render
 
 pytestmark = needs_helm
 
@@ -45,6 +45,26 @@ def test_everything_is_read_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -
         settings.database_url.get_secret_value() == "postgresql://dli:pass-word@db.example.org/dli"
     )
     assert settings.s3_secret_key is not None
+    assert (settings.launcher, settings.kubernetes_namespace) == ("kubernetes", "dli-runs")
+    assert settings.kubernetes_installation == "dli"
+    assert settings.kubernetes_service_account == "dli-driver"
+
+
+def test_runs_have_the_image_of_their_service() -> None:
+    for name, template in pod_templates(render("everything")):
+        (container,) = template["spec"]["containers"]
+        environment = {each["name"]: each.get("value") for each in container.get("env", [])}
+        if "worker" in name or "api" in name:
+            assert environment["DLI_KUBERNETES_IMAGE"] == container["image"]
+
+
+def test_children_of_a_worker_have_the_cores_of_its_pod() -> None:
+    for name, template in pod_templates(render("minimal", runs__asPods=False)):
+        (container,) = template["spec"]["containers"]
+        environment = {each["name"]: each.get("valueFrom") for each in container.get("env", [])}
+        if "worker" in name:
+            cores = environment["DLI_ENGINE_CORES"]
+            assert cores == {"resourceFieldRef": {"resource": "limits.cpu"}}
 
 
 def test_each_setting_reaches_the_service(monkeypatch: pytest.MonkeyPatch) -> None:

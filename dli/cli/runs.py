@@ -1,0 +1,57 @@
+"""``dli runs``: what the service has started in a cluster, apart from the service."""
+
+from __future__ import annotations
+
+import importlib
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from dli.cli.session import UsageError, session_of
+
+app = typer.Typer(no_args_is_help=True, help="The pods of a service that is no more.")
+
+
+@app.callback()
+def runs() -> None:
+    """The pods of a service that is no more."""
+
+
+@app.command()
+def clear(
+    context: typer.Context,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Yes: every run of the installation, living or not.")
+    ] = False,
+    settle: Annotated[
+        int, typer.Option(min=0, help="Seconds without a run after which there is none.")
+    ] = 10,
+    limit: Annotated[int, typer.Option(min=1, help="Seconds after which it gives up.")] = 120,
+) -> None:
+    """End and remove all pods and secrets of an installation in a cluster, finalizers included.
+
+    For the time after the service: the chart does it when it is uninstalled. Which cluster,
+    namespace and installation is meant, the settings of the service say (`DLI_KUBERNETES_…`).
+
+    Example: `dli runs clear --all`
+    """
+    if not everything:
+        raise UsageError("say --all: this ends every run of the installation")
+    settings = importlib.import_module("dli.settings").load()
+    if settings.launcher != "kubernetes":
+        raise UsageError("runs on a machine end with their service; DLI_LAUNCHER is not kubernetes")
+    pods = importlib.import_module("jobs.launchers.pods")
+    reached = pods.ClusterSettings(
+        kubeconfig=settings.kubernetes_kubeconfig,
+        context=settings.kubernetes_context,
+        namespace=settings.kubernetes_namespace,
+    )
+    found = importlib.import_module("jobs.launchers.clearing").clear(
+        importlib.import_module("jobs.launchers.cluster").Cluster(reached),
+        settings.kubernetes_installation,
+        settle=timedelta(seconds=settle),
+        limit=timedelta(seconds=limit),
+        clock=importlib.import_module("storage.base.clock").SystemClock(),
+    )
+    session_of(context).out.print(f"{found} objects of the installation removed")
