@@ -20,7 +20,7 @@ import shutil
 import tarfile
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -64,6 +64,7 @@ _LISTED = 15.0  # seconds for the first list of pods
 _MEASURED = 0.2  # seconds for which a measurement is good
 _SHUT = 3.0  # seconds for which a window that did not answer is not asked again
 _HINTED = 2.0  # seconds of waiting after which the events of a pod are looked at, and again
+_LOST = timedelta(seconds=60)  # from the cluster's end of a pod to that of our patience with it
 _LINK = timedelta(days=2)  # beyond the longest timeout of a job
 _PART = 1 << 20
 _BLOCK = 8 << 20
@@ -87,7 +88,8 @@ class _Known:
 class KubernetesLauncher:
     """Launches in one namespace. ``owner`` is this replica; ``root`` has the copies of folders.
 
-    ``store`` is reached from pods by signed links.
+    ``store`` is reached from pods by signed links; pods are given ``connect`` seconds to take a
+    connection.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class KubernetesLauncher:
         clock: Clock,
         owner: str,
         name: str = "kubernetes",
+        connect: float = 1.0,
     ) -> None:
         self.place: str | None = name
         self._cluster = cluster
@@ -108,7 +111,7 @@ class KubernetesLauncher:
         self._store = store
         self._clock = clock
         self._owner = owner
-        self._windows = Windows()
+        self._windows = Windows(connect=connect)
         self._lock = threading.Lock()  # guards _known and _collecting
         self._known: dict[RunId, _Known] = {}
         self._collecting: dict[RunId, threading.Lock] = {}
@@ -121,6 +124,11 @@ class KubernetesLauncher:
         self._keeper = threading.Thread(target=self._keep, name="pods-keeper", daemon=True)
         self._keeper.start()
         self._several = ThreadPoolExecutor(max_workers=8, thread_name_prefix="windows")
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """How often the API server was asked since the start, by method."""
+        return dict(self._cluster.calls)
 
     def directory(self, run_id: RunId) -> Path:
         return self._root / run_id / "work"
@@ -176,6 +184,10 @@ class KubernetesLauncher:
             return RunStatus(run_id=run_id, state=RunState.GONE)
         if view.over:
             return self._collected(view)
+        if self._is_lost(view):
+            assert view.problem is not None
+            self._give_up(run_id, view.problem.code, view.problem)
+            return self.status(run_id)
         return self._living(view)
 
     def stop(self, run_id: RunId, *, grace: timedelta, reason: str = "stopped") -> RunStatus:
@@ -313,6 +325,15 @@ class KubernetesLauncher:
     def _key(self, run_id: RunId, name: str) -> str:
         return f"runs/{run_id}/{name}"
 
+    def _is_lost(self, view: PodView) -> bool:
+        """Whether the cluster wants the pod's end for long, and its node does not say that it came.
+
+        What still runs there ends by its lease, which nobody renews any more.
+        """
+        if view.deleted_at is None or view.problem is None or view.problem.code != "node_lost":
+            return False
+        return self._clock.now() - view.deleted_at > _LOST
+
     def _living(self, view: PodView) -> RunStatus:
         state = RunState.RUNNING if view.ready else RunState.STARTING
         problem = view.problem
@@ -389,9 +410,10 @@ class KubernetesLauncher:
             return self._store.get(key, start=start, length=length)
 
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        ours = {"order.json"} if (home / "order.json").exists() else set()
         source = RangeFile(part, size)
         with tarfile.open(fileobj=source, mode="r|", bufsize=_BLOCK) as tar:
-            unpack(tar, str(home), without={"exited.json", "order.json", "gone.json"})
+            unpack(tar, str(home), without={"exited.json", *ours})
 
     def _write_end(self, view: PodView) -> None:
         known, told = self._known_of(view.run_id), view.facts
@@ -435,10 +457,11 @@ class KubernetesLauncher:
             elapsed_seconds=end["elapsed"],
         )
 
-    def _give_up(self, run_id: RunId, reason: str) -> None:
+    def _give_up(self, run_id: RunId, reason: str, problem: Problem | None = None) -> None:
         """A pod whose node is silent: its lease ends it there, and here it is gone."""
         log.error("a pod's node does not answer", extra={"run": run_id})
-        end = {"code": None, "reason": reason, "problem": None, "elapsed": 0.0}
+        end = {"code": None, "reason": reason, "elapsed": 0.0}
+        end["problem"] = None if problem is None else asdict(problem)
         used = self._known_of(run_id).measured[1]
         end |= {"cpu": used.get("cpu", 0.0), "peak": used.get("peak", 0)}
         end["elapsed"] = used.get("elapsed", 0.0)
@@ -461,8 +484,12 @@ class KubernetesLauncher:
             self._windows.renew(address, token, age=max(moment() - at, 0.0))
             return True
 
-        if view is not None and view.ready:
+        if view is not None and view.ready and not self._leaves_it(view):
             self._through(view, renew)
+
+    def _leaves_it(self, view: PodView) -> bool:
+        """Whether the cluster has given the pod up: its lease shall end it."""
+        return view.deleted_at is not None and view.problem is not None
 
     def _live_log(self, view: PodView, stream: str, offset: int) -> LogPart:
         def read(address: str, token: str) -> LogPart:

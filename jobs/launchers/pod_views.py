@@ -38,7 +38,7 @@ class PodView:
     phase: str  #: Pending, Running, Succeeded, Failed, Unknown
     node: str | None
     ip: str | None
-    deleting: bool  #: somebody asked for its end
+    deleted_at: datetime | None  #: when it shall have ended, because somebody asked for it
     ready: bool  #: the node says that the run's container runs
     version: int  #: grows with each change of any object
     created_at: datetime
@@ -51,7 +51,7 @@ class PodView:
     @property
     def over(self) -> bool:
         """Whether nothing of it runs any more, or ever will."""
-        never_placed = self.deleting and self.node is None
+        never_placed = self.deleted_at is not None and self.node is None
         return self.phase in {"Succeeded", "Failed"} or never_placed
 
 
@@ -71,7 +71,7 @@ def view_of(pod: Manifest) -> PodView:
         phase=status.get("phase", "Unknown"),
         node=pod["spec"].get("nodeName"),
         ip=status.get("podIP"),
-        deleting="deletionTimestamp" in metadata,
+        deleted_at=_moment_or_none(metadata.get("deletionTimestamp")),
         ready="running" in state,
         version=int(metadata.get("resourceVersion", "0")),
         created_at=_moment(metadata["creationTimestamp"]),

@@ -69,7 +69,9 @@ class Cluster:
 
     @contextlib.contextmanager
     def namespace(self, name: str, *, level: str = "restricted") -> Iterator[Namespace]:
-        """A namespace that is gone, with all in it, after the block."""
+        """A namespace that is gone, with all in it, after the block; a run that was killed may have
+        left one of its name, which goes first."""
+        self.kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=60s")
         labels = {"pod-security.kubernetes.io/enforce": level}
         metadata = {"name": name, "labels": labels}
         self.kubectl(
@@ -81,7 +83,12 @@ class Cluster:
         try:
             yield Namespace(cluster=self, name=name)
         finally:
-            self.kubectl("delete", "pods", "--all", "-n", name, "--grace-period=0", "--force")
+            forced = ("--grace-period=0", "--force", "--wait=false")
+            self.kubectl("delete", "pods", "--all", "-n", name, *forced)
+            for each in self.get("pods", "-n", name)["items"]:  # that a failed test left unsettled
+                with contextlib.suppress(ClusterError):
+                    free = '{"metadata": {"finalizers": null}}'
+                    self.kubectl("patch", "pod", each["metadata"]["name"], "-n", name, "-p", free)
             self.kubectl("delete", "namespace", name, "--wait=true", "--timeout=60s")
 
     def processes(self) -> tuple[str, ...]:
@@ -89,8 +96,11 @@ class Cluster:
         return tuple(sorted(path.name for path in (self._state() / "pid").iterdir()))
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal to one of our cluster's processes."""
-        os.kill(int((self._state() / "pid" / name).read_text().split()[0]), how)
+        """Send a signal to one of our cluster's processes; returns when SIGKILL has ended it."""
+        pid = int((self._state() / "pid" / name).read_text().split()[0])
+        os.kill(pid, how)
+        if how is signal.SIGKILL:
+            wait(lambda: not _lives(pid), 30.0, lambda: f"{name} does not die")
 
     def start(self, name: str) -> None:
         """Start a process again that was killed, with the same command line."""
@@ -175,6 +185,13 @@ def wait(done: Callable[[], bool], seconds: float, why: Callable[[], str]) -> No
         if time.monotonic() > end:
             raise ClusterError(f"not within {seconds:g} s: {why()}")
         pause.wait(_TICK)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def container(

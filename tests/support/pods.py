@@ -22,7 +22,7 @@ from tests.support.servers import S3Server
 @contextmanager
 def pod_launcher(
     namespace: Namespace,
-    s3: S3Server,
+    s3: S3Server | S3Store,
     root: Path,
     *,
     owner: str = "replica_test",
@@ -32,7 +32,8 @@ def pod_launcher(
 ) -> Iterator[KubernetesLauncher]:
     """A launcher with an installation of its own; nothing of it is left after the block.
 
-    ``through`` is the same cluster as seen by somebody else than its administrator.
+    ``s3`` is a service, where it gets a bucket of its own, or a store. ``through`` is the same
+    cluster as seen by somebody else than its administrator.
     """
     cluster = through or namespace.cluster
     made = KubernetesLauncher(
@@ -44,7 +45,7 @@ def pod_launcher(
             **{"pull_policy": "Never", **settings},
         ),
         root=root,
-        store=S3Store(s3.bucket(), "", s3.settings),
+        store=s3 if isinstance(s3, S3Store) else S3Store(s3.bucket(), "", s3.settings),
         clock=SystemClock(),
         owner=owner,
     )

@@ -86,7 +86,7 @@ def main() -> int:
 def members(home: str, keeps: list[str]) -> Iterator[tuple[str, str]]:
     """What is sent: path and name in the tar of each file and folder."""
     for name in sorted(os.listdir(home)):
-        if name in {"exited.json", "started.json"} or name.endswith(".log"):
+        if name in {"exited.json", "order.json", "started.json"} or name.endswith(".log"):
             yield os.path.join(home, name), name
     for keep in keeps:
         yield from below(os.path.join(home, "work", keep), home)
