@@ -460,7 +460,7 @@ class KubernetesLauncher:
     def _give_up(self, run_id: RunId, reason: str, problem: Problem | None = None) -> None:
         """A pod whose node is silent: its lease ends it there, and here it is gone."""
         log.error("a pod's node does not answer", extra={"run": run_id})
-        end = {"code": None, "reason": reason, "elapsed": 0.0}
+        end: dict[str, Any] = {"code": None, "reason": reason, "elapsed": 0.0}
         end["problem"] = None if problem is None else asdict(problem)
         used = self._known_of(run_id).measured[1]
         end |= {"cpu": used.get("cpu", 0.0), "peak": used.get("peak", 0)}
