@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 MOST_ATTEMPTS = 12
 _FIRST_PAUSE = timedelta(seconds=10)
 _LONGEST_PAUSE = timedelta(hours=6)
-_CLAIM = timedelta(minutes=2)  # longer than an attempt takes
+_SPARE = timedelta(seconds=5)  # beside what an attempt may take, before another is made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Deliveries:
             if not store.any_due(tx, now=now):
                 return 0
         with self.database.transaction() as tx:
-            delivery = store.claim(tx, now=now, until=now + _CLAIM)
+            delivery = store.claim(tx, now=now, until=now + self.targets.longest + _SPARE)
             webhook = None if delivery is None else store.by_id(tx, delivery.webhook_id)
         if delivery is None or webhook is None:
             return 0  # another was first, or it was deleted this moment, its deliveries with it

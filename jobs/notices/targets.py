@@ -58,6 +58,8 @@ class Targets:
     def __init__(self, *, allow_private: bool = False, timeout: timedelta = _TIMEOUT) -> None:
         self._allow_private = allow_private
         self._timeout = timeout
+        #: An attempt takes no longer: it waits for a place, to connect, to write and to read.
+        self.longest = 4 * timeout
         self._making = threading.Lock()
         self._sender: Sender | None = None
 

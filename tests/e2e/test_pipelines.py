@@ -14,6 +14,7 @@ from benchmarks.tour import Step, comparable, rewritten, steps_of
 from dli.client import Client
 from jobs.crash import VARIABLE
 from tests.e2e.conftest import Starter
+from tests.e2e.processes import await_that
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -104,3 +105,31 @@ def test_a_run_goes_on_after_kill_9_and_does_nothing_twice(
         assert nodes["count"]["outputs"]["value"]["value"] == 2
         assert {node["state"] for node in nodes.values()} == {"succeeded"}
         assert {node["attempt"] for node in nodes.values()} == {1}
+
+
+def test_a_backfill_goes_on_after_kill_9_with_one_run_for_each_day(
+    starter: Starter, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    service = starter(home, environment=LEASE | {VARIABLE: "backfill_before_submit:2"})
+    service.await_ready()
+    days = {
+        "parameters": {"day": {"type": "date"}},
+        "nodes": {"show": {"kind": "statement", "sql": "SHOW DATABASES"}},
+    }
+    with Client(service.url, service.token, patient=False) as client:
+        client.pipelines.apply("days", days)
+        span = {"from": "2026-01-01", "to": "2026-01-03", "parallel": 1}
+        backfill = client.pipelines.start_backfill("days", **span)
+        service.process.wait(60)
+    assert service.process.returncode == -9, "it died at the point, of nothing else"
+    again = starter(home, environment=LEASE)
+    again.await_ready()
+    with again.client() as client:
+        ended = lambda: client.pipelines.backfill(backfill["id"])["ended_at"] is not None  # noqa: E731
+        assert await_that(ended, seconds=60)
+        found = client.pipelines.backfill(backfill["id"])
+        assert (found["state"], found["counts"]) == ("finished", {"succeeded": 3})
+        assert [day["attempt"] for day in found["days"]] == [1, 1, 1]
+        runs = sorted(run["id"] for run in client.pipelines.runs("days"))
+        assert runs == sorted(day["run"] for day in found["days"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from dli.client import Client
 from jobs.crash import AUTOMATION_POINTS, VARIABLE
 from tests.e2e.conftest import Starter
 from tests.e2e.processes import await_that, of_home
+from tests.support.automation import target
 
 GUIDE = Path(__file__).parents[2] / "docs" / "schedules.md"
 LEASE = {"DLI_LEASE": "1s"}
@@ -91,6 +93,33 @@ def test_a_crash_at_each_step_of_a_firing_loses_and_doubles_nothing(
     assert await_that(lambda: fired(again, 5), seconds=60)
     check_each_once(again)
     assert again.stop() == 0
+
+
+def test_a_notification_that_was_taken_before_kill_9_is_sent_again_as_the_same(
+    starter: Starter, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    open_ = LEASE | {"DLI_WEBHOOK_PRIVATE_TARGETS": "true", "DLI_WEBHOOK_TIMEOUT": "2s"}
+    with target() as told:
+        service = starter(home, environment=open_ | {VARIABLE: "after_delivery"})
+        service.await_ready()
+        with Client(service.url, service.token, patient=False) as client:
+            client.create_webhook("ends", f"{told.url}/hook")
+            job = client.submit("SHOW DATABASES", wait="0s")
+            service.process.wait(60)
+        assert service.process.returncode == -9, "it died at the point, of nothing else"
+        assert len(told.received) == 1
+        again = starter(home, environment=open_)
+        again.await_ready()
+        with again.client() as client:
+            delivered = lambda: (  # noqa: E731
+                [each["state"] for each in client.deliveries("ends")] == ["delivered"]
+            )
+            assert await_that(delivered, seconds=90)
+            assert client.job(job.id)["state"] == "finished"
+    first, second = told.received
+    assert first.body == second.body, "at least once, and told apart by its id"
+    assert json.loads(first.body)["job"]["id"] == job.id
 
 
 def test_the_guide_prints_what_is_written(tmp_path: Path) -> None:

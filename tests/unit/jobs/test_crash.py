@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import signal
@@ -10,8 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from jobs.crash import POINTS, VARIABLE, crash_point
+from tests.e2e import test_crashes, test_pipelines, test_run_crashes, test_schedules
 
 SCRIPT = """
 from jobs.crash import crash_point
@@ -52,3 +55,21 @@ def test_every_place_is_in_the_code_and_listed() -> None:
     text = "\n".join(path.read_text() for path in jobs.rglob("*.py"))
     passed = set(re.findall(r'crash_point\("(\w+)"\)', text))
     assert passed == set(POINTS)
+
+
+def test_every_place_has_a_test_that_dies_there() -> None:
+    """Those that a test walks through by its parameter ``point``, or names; slow ones count."""
+    walked: set[str] = set()
+    for module in (test_crashes, test_run_crashes, test_schedules, test_pipelines):
+        walked |= set(re.findall(r'VARIABLE: "(\w+)', inspect.getsource(module)))
+        for _, test in inspect.getmembers(module, inspect.isfunction):
+            for mark in getattr(test, "pytestmark", ()):
+                if mark.name == "parametrize" and mark.args[0] == "point":
+                    walked |= {_name(value) for value in mark.args[1]}
+    assert walked == set(POINTS)
+
+
+def _name(value: object) -> str:
+    """Of a parameter: without its marks, and without how often it is passed before."""
+    text = value.values[0] if isinstance(value, ParameterSet) else value
+    return str(text).partition(":")[0]
