@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from dli.remote.access import resolve
+from dli.remote.history import HistoryCalls
 from dli.remote.pipelines import PipelineCalls
 from dli.remote.problems import Problem, StatementFailedError
 from dli.remote.statement import Statement
@@ -68,6 +69,7 @@ class Client:
     ) -> None:
         self._transport = Transport(url, token, project=project, timeout=timeout, patient=patient)
         self.pipelines = PipelineCalls(self._transport)
+        self.history = HistoryCalls(self._transport)
 
     def __enter__(self) -> Self:
         return self

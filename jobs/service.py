@@ -24,13 +24,14 @@ from jobs.execution.recent import Recent
 from jobs.execution.runner import Runner, Work
 from jobs.execution.watch import Watch
 from jobs.execution.workers import Lane, Workers
+from jobs.history import book
 from jobs.history.fingerprints import fingerprint_of
 from jobs.history.store import Observation, recent
 from jobs.launchers.api import LogPart, LogStream
 from jobs.lifecycle.events import CancelRequested
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.machine import IllegalTransitionError
-from jobs.lifecycle.spec import RUNS, JobKind
+from jobs.lifecycle.spec import RUNS, JobKind, Size
 from jobs.lifecycle.states import OWNED, TERMINAL, JobState
 from jobs.loops.adoption import Adoption
 from jobs.loops.orphans import Orphans
@@ -237,6 +238,29 @@ class JobService:
             return ()
         with self._parts.database.read() as tx:
             return recent(tx, job.project_id, fingerprint)
+
+    def history(self, project_id: ProjectId, fingerprint: str) -> book.History:
+        """What a program or statement used before, and what its next run gets.
+
+        Raises ``HistoryMissingError``.
+        """
+        with self._parts.database.read() as tx:
+            return book.read(tx, project_id, fingerprint)
+
+    def set_next_size(
+        self, project_id: ProjectId, fingerprint: str, size: Size | None, *, by: UserId
+    ) -> book.History:
+        """Let the next runs that name no size have this one; None: what their history says.
+
+        Raises ``HistoryMissingError`` and ``HistorySizeInvalidError``.
+        """
+        with self._parts.database.transaction() as tx:
+            if size is None:
+                book.unset_size(tx, project_id, fingerprint)
+            else:
+                wanted = book.SetSize(size=size, user_id=by, at=self._parts.clock.now())
+                book.set_size(tx, project_id, fingerprint, wanted)
+            return book.read(tx, project_id, fingerprint)
 
     def renew(self, project_id: ProjectId, job_id: JobId) -> JobView:
         """The client of a job with a lease is there still.

@@ -14,6 +14,7 @@ from dli.api.routes import (
     databases,
     files,
     health,
+    history,
     jobs,
     money,
     pipelines,
@@ -37,7 +38,7 @@ def create_app(services: Services, *, rates: Rates | None = None) -> FastAPI:
     app = bare_app(services, rates=rates or rates_of(services))
     # Side by side, not in a router of their own: each level is searched for each request.
     parts = (
-        statements, jobs, batches, tasks, pipelines, files, databases, tables, queues,
+        statements, jobs, history, batches, tasks, pipelines, files, databases, tables, queues,
         schedules, triggers, webhooks, projects, tokens, money,
     )  # fmt: skip
     for router in (*(part.router for part in parts), triggers.hooks, jobs.schemas):

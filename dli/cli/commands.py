@@ -12,6 +12,7 @@ from dli.cli import (
     completion,
     database,
     doctor,
+    history,
     job,
     migrate,
     pipeline,
@@ -83,6 +84,7 @@ app.add_typer(statement.app, name="statement", rich_help_panel="Work")
 app.add_typer(batch.app, name="batch", rich_help_panel="Work")
 app.add_typer(task.app, name="task", rich_help_panel="Work")
 app.add_typer(job.app, name="job", rich_help_panel="Work")
+app.add_typer(history.app, name="history", rich_help_panel="Work")
 app.add_typer(pipeline.app, name="pipeline", rich_help_panel="Work")
 app.add_typer(schedule.app, name="schedule", rich_help_panel="Work")
 app.add_typer(trigger.app, name="trigger", rich_help_panel="Work")

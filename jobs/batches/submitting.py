@@ -14,8 +14,8 @@ from jobs.batches.work import reserved_of, split_program
 from jobs.errors import RequestInvalidError, WriteForbiddenError
 from jobs.execution.parts import Parts
 from jobs.files import Files
+from jobs.history.book import next_size
 from jobs.history.fingerprints import fingerprint_of
-from jobs.history.sizing import suggest
 from jobs.history.store import FINISHED, Observation, recent
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.runs import cu_millis
@@ -153,7 +153,10 @@ class Batches:
         """The size by what earlier runs of the program used; the default where there were none."""
         if spec.session is BatchSession.CONNECT:
             return replace(spec, driver=CLIENT_SIZE, size_reason="of a client")
-        found = suggest(self._seen(terms, spec))
+        fingerprint = fingerprint_of(spec)
+        assert fingerprint is not None
+        with self.parts.database.read() as tx:
+            found = next_size(tx, terms.project_id, fingerprint)
         if found is None or spec.executor is not None:
             return replace(spec, size_reason="the default")
         memory = min(max(found.size.memory_bytes, LEAST_MEMORY), MOST_MEMORY)

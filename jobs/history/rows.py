@@ -27,3 +27,15 @@ history = Table(
     Index("history_by_fingerprint", "project_id", "fingerprint", "at"),
     Index("history_by_queue", "project_id", "queue", "at"),
 )
+
+#: Sizes that somebody set for a program, which count before what its runs used.
+history_sizes = Table(
+    "history_sizes",
+    METADATA,
+    Column("project_id", String(64), primary_key=True),
+    Column("fingerprint", String(64), primary_key=True),
+    Column("cores", Integer, nullable=False),
+    Column("memory_bytes", BigInteger, nullable=False),
+    Column("user_id", String(64), nullable=False),
+    Column("set_at", UtcDateTime, nullable=False),
+)

@@ -21,6 +21,7 @@ class Suggestion:
 
     size: Size
     reason: str
+    said: bool = False  #: by somebody, so that it counts as it is
 
 
 def suggest(seen: Sequence[Observation]) -> Suggestion | None:

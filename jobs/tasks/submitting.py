@@ -9,9 +9,8 @@ from jobs.accepting import Accepting, KeyTakenError, Offer, check_terms, least
 from jobs.errors import WriteForbiddenError
 from jobs.execution.parts import Parts
 from jobs.files import Files
+from jobs.history.book import next_size
 from jobs.history.fingerprints import fingerprint_of
-from jobs.history.sizing import suggest
-from jobs.history.store import recent
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import JobKind, RetryPolicy, TaskSpec
 from jobs.queues.definitions import DEFAULT_QUEUE, QueueDef
@@ -102,7 +101,9 @@ class Tasks:
         fingerprint = fingerprint_of(spec)
         assert fingerprint is not None
         with self.parts.database.read() as tx:
-            found = suggest(recent(tx, terms.project_id, fingerprint))
+            found = next_size(tx, terms.project_id, fingerprint)
+        if found is not None and found.said:
+            return replace(spec, size=found.size, size_reason=found.reason)
         if found is None or found.size.memory_bytes <= spec.size.memory_bytes:
             return replace(spec, size_reason="the default")
         size = replace(spec.size, memory_bytes=found.size.memory_bytes)

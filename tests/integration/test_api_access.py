@@ -65,6 +65,12 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "/schemas/job.json"): Rule(),
     ("POST", "/files"): Rule(role="writer"),
     ("POST", "/batches"): Rule(role="writer", body=BATCH),
+    ("GET", "/batches/{job_id}/output"): Rule(missing=True),
+    ("GET", "/history/{fingerprint}"): Rule(missing=True),
+    ("PUT", "/history/{fingerprint}/size"): Rule(
+        role="writer", body={"memory": "2GiB"}, missing=True
+    ),
+    ("DELETE", "/history/{fingerprint}/size"): Rule(role="writer", missing=True),
     ("POST", "/tasks"): Rule(role="writer", body={"command": ["cat"]}),
     ("GET", "/tasks/{job_id}/output"): Rule(missing=True),
     ("GET", D): Rule(),
@@ -188,7 +194,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         assert admin.put("/pipelines/ours", json=text).status_code == 200
         run = admin.post("/pipelines/ours/runs", json={"wait": "10s"}).json()
         backfill = admin.post("/pipelines/ours/backfills", json=DAYS).json()
+        ran = admin.post("/statements", json={"sql": "SELECT 1 AS one", "wait": "30s"}).json()
+        explained = admin.get(f"/jobs/{ran['id']}/explain").json()
         names = {
+            "fingerprint": explained["fingerprint"],
             "pipeline": "ours",
             "run_id": run["id"],
             "backfill_id": backfill["id"],

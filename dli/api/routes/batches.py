@@ -61,7 +61,7 @@ def get_output(
     services: AllServices,
     caller: Caller,
     job_id: str,
-    name: Annotated[str, Query(description="Of the file, by its path in the batch's folder.")],
+    name: Annotated[str, Query(description="Of the file, by its path in the batch's folder.")] = "",
     range_: Annotated[str | None, Header(alias="Range", description="`bytes=A-B`.")] = None,
 ) -> Response:
     """A file that the program left and that `outputs` names."""

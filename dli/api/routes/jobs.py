@@ -28,6 +28,7 @@ from dli.api.watching import (
 )
 from dli.api.wire import json_response
 from jobs.explaining import story
+from jobs.history.fingerprints import fingerprint_of
 from jobs.launchers.api import LogStream
 from jobs.lifecycle.spec import JobKind
 from storage.base.ids import JobId
@@ -127,7 +128,7 @@ def explain_job(services: AllServices, caller: Caller, job_id: str) -> Response:
     view = services.jobs.get(caller.project_id, JobId(job_id))
     past = [past_json(seen) for seen in services.jobs.past(view.job)]
     told = {"id": view.job.id, "state": view.job.state.value, "story": list(story(view))}
-    return json_response(told | {"past": past})
+    return json_response(told | {"fingerprint": fingerprint_of(view.job.spec), "past": past})
 
 
 @router.get("/{job_id}/bill", response_model=KeptBillReply)

@@ -92,6 +92,9 @@ class StoryReply(Reply):
     id: str
     state: JobState
     story: list[str]
+    fingerprint: str | None = Field(
+        description="Of the program or statement, for `/history`; null for runs of pipelines."
+    )
     past: list[PastReply] = Field(
         description="What the same program or statement used before, newest first."
     )

@@ -1,0 +1,80 @@
+"""``dli history``: what a program or statement used before, and the size of its next run."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import typer
+
+from dli.cli.output import print_facts, print_items, print_json
+from dli.cli.session import JsonFlag, Session, UsageError, session_of
+from dli.client import Client
+from storage.base.quantities import format_size
+
+app = typer.Typer(no_args_is_help=True, help="Look at what programs used, and set their size.")
+
+What = Annotated[
+    str, typer.Argument(metavar="JOB", help="A job, or a fingerprint.", show_default=False)
+]
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+
+@app.command("show")
+def show(context: typer.Context, what: What, as_json: JsonFlag = False) -> None:
+    """Show what the runs of a job's program or statement used, and what the next one gets."""
+    session = session_of(context)
+    with session.client() as client:
+        _print(session, client.history.get(_fingerprint(client, what)), as_json=as_json)
+
+
+@app.command("set")
+def set_(
+    context: typer.Context,
+    what: What,
+    memory: Annotated[str, typer.Option(help="As 6GiB, of the whole job.")],
+    cores: Annotated[int, typer.Option(min=1)] = 1,
+    as_json: JsonFlag = False,
+) -> None:
+    """Let its next runs that name no size have this one. Example: `… set bat_… --memory 6GiB`"""
+    session = session_of(context)
+    with session.client() as client:
+        made = client.history.set_size(_fingerprint(client, what), memory=memory, cores=cores)
+        _print(session, made, as_json=as_json)
+
+
+@app.command("unset")
+def unset(context: typer.Context, what: What, as_json: JsonFlag = False) -> None:
+    """Go by what its runs use again."""
+    session = session_of(context)
+    with session.client() as client:
+        made = client.history.unset_size(_fingerprint(client, what))
+        _print(session, made, as_json=as_json)
+
+
+def _fingerprint(client: Client, what: str) -> str:
+    if _FINGERPRINT.fullmatch(what):
+        return what
+    found = client.explain_job(what)["fingerprint"]
+    if found is None:
+        raise UsageError(f"{what} is a run of a pipeline: ask for the job of one of its nodes")
+    return str(found)
+
+
+def _print(session: Session, found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(session.out, found)
+        return
+    next_ = found["next"]
+    size = None
+    if next_ is not None:
+        size = f"{next_['cores']} cores, {format_size(next_['memory_bytes'])}: {next_['reason']}"
+    print_facts(session.out, {"fingerprint": found["fingerprint"], "next size": size or "default"})
+    if found["past"]:
+        session.out.print()
+        print_items(session.out, found["past"], _PAST)
+
+
+_PAST = {"ended_at": "ended", "job": "job", "attempt": "attempt", "outcome": "outcome"}
+_PAST |= {"seconds": "seconds", "cpu_seconds": "CPU seconds", "peak_memory": "peak memory"}
+_PAST |= {"memory_bytes": "reserved", "spill_bytes": "spilled"}
