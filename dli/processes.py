@@ -21,7 +21,6 @@ from datetime import timedelta
 from enum import StrEnum
 from types import FrameType
 
-import pyarrow as pa
 from starlette.types import ASGIApp
 
 from dli.api.early import EarlyApp
@@ -62,8 +61,6 @@ def run(settings: Settings, *, roles: str = Role.ALL) -> int:
     gc.freeze()  # code and definitions, which live as long as we do
     gc.set_threshold(20_000, 20, 50)  # the usual 700 walk the young objects for every statement
     gc.enable()
-    # Arrow's own pool keeps what large results took, and is no faster at their sizes.
-    pa.set_memory_pool(pa.system_memory_pool())
     stop = threading.Event()
     try:
         with _signals(stop), replica(settings, role=Role(roles)) as running:

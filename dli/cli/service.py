@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,9 @@ def start(
 
     The service is imported by name and only now: it takes longer to load than most commands run.
     """
+    # Arrow's own pool keeps what large results took, and is no faster at their sizes. It is chosen
+    # when Arrow is loaded.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     gc.disable()  # what is loaded stays: walking it again and again is a tenth of a start
     given = {"port": port, "host": host, "home": home}
     changes: dict[str, object] = {name: value for name, value in given.items() if value is not None}
