@@ -16,10 +16,12 @@ import sql
 import storage
 from dli.api.wire import status_of
 from dli.settings import FILE, GROUPS
+from jobs.launchers.problems import REASONS
 from storage.base.errors import ServiceError
 from storage.base.quantities import format_span
 
 _PACKAGES: tuple[ModuleType, ...] = (dli, jobs, sql, storage)
+_BEGIN, _END = "<!-- reason codes: begin -->", "<!-- reason codes: end -->"
 _NOTE = "<!-- made by `python -m dli.reference docs`; change the code instead -->"
 
 
@@ -115,11 +117,29 @@ def _errors() -> Iterator[str]:
         )
 
 
+def reasons_table() -> str:
+    """Why runs did not start or were ended, by code."""
+    rows = (f"| `{code}` | {each.meaning} | {each.hint} |" for code, each in REASONS.items())
+    return "\n".join(("| reason | meaning | what to do |", "|---|---|---|", *rows))
+
+
+def with_reasons(page: str) -> str:
+    """The page with the table between its marks as it is now."""
+    begin, found, rest = page.partition(_BEGIN)
+    _, ends, end = rest.partition(_END)
+    assert found, "the page has no place for reasons"
+    assert ends, "the page has no end of the reasons"
+    return f"{begin}{_BEGIN}\n\n{reasons_table()}\n\n{_END}{end}"
+
+
 def write_pages(folder: Path) -> None:
-    """Write all pages into ``folder``."""
+    """Write all pages into ``folder``, and what is made from the code into others."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "settings.md").write_text(settings_page(), encoding="utf-8")
     (folder / "errors.md").write_text(errors_page(), encoding="utf-8")
+    guide = folder / "kubernetes.md"
+    if guide.exists():
+        guide.write_text(with_reasons(guide.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def main(arguments: Sequence[str]) -> None:

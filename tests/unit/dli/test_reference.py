@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dli.api.wire import status_of
-from dli.reference import error_classes, errors_page, settings_page
+from dli.reference import error_classes, errors_page, settings_page, with_reasons
 from dli.settings import Settings
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -23,6 +23,11 @@ def test_every_setting_is_on_its_page() -> None:
 
 def test_the_page_of_errors_is_fresh() -> None:
     assert (DOCS / "errors.md").read_text(encoding="utf-8") == errors_page(), AGAIN
+
+
+def test_the_reasons_of_runs_are_fresh() -> None:
+    page = (DOCS / "kubernetes.md").read_text(encoding="utf-8")
+    assert page == with_reasons(page), AGAIN
 
 
 def test_every_error_has_a_code_of_its_own_and_says_what_it_is() -> None:

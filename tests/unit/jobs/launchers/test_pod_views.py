@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jobs.launchers.pod_views import problem_in, problem_of, refusal, view_of
-from jobs.launchers.problems import HINTS, Again, Blame, Problem
+from jobs.launchers.problems import REASONS, Again, Blame, Problem
 
 OPERATOR, USER, PLATFORM = Blame.OPERATOR, Blame.USER, Blame.PLATFORM
 NEVER, LATER, NOW, LARGER = Again.NEVER, Again.LATER, Again.NOW, Again.LARGER
@@ -168,10 +168,10 @@ def test_each_refusal_has_its_meaning(name: str) -> None:
     assert short(refusal(code, message)) == meaning
 
 
-def test_each_code_has_a_hint_and_each_hint_a_case() -> None:
+def test_each_code_has_a_reason_and_each_reason_a_case() -> None:
     met = {meaning[0] for _, meaning in SEEN.values() if meaning is not None}
     met |= {meaning[0] for _, _, meaning in REFUSED.values()}
-    assert met | {"sandbox_failed", "namespace_ending"} == set(HINTS)
+    assert met | {"sandbox_failed", "namespace_ending"} == set(REASONS)
 
 
 def event(reason: str, message: str, at: str) -> dict[str, Any]:
