@@ -557,9 +557,11 @@ class KubernetesLauncher:
 
     def _clear(self, name: str) -> None:
         """Let the pod go, and its secret. Raises ``ApiError``."""
-        if self._pods.get(name) is not None:
+        view = self._pods.get(name)
+        if view is not None:
             self._unfinalized(name)
-            self._delete(name, grace=0)
+            if view.deleted_at is None:  # else its node does the rest
+                self._delete(name, grace=0)
         self._quietly("DELETE", "secrets", name)
 
     def _unfinalized(self, name: str) -> None:

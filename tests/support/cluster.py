@@ -194,6 +194,12 @@ def _lives(pid: int) -> bool:
         return False
 
 
+def program(name: str) -> str | None:
+    """The path of a program that our cluster was built with, or that is installed; else None."""
+    ours = _cache() / "bin" / name
+    return str(ours) if ours.exists() else _program(name)
+
+
 def container(
     image: str, command: Sequence[str], *, memory: str = "256Mi", cpu: str = "100m", **more: object
 ) -> dict[str, object]:
