@@ -65,7 +65,7 @@ _MEASURED = 0.2  # seconds for which a measurement is good
 _SHUT = 3.0  # seconds for which a window that did not answer is not asked again
 _HINTED = 2.0  # seconds of waiting after which the events of a pod are looked at, and again
 _LOST = timedelta(seconds=60)  # from the cluster's end of a pod to that of our patience with it
-_LINK = timedelta(days=2)  # beyond the longest timeout of a job
+_LINK = timedelta(days=7)  # the longest that a signature allows
 _PART = 1 << 20
 _BLOCK = 8 << 20
 _MISSING, _TAKEN = 404, 409
