@@ -11,6 +11,8 @@ drivers and executors with. Flags and class path come from ``jobs.engines.java``
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import shutil
@@ -68,7 +70,7 @@ class Service(BaseHTTPRequestHandler):
         parts = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(parts.query, keep_blank_values=True))
         if parts.path.startswith("/api"):
-            self._get_resource(parts.path, query)
+            self._get_resource(parts.path)
         elif "list-type" in query:
             self._list(parts.path.strip("/").partition("/")[0], query.get("prefix", ""))
         else:
@@ -82,8 +84,17 @@ class Service(BaseHTTPRequestHandler):
             self._answer(200, body, "application/json")
             return
         path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
-        self.objects[path] = body
-        self._answer(200, headers={"ETag": '"1"'})
+        source = self.headers.get("x-amz-copy-source")
+        if source is None:
+            self.objects[path] = body
+            self._answer(200, headers={"ETag": '"1"'})
+            return
+        self.objects[path] = self.objects["/" + urllib.parse.unquote(source).lstrip("/")]
+        text = (
+            '<CopyObjectResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><ETag>&quot;1&quot;'
+            "</ETag><LastModified>2026-01-01T00:00:00.000Z</LastModified></CopyObjectResult>"
+        )
+        self._answer(200, text.encode(), "application/xml")
 
     def do_POST(self) -> None:
         body = self._body()
@@ -110,12 +121,16 @@ class Service(BaseHTTPRequestHandler):
         self.objects.pop(urllib.parse.unquote(urllib.parse.urlsplit(self.path).path), None)
         self._answer(204)
 
-    def _get_resource(self, path: str, query: dict[str, str]) -> None:
-        if query.get("watch") == "true":  # nothing ever happens
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Transfer-Encoding", "chunked")
+    def _get_resource(self, path: str) -> None:
+        if "Upgrade" in self.headers:  # a watch, by WebSocket: nothing ever happens
+            key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+            self.send_response(101)  # RFC 6455, section 4.2.2
+            self.send_header("Upgrade", "websocket")
+            self.send_header("Connection", "Upgrade")
+            digest = hashlib.sha1(key.encode(), usedforsecurity=False).digest()
+            self.send_header("Sec-WebSocket-Accept", base64.b64encode(digest).decode())
             self.end_headers()
+            self.close_connection = True
             threading.Event().wait(DUMP_SECONDS)
             return
         kind, items = ("PodList", list(self.pods.values())) if "/pods" in path else ("List", [])
@@ -246,8 +261,9 @@ def run() -> None:
         "spark.connect.grpc.binding.port": str(PORT),
         "spark.driver.host": "127.0.0.1",
         "spark.dynamicAllocation.enabled": "true",
-        "spark.dynamicAllocation.initialExecutors": "1",
+        "spark.dynamicAllocation.executorIdleTimeout": "1h",
         "spark.dynamicAllocation.maxExecutors": "1",
+        "spark.dynamicAllocation.minExecutors": "1",
         "spark.dynamicAllocation.shuffleTracking.enabled": "true",
         "spark.executor.memory": "1g",
         "spark.hadoop.fs.s3a.aws.credentials.provider": "software.amazon.awssdk.auth.credentials"
@@ -257,6 +273,7 @@ def run() -> None:
         "spark.hadoop.fs.s3a.path.style.access": "true",
         "spark.kubernetes.container.image": "none",
         "spark.kubernetes.executor.apiPollingInterval": "2s",
+        "spark.network.timeout": "1h",  # however busy the machine is that builds
         "spark.sql.catalogImplementation": "in-memory",
         "spark.ui.enabled": "true",
     }
@@ -270,10 +287,13 @@ def run() -> None:
     os.environ.update(credentials)  # the executor's
     try:
         work(driver)
-    finally:
-        driver.send_signal(signal.SIGTERM)
+    except BaseException:
         for process in (driver, *Service.executors):
-            process.wait(DUMP_SECONDS)
+            process.kill()
+        raise
+    driver.send_signal(signal.SIGTERM)
+    for process in (driver, *Service.executors):
+        process.wait(DUMP_SECONDS)
 
 
 def work(driver: subprocess.Popen[bytes]) -> None:
@@ -288,7 +308,7 @@ def work(driver: subprocess.Popen[bytes]) -> None:
     session = SparkSession.builder.remote(f"sc://127.0.0.1:{PORT}").create()
     for text in STATEMENTS:
         rows = session.sql(text).toArrow()
-        print(f"{rows.num_rows:5} rows: {text[:70]}")
+        print(f"{rows.num_rows:5} rows: {text[:70]}", flush=True)
     session.stop()
 
 
