@@ -27,7 +27,8 @@ from jobs.pipelines.errors import (
 from jobs.pipelines.outputs import run_cost
 from jobs.pipelines.parameters import complete
 from jobs.pipelines.planning import plan_run
-from jobs.pipelines.spec import MOST_PARALLEL, money_text
+from jobs.pipelines.reading import MOST_PARALLEL
+from jobs.pipelines.spec import money_text
 from jobs.pipelines.store import Revision
 from jobs.pipelines.submitting import RunRequest, RunSubmitting
 from jobs.pipelines.work import Children, check_author

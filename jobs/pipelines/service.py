@@ -23,7 +23,8 @@ from jobs.pipelines.graph import Edge, build
 from jobs.pipelines.outputs import run_cost
 from jobs.pipelines.planning import RunPlan, plan_run
 from jobs.pipelines.progress import NodeRun, NodeState
-from jobs.pipelines.spec import LABEL, fingerprint, read, to_json
+from jobs.pipelines.reading import read
+from jobs.pipelines.spec import LABEL, fingerprint, to_json
 from jobs.pipelines.store import Applied, Revision
 from jobs.pipelines.submitting import RunRequest, RunSubmitting
 from jobs.pipelines.waits import NodeWait, node_waits

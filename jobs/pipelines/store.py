@@ -15,8 +15,9 @@ from jobs.lifecycle.states import TERMINAL
 from jobs.pipelines.errors import PipelineChangedError, PipelineMissingError, RevisionMissingError
 from jobs.pipelines.graph import Edge, Graph
 from jobs.pipelines.progress import NodeRun, NodeState
+from jobs.pipelines.reading import read
 from jobs.pipelines.rows import pipeline_nodes, pipeline_revisions, pipelines
-from jobs.pipelines.spec import Pipeline, fingerprint, read, to_json
+from jobs.pipelines.spec import Pipeline, fingerprint, to_json
 from jobs.store.codec import from_json
 from jobs.store.codec import to_json as value_json
 from jobs.store.rows import jobs

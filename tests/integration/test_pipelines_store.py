@@ -18,7 +18,7 @@ from jobs.pipelines.errors import (
 )
 from jobs.pipelines.graph import build
 from jobs.pipelines.progress import NodeRun, NodeState
-from jobs.pipelines.spec import read
+from jobs.pipelines.reading import read
 from jobs.pipelines.store import Applied
 from storage.base.errors import Failure
 from storage.base.ids import JobId, ProjectId, UserId

@@ -12,8 +12,9 @@ from dli.api.documents import Documents
 from jobs.lifecycle.spec import JobKind
 from jobs.loops.runner import Loop
 from jobs.pipelines.graph import Graph, build
+from jobs.pipelines.reading import read
 from jobs.pipelines.service import Pipelines
-from jobs.pipelines.spec import Pipeline, read
+from jobs.pipelines.spec import Pipeline
 from jobs.pipelines.submitting import RunSubmitting
 from jobs.views import Terms
 from storage.base.ids import ProjectId, UserId
@@ -87,7 +88,7 @@ def with_pipelines(replica: Replica) -> Iterator[Pipelines]:
     """Pipelines on a replica that runs, with their loop."""
     jobs = replica.service
     runs = RunSubmitting(
-        parts=replica.parts, accepting=jobs.accepting, queues=jobs.known_queues, once=jobs.once
+        parts=replica.parts, accepting=jobs.accepting, queues=jobs.queues.known, once=jobs.once
     )
     documents = Documents(jobs=jobs, runs=runs)
     pipelines = Pipelines(replica.parts, jobs, documents, runs, Writers())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 from jobs.pipelines.differences import Change, compare
-from jobs.pipelines.spec import read
+from jobs.pipelines.reading import read
 from tests.support.pipelines import FULL, statement
 
 

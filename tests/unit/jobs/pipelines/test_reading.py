@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.pipelines.errors import PipelineInvalidError
+from jobs.pipelines.reading import read
 from jobs.pipelines.spec import (
     NodeRetry,
     fingerprint,
     money_text,
     parse_money,
-    read,
     to_json,
 )
 from tests.support.pipelines import FULL, make_pipeline, statement
