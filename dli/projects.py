@@ -32,9 +32,9 @@ def furnish(services: Services, project_id: ProjectId = DEFAULT_PROJECT) -> None
         services.catalog.apply(
             tx, project_id, CreateDatabase(name=DEFAULT_DATABASE, if_not_exists=True)
         )
-    if any(queue.name == DEFAULT_QUEUE for queue in services.jobs.queues(project_id)):
+    if any(queue.name == DEFAULT_QUEUE for queue in services.jobs.queues.every(project_id)):
         return
     try:
-        services.jobs.create_queue(QueueDef(project_id=project_id, name=DEFAULT_QUEUE))
+        services.jobs.queues.create(QueueDef(project_id=project_id, name=DEFAULT_QUEUE))
     except QueueExistsError:
         return  # another replica was first

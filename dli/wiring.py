@@ -120,7 +120,7 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
         targets = _targets(settings)
         stack.callback(targets.close)
         runs = RunSubmitting(
-            parts=parts, accepting=jobs.accepting, queues=jobs.known_queues, once=jobs.once
+            parts=parts, accepting=jobs.accepting, queues=jobs.queues.known, once=jobs.once
         )
         documents = Documents(jobs=jobs, batches=batches, tasks=tasks, runs=runs)
         pipelines = Pipelines(parts, jobs, documents, runs, MemberRights())
@@ -212,7 +212,7 @@ def _add_batches(settings: Settings, parts: Parts, jobs: JobService, files: File
     return Batches(
         parts=parts,
         accepting=jobs.accepting,
-        queues=jobs.known_queues,
+        queues=jobs.queues.known,
         files=files,
         once=jobs.once,
         enabled=settings.batches,
@@ -229,7 +229,7 @@ def _add_tasks(settings: Settings, parts: Parts, jobs: JobService, files: Files)
     return Tasks(
         parts=parts,
         accepting=jobs.accepting,
-        queues=jobs.known_queues,
+        queues=jobs.queues.known,
         files=files,
         settings=TaskLimits(commands=commands, max_output=settings.task_max_output),
         once=jobs.once,

@@ -1,4 +1,4 @@
-"""The one door to jobs: submit, watch, cancel, list; and the queues they wait in."""
+"""The one door to jobs: submit, watch, cancel, list."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from jobs.execution.workers import Lane, Workers
 from jobs.history import book
 from jobs.history.fingerprints import fingerprint_of
 from jobs.history.store import Observation, recent
+from jobs.keys import Keys
 from jobs.launchers.api import LogPart, LogStream
 from jobs.lifecycle.events import CancelRequested
 from jobs.lifecycle.job import Job
@@ -40,7 +41,6 @@ from jobs.loops.runner import Loop
 from jobs.loops.starter import Starter
 from jobs.preparers import Preparers
 from jobs.queues import store as queue_store
-from jobs.queues.admission import take_turn
 from jobs.queues.definitions import (
     QueueChangedError,
     QueueDef,
@@ -50,17 +50,15 @@ from jobs.queues.definitions import (
     QueueInvalidError,
     QueueMissingError,
 )
-from jobs.queues.demand import Place
 from jobs.queues.known import KnownQueues
 from jobs.queues.ledger import Ledger
-from jobs.queues.loads import QueueLoad, queue_load
-from jobs.queues.money import Purse, look_again
+from jobs.queues.money import Purse
 from jobs.queues.rounds import Rounds
+from jobs.queues.service import Queues
 from jobs.reading import Reading
 from jobs.settings import JobSettings
 from jobs.statements.stopping import Stopping
 from jobs.statements.work import run_statement
-from jobs.store import idempotency
 from jobs.store.jobs import JobChangedError, apply, job_of, load, renew_client
 from jobs.store.rows import job_plans, jobs
 from jobs.submitting import Submitting
@@ -75,7 +73,6 @@ from jobs.views import (
     Terms,
     Wait,
 )
-from storage.base.errors import Failure, ServiceError
 from storage.base.ids import JobId, ProjectId, UserId
 from storage.meta.paging import Page
 from storage.results.manifest import Manifest
@@ -118,13 +115,21 @@ class JobService:
         self._reading = Reading(
             parts=parts, workers=self._workers, recent=self._recent, ledger=self._ledger
         )
-        self._queues = KnownQueues(parts.database, parts.clock)
+        self._keys = Keys(database=parts.database, get=self.get)
+        #: Where jobs wait.
+        self.queues = Queues(
+            database=parts.database,
+            clock=parts.clock,
+            engine_cu=parts.settings.engine_cu,
+            known=KnownQueues(parts.database, parts.clock),
+            room_changed=self._wake_starter,
+        )
         purse = Purse(allowance=parts.ending.allowance)
         self._accepting = Accepting(
             parts=parts, workers=self._workers, ledger=self._ledger, purse=purse
         )
         self._submitting = Submitting(
-            parts=parts, preparers=preparers, accepting=self._accepting, queues=self._queues
+            parts=parts, preparers=preparers, accepting=self._accepting, queues=self.queues.known
         )
         self._watch = Watch(parts=parts, workers=self._workers)
         self._starter = Starter(
@@ -137,11 +142,6 @@ class JobService:
     def accepting(self) -> Accepting:
         """Where kinds beside statements keep their jobs."""
         return self._accepting
-
-    @property
-    def known_queues(self) -> KnownQueues:
-        """Queue definitions as they were a moment ago."""
-        return self._queues
 
     def add_kind(self, kind: JobKind, work: Work) -> None:
         """Say what an attempt at a job of this kind does; before the loops run."""
@@ -309,53 +309,6 @@ class JobService:
             self._parts.results.delete(tx, job_id)
         self._recent.forget(job_id)
 
-    def queues(self, project_id: ProjectId) -> tuple[QueueDef, ...]:
-        """All queues of the project, by name."""
-        with self._parts.database.read() as tx:
-            return queue_store.every(tx, project_id)
-
-    def queue(self, project_id: ProjectId, name: str) -> QueueDef:
-        """One queue. Raises ``QueueMissingError`` with near names."""
-        with self._parts.database.read() as tx:
-            return queue_store.get(tx, project_id, name)
-
-    def queue_load(self, queue: QueueDef) -> QueueLoad:
-        """What runs and waits in the queue now, by user."""
-        with self._parts.database.read() as tx:
-            return queue_load(tx, queue, engine_cu=self._parts.settings.engine_cu)
-
-    def create_queue(self, queue: QueueDef) -> QueueDef:
-        """Raises ``QueueInvalidError`` and ``QueueExistsError``."""
-        with self._parts.database.transaction() as tx:
-            made = queue_store.create(tx, queue)
-        self._queues.forget()
-        return made
-
-    def update_queue(self, queue: QueueDef) -> QueueDef:
-        """Replace the definition at ``queue.version``; raises ``QueueChangedError`` if it is past.
-
-        No job is lost: those that wait and no longer fit are told so.
-        """
-        with self._parts.database.transaction() as tx:
-            changed = queue_store.change(tx, queue)
-            look_again(tx, queue.project_id, now=self._parts.clock.now())
-        self._queues.forget()
-        self._wake_starter()
-        return changed
-
-    def delete_queue(self, project_id: ProjectId, name: str) -> None:
-        """Raises ``QueueMissingError``, and ``QueueInUseError`` while jobs are in it."""
-        with self._parts.database.transaction() as tx:
-            take_turn(self._parts.database, tx, Place(project_id=project_id, queue=name))
-            queue_store.remove(tx, project_id, name)
-        self._queues.forget()
-
-    def budget_changed(self, project_id: ProjectId) -> None:
-        """Look again at the project's jobs that wait for money, and soon."""
-        with self._parts.database.transaction() as tx:
-            look_again(tx, project_id, now=self._parts.clock.now())
-        self._wake_starter()
-
     def loops(self) -> tuple[Loop, ...]:
         """The background work of this replica; the caller gives each a thread."""
         return tuple(self._loops.values())
@@ -422,39 +375,19 @@ class JobService:
 
         Raises ``IdempotencyConflictError``, and what the first submit with the key raised.
         """
-        known = self._known(terms)
+        known = self._keys.known(terms)
         if known is not None:
             return known
         try:
             view = submit()
         except KeyTakenError:
-            known = self._known(terms)
+            known = self._keys.known(terms)
             if known is None:
                 raise
             return known
         if view.job.state is JobState.QUEUED:
             self._starter.others_wait = True
             self._wake_starter()
-        return view
-
-    def _known(self, terms: Terms) -> JobView | None:
-        """The job that this key stands for, if there is one already."""
-        if terms.idempotency_key is None:
-            return None
-        with self._parts.database.read() as tx:
-            use = idempotency.find(tx, terms.project_id, terms.idempotency_key)
-        if use is None:
-            return None
-        if use.body_hash != (terms.body_hash or ""):
-            raise IdempotencyConflictError(
-                "this idempotency key was used for another request",
-                hint="choose a new key",
-                job_id=use.job_id,
-            )
-        view = self.get(terms.project_id, use.job_id)
-        job = view.job
-        if job.state is JobState.FAILED and job.version == 1 and job.failure is not None:
-            raise _told_again(job.failure, job.id)
         return view
 
     def _cancel_running(self, running: Execution, by: UserId | None) -> None:
@@ -543,21 +476,3 @@ def _seats(settings: JobSettings) -> dict[Lane, int]:
         Lane.RUNS: settings.run_workers,
         Lane.PIPELINES: settings.pipeline_workers,
     }
-
-
-def _told_again(failure: Failure, job_id: JobId) -> ServiceError:
-    """The error that a refused statement raised, from its stored form."""
-    kind = next((each for each in _kinds(ServiceError) if each.code == failure.code), None)
-    places = {"line": failure.line, "column": failure.column}
-    details = failure.details | {name: at for name, at in places.items() if at is not None}
-    details["job_id"] = job_id
-    made = (kind or ServiceError)(failure.message, hint=failure.hint)
-    made.details = details
-    return made
-
-
-def _kinds(base: type[ServiceError]) -> list[type[ServiceError]]:
-    found = [base]
-    for kind in base.__subclasses__():
-        found += _kinds(kind)
-    return found

@@ -42,7 +42,7 @@ def _budget(replica: Replica, nanos: int) -> None:
     cap = Budget(month=budgets.EVERY_MONTH, cap=Money("USD", nanos))
     with replica.parts.database.transaction() as tx:
         budgets.set_budget(tx, PROJECT, cap)
-    replica.service.budget_changed(PROJECT)
+    replica.service.queues.budget_changed(PROJECT)
 
 
 def _price(replica: Replica) -> int:
@@ -107,7 +107,7 @@ def test_it_can_be_cancelled_and_gives_nothing_back(replica: Replica) -> None:
 
 
 def test_a_queue_is_bounded_by_those_that_wait_for_money_too(replica: Replica) -> None:
-    replica.service.create_queue(make_queue(name="short", max_waiting=1))
+    replica.service.queues.create(make_queue(name="short", max_waiting=1))
     replica.submit(ALL, queue="short", **WAIT)
     with pytest.raises(QueueFullError):
         replica.submit(ALL, queue="short", **WAIT)
@@ -115,7 +115,7 @@ def test_a_queue_is_bounded_by_those_that_wait_for_money_too(replica: Replica) -
 
 def test_a_queues_own_budget_is_waited_for(replica: Replica) -> None:
     _budget(replica, 10**12)
-    made = replica.service.create_queue(make_queue(name="poor", monthly_budget=0))
+    made = replica.service.queues.create(make_queue(name="poor", monthly_budget=0))
     job_id = replica.submit(ALL, queue="poor", **WAIT)
     wait = replica.view(job_id).wait
     assert wait is not None
@@ -124,5 +124,5 @@ def test_a_queues_own_budget_is_waited_for(replica: Replica) -> None:
         month = month_of(replica.parts.clock.now())
         assert month_spending(tx, PROJECT, month, "USD").reserved.nanos == 0, "of neither budget"
     changed = make_queue(name="poor", monthly_budget=10**12, version=made.version)
-    replica.service.update_queue(changed)
+    replica.service.queues.update(changed)
     assert replica.await_end(job_id, seconds=20).job.state is JobState.FINISHED

@@ -230,7 +230,7 @@ def test_a_run_whose_replica_died_while_it_cancelled_waits_for_its_jobs(plant: P
     plant.apply({"a": statement(ENDLESS), "b": statement(needs=["a"])})
     service, parts = plant.replica.service, plant.replica.parts
     now = parts.clock.now()
-    queue = service.known_queues.get(PROJECT, "default")
+    queue = service.queues.known.get(PROJECT, "default")
     spec = make_pipeline_spec(labels={"pipeline": "daily"})
     dead = service.accepting.new_job(
         JobKind.PIPELINE, spec, terms=make_terms(), queue=queue, at=now

@@ -137,7 +137,7 @@ def test_a_key_of_a_refused_statement_refuses_again(replica: Replica) -> None:
 
 
 def test_a_full_queue_keeps_nothing(replica: Replica) -> None:
-    replica.service.create_queue(make_queue(name="one", max_running=1, max_waiting=1))
+    replica.service.queues.create(make_queue(name="one", max_running=1, max_waiting=1))
     running = replica.submit(ENDLESS, queue="one")
     waiting = replica.service.submit(replica.request("SELECT 1 AS one", queue="one"))
     assert waiting.job.state is JobState.QUEUED
@@ -154,10 +154,10 @@ def test_a_full_queue_keeps_nothing(replica: Replica) -> None:
 
 
 def test_a_queue_starts_more_when_its_limit_is_raised(replica: Replica) -> None:
-    queue = replica.service.create_queue(make_queue(name="one", max_running=1))
+    queue = replica.service.queues.create(make_queue(name="one", max_running=1))
     running = replica.submit(ENDLESS, queue="one")
     waiting = replica.submit("SELECT 1 AS one", queue="one")
-    replica.service.update_queue(replace(queue, max_running=2))
+    replica.service.queues.update(replace(queue, max_running=2))
     assert replica.await_end(waiting).job.state is JobState.FINISHED
     replica.service.cancel(PROJECT, running)
     replica.await_end(running)

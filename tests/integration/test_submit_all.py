@@ -12,7 +12,7 @@ from tests.support.replicas import start_replica
 
 def test_what_can_be_kept_is_and_the_rest_is_left_alone(tmp_path: Path, database_url: str) -> None:
     with start_replica(tmp_path, database_url) as replica:
-        replica.service.create_queue(make_queue(name="full", max_waiting=1))
+        replica.service.queues.create(make_queue(name="full", max_waiting=1))
         before = replica.submit("SELECT 0 AS n", idempotency_key="used")
         replica.await_end(before)
 

@@ -67,7 +67,7 @@ def submit_command(replica: Replica, text: str, **changes: Any) -> JobView:
         JobKind.TASK,
         spec,
         terms=Terms(project_id=PROJECT, user_id=UserId("usr_1"), may_write=True),
-        queue=service.queue(PROJECT, "default"),
+        queue=service.queues.get(PROJECT, "default"),
         at=replica.parts.clock.now(),
         cpu_millis=1000,
         memory_bytes=1 << 28,

@@ -197,6 +197,6 @@ def start_replica(
 def _furnish(parts: Parts, service: JobService) -> None:
     with parts.database.transaction() as tx:
         parts.catalog.apply(tx, PROJECT, CreateDatabase(name="default", if_not_exists=True))
-    if not service.queues(PROJECT):
+    if not service.queues.every(PROJECT):
         queue: QueueDef = make_queue()
-        service.create_queue(queue)
+        service.queues.create(queue)

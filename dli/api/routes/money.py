@@ -57,7 +57,7 @@ def set_budget(services: AllServices, caller: Caller, body: BudgetBody) -> Respo
             budgets.set_budget(tx, caller.project_id, Budget(month=month, cap=cap))
         elif any(one.month == month for one in budgets.list_budgets(tx, caller.project_id)):
             budgets.drop_budget(tx, caller.project_id, month)
-    services.jobs.budget_changed(caller.project_id)
+    services.jobs.queues.budget_changed(caller.project_id)
     return _budget(services, caller, None if month == budgets.EVERY_MONTH else month)
 
 

@@ -27,7 +27,7 @@ router = APIRouter(prefix="/queues", tags=["queues"])
 @router.get("", response_model=QueuesPage)
 def list_queues(services: AllServices, caller: Caller) -> Response:
     """The project's queues, by name."""
-    found = services.jobs.queues(caller.project_id)
+    found = services.jobs.queues.every(caller.project_id)
     return json_response(page_json(queues_json(services, found)))
 
 
@@ -41,7 +41,7 @@ def create_queue(
     services.book.check_class(queue.price_class)
 
     def create() -> tuple[int, dict[str, Any]]:
-        return 201, queue_json(services, services.jobs.create_queue(queue))
+        return 201, queue_json(services, services.jobs.queues.create(queue))
 
     asked = body.model_dump(mode="json")
     once = Once(project_id=caller.project_id, key=key, path="queue", body=asked)
@@ -51,8 +51,8 @@ def create_queue(
 @router.get("/{queue}", response_model=QueueReply)
 def get_queue(services: AllServices, caller: Caller, queue: str) -> Response:
     """One queue, and what it does now."""
-    found = services.jobs.queue(caller.project_id, queue)
-    load = load_json(services, services.jobs.queue_load(found))
+    found = services.jobs.queues.get(caller.project_id, queue)
+    load = load_json(services, services.jobs.queues.load(found))
     return json_response(queue_json(services, found) | {"load": load})
 
 
@@ -60,16 +60,16 @@ def get_queue(services: AllServices, caller: Caller, queue: str) -> Response:
 def update_queue(services: AllServices, caller: Caller, queue: str, body: QueueChanges) -> Response:
     """Change limits; no job is lost, those that do not fit wait. Needs the role admin."""
     _may_change(caller, body)
-    changed = _changed(services, services.jobs.queue(caller.project_id, queue), body)
+    changed = _changed(services, services.jobs.queues.get(caller.project_id, queue), body)
     services.book.check_class(changed.price_class)
-    return json_response(queue_json(services, services.jobs.update_queue(changed)))
+    return json_response(queue_json(services, services.jobs.queues.update(changed)))
 
 
 @router.delete("/{queue}", status_code=204)
 def delete_queue(services: AllServices, caller: Caller, queue: str) -> Response:
     """Delete a queue that no job is in. Needs the role admin."""
     caller.require(Role.ADMIN)
-    services.jobs.delete_queue(caller.project_id, queue)
+    services.jobs.queues.delete(caller.project_id, queue)
     return Response(status_code=204)
 
 
