@@ -89,7 +89,7 @@ class Cluster:
                 with contextlib.suppress(ClusterError):
                     free = '{"metadata": {"finalizers": null}}'
                     self.kubectl("patch", "pod", each["metadata"]["name"], "-n", name, "-p", free)
-            self.kubectl("delete", "namespace", name, "--wait=true", "--timeout=60s")
+            self.kubectl("delete", "namespace", name, "--wait=false")
 
     def processes(self) -> tuple[str, ...]:
         """Names of our cluster's processes: ``apiserver``, ``node-1-kubelet``, …"""
@@ -295,8 +295,12 @@ def image_cache() -> Path:
 
 
 def running() -> bool:
-    """Whether processes of our cluster are there already."""
-    return (_run() / "admin.conf").exists()
+    """Whether our cluster is there already, and answers: what a dead one left does not count."""
+    kubeconfig = _run() / "admin.conf"
+    if not kubeconfig.exists():
+        return False
+    ask = [_kubectl(), f"--kubeconfig={kubeconfig}", "get", "--raw=/readyz", "--request-timeout=5s"]
+    return subprocess.run(ask, capture_output=True, check=False).returncode == 0
 
 
 def given() -> Cluster | None:
