@@ -1,6 +1,6 @@
 """Writes a container image as an OCI layout: a folder that ``skopeo``, ``ctr`` and others take.
 
-    oci.py [--entrypoint PROGRAM] FOLDER NAME:TAG LAYER...
+    oci.py [--entrypoint PROGRAM] [--env NAME=VALUE] FOLDER NAME:TAG LAYER...
 
 A layer is a tar file, the lowest first, and is linked into the folder, not copied. Layers are not
 compressed, since gzip takes longer than all the rest; who pushes the image compresses them.
@@ -97,9 +97,11 @@ def digest_of(layer: Path) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--entrypoint", help="the whole configuration, instead of the product's")
+    parser.add_argument("--env", action="append", help="beside the entrypoint; repeatable")
     parser.add_argument("folder", type=Path)
     parser.add_argument("name")
     parser.add_argument("layers", type=Path, nargs="+")
     given = parser.parse_args()
-    plain = {"Entrypoint": [given.entrypoint]} if given.entrypoint else CONFIG
+    entry = {"Entrypoint": [given.entrypoint], "Env": given.env or []}
+    plain = entry if given.entrypoint else CONFIG
     main(given.folder, given.name, given.layers, plain)

@@ -68,6 +68,9 @@ class PodOptions:
     """
 
     image: str | None = None  #: None: the launcher's own
+    #: the image has nothing of ours: what runs in it is watched none the less, ``command[0]`` may
+    #: be a name, and the environment is that of the image with the run's over it
+    bare: bool = False
     reserves: Capacity | None = None  #: what is requested; None: as much as the run may use
     makes_pods: bool = False  #: it starts pods of its own, as the driver of executors does
     #: small texts by their names, which are there in ``directory`` before it begins
@@ -108,7 +111,7 @@ class RunSpec:
     renewed_at: float | None = None  #: ``Launcher.moment`` from which the lease counts; None: now
     grace: timedelta = timedelta(seconds=2)  #: SIGTERM to SIGKILL when nobody named another
     wrapper: Path | None = None  #: a program whose processes get no SIGTERM, being only a cover
-    #: of ``directory``: files and folders that the service wants to see after the end
+    #: of ``directory``: patterns of files and folders that the service wants to see after the end
     keeps: tuple[str, ...] = ()
     pod: PodOptions | None = None  #: what only pods have; None: the launcher's defaults
 

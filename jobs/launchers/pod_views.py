@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from jobs.launchers.pods import CONTAINER, GROUP, OWNER, ROLE, RUN, Manifest
+from jobs.launchers.pods import BRINGER, CONTAINER, GROUP, OWNER, ROLE, RUN, Manifest
 from jobs.launchers.problems import Again, Blame, Problem
 from storage.base.ids import RunId
 
@@ -22,6 +22,7 @@ _NO_SUCH_IMAGE = frozenset({"ErrImageNeverPull", "InvalidImageName"})
 _NO_IMAGE_YET = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"})
 _NO_CONTAINER = frozenset({"CreateContainerConfigError", "CreateContainerError"})
 _NOT_STARTED = frozenset({"RunContainerError", "StartError", "ContainerCannotRun"})
+_NOWHERE = re.compile(r"\bnot found\b|manifest unknown")  # a registry's word on an image
 _DISK = re.compile(r"ephemeral|emptyDir|local storage", re.IGNORECASE)
 _KILLED = 137
 
@@ -88,7 +89,7 @@ def problem_of(pod: Manifest) -> Problem | None:
     status = pod.get("status", {})
     if status.get("phase") in {"Succeeded", "Failed"}:
         return _ended_by(status)
-    return _disrupted(status) or _waits_for(status)
+    return _disrupted(status) or _waits_for(status, bare=_is_bare(pod))
 
 
 def problem_in(events: Sequence[Manifest]) -> Problem | None:
@@ -154,6 +155,10 @@ def _ended_by(status: Manifest) -> Problem | None:
         return _problem("evicted", message, Blame.PLATFORM, Again.NOW)
     if reason in {"NodeLost", "NodeShutdown", "Terminated", "Shutdown"}:
         return _problem("node_lost", message or reason, Blame.PLATFORM, Again.NOW)
+    brought = _container(status, BRINGER).get("state", {}).get("terminated") or {}
+    if brought.get("exitCode") and brought.get("reason") != "ContainerStatusUnknown":
+        told = f"the porter was not brought: {brought.get('message') or brought.get('reason')}"
+        return _problem("start_failed", told, Blame.OPERATOR, Again.LATER)
     ended = _container(status).get("state", {}).get("terminated")
     if ended is None:
         return (
@@ -206,21 +211,26 @@ def _disrupted(status: Manifest) -> Problem | None:
             return _problem("evicted", message, Blame.PLATFORM, Again.NOW)
 
 
-def _waits_for(status: Manifest) -> Problem | None:
+def _waits_for(status: Manifest, *, bare: bool) -> Problem | None:
+    """What the scheduler or the node says. The image of a ``bare`` run is the user's own choice."""
     placed = _condition(status, "PodScheduled")
     if placed is not None and placed.get("reason") == "Unschedulable":
         return _unschedulable(placed.get("message", ""))
-    waiting = _container(status).get("state", {}).get("waiting") or {}
-    reason, message = waiting.get("reason", ""), waiting.get("message", "")
-    told = message or reason
-    if reason in _NO_SUCH_IMAGE:
-        return _problem("image_unavailable", told, Blame.OPERATOR, Again.NEVER)
-    if reason in _NO_IMAGE_YET:
-        return _problem("image_unavailable", told, Blame.OPERATOR, Again.LATER)
-    if reason in _NO_CONTAINER:
-        return _problem("pod_config_invalid", told, Blame.OPERATOR, Again.NEVER)
-    if reason in _NOT_STARTED:
-        return _problem("start_failed", told, Blame.OPERATOR, Again.NEVER)
+    for name, theirs in ((BRINGER, False), (CONTAINER, bare)):
+        waiting = _container(status, name).get("state", {}).get("waiting") or {}
+        reason, message = waiting.get("reason", ""), waiting.get("message", "")
+        told = message or reason
+        blame = Blame.USER if theirs else Blame.OPERATOR
+        if reason in _NO_SUCH_IMAGE or (
+            theirs and reason in _NO_IMAGE_YET and _NOWHERE.search(told)
+        ):
+            return _problem("image_unavailable", told, blame, Again.NEVER)
+        if reason in _NO_IMAGE_YET:
+            return _problem("image_unavailable", told, blame, Again.LATER)
+        if reason in _NO_CONTAINER:
+            return _problem("pod_config_invalid", told, Blame.OPERATOR, Again.NEVER)
+        if reason in _NOT_STARTED:
+            return _problem("start_failed", told, Blame.OPERATOR, Again.NEVER)
     return None
 
 
@@ -231,13 +241,18 @@ def _unschedulable(message: str) -> Problem:
     return _problem("unschedulable", message, blame, Again.LATER)
 
 
-def _container(status: Manifest) -> Manifest:
-    """The status of the run's own container."""
-    for each in status.get("containerStatuses", ()):
-        if each.get("name") == CONTAINER:
+def _container(status: Manifest, name: str = CONTAINER) -> Manifest:
+    """The status of one container: of the run's own, or of the one before it."""
+    kind = "containerStatuses" if name == CONTAINER else "initContainerStatuses"
+    for each in status.get(kind, ()):
+        if each.get("name") == name:
             found: Manifest = each
             return found
     return {}
+
+
+def _is_bare(pod: Manifest) -> bool:
+    return any(each.get("name") == BRINGER for each in pod["spec"].get("initContainers", ()))
 
 
 def _condition(status: Manifest, kind: str) -> Manifest | None:

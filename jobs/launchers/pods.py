@@ -2,7 +2,9 @@
 
 The pod's one container of ours is called ``run``; its main process is the porter (see
 ``jobs/launchers/pod``), which has the order from the secret. Nothing of the order is in the pod:
-command lines and environments hold secrets, and a pod is read by many.
+command lines and environments hold secrets, and a pod is read by many. A ``bare`` image, which has
+nothing of ours, gets the porter from a container of our own image that runs before (see
+``jobs/launchers/pod/runtime``).
 
 Rules by which a queue's template and what we make are merged (``merged``): objects are merged key
 by key and lists of things with names by their names, other lists are joined. Where both say
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.launchers.api import Capacity, PodOptions, RunSpec
+from jobs.launchers.pod.brought import AUTHORITIES, command
 from storage.base.ids import RunId
 
 Manifest = dict[str, Any]  #: an object of the Kubernetes API, as JSON has it
@@ -33,9 +36,11 @@ MANAGED, INSTALLATION = "app.kubernetes.io/managed-by", f"{GROUP}/installation"
 RUN, OWNER, ROLE = f"{GROUP}/run", f"{GROUP}/owner", f"{GROUP}/role"
 SCRATCH = f"{GROUP}/scratch"
 CONTAINER = "run"
+BRINGER = "porter"  #: the container that brings the porter to a bare image
 ENGINE, JOB = "engine", "job"  #: roles
 
 _ORDER = "/etc/dli/order"
+_BROUGHT = "/.dli"  # where a bare image has the porter
 _USER = 185  #: that the image knows
 _OVERHEAD = 48 << 20  #: bytes of memory of the porter, beside those of the run
 _MIB = 1 << 20
@@ -63,6 +68,7 @@ class PodSettings:
     service_account: str | None = None  #: of runs that make pods themselves
     scratch_bytes: int = 10 << 30  #: of its disk that a run may use; then it is evicted
     porter: tuple[str, ...] = ("/opt/dli/bin/python", "-I", "-m", "jobs.launchers.pod.porter")
+    bringer: tuple[str, ...] = ("/opt/dli/bin/python", "-I", "-m", "jobs.launchers.pod.runtime")
     owner_reference: Mapping[str, Any] | None = None  #: what the runs' objects go with
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -140,6 +146,9 @@ def pod(spec: RunSpec, settings: PodSettings, *, owner: str) -> Manifest:
             ],
         },
     }
+    if options.bare:
+        ours["spec"]["initContainers"] = [_bringer(spec, options, settings)]
+        ours["spec"]["volumes"].append({"name": BRINGER, "emptyDir": {}})
     if spec.timeout is not None:
         left = spec.timeout + spec.grace + _LATE
         ours["spec"]["activeDeadlineSeconds"] = math.ceil(left.total_seconds())
@@ -155,7 +164,7 @@ def merged(template: Mapping[str, Any], ours: Manifest) -> Manifest:
 
 def _container(spec: RunSpec, options: PodOptions, settings: PodSettings) -> Manifest:
     home = str(spec.directory.parent)
-    return {
+    made: Manifest = {
         "name": CONTAINER,
         "image": options.image or settings.image,
         "imagePullPolicy": settings.pull_policy,
@@ -164,11 +173,7 @@ def _container(spec: RunSpec, options: PodOptions, settings: PodSettings) -> Man
                 _field("NODE_NAME", "spec.nodeName")],
         "ports": _ports(spec),
         "resources": _resources(spec, options, settings),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": _unprivileged(),
         "terminationMessagePolicy": "File",
         "volumeMounts": [
             {"name": "home", "mountPath": home},
@@ -176,6 +181,33 @@ def _container(spec: RunSpec, options: PodOptions, settings: PodSettings) -> Man
             {"name": "order", "mountPath": _ORDER, "readOnly": True},
         ],
     }  # fmt: skip
+    if options.bare:
+        del made["imagePullPolicy"]  # by its tag, as for every image that is not ours
+        made["command"] = [*command(_BROUGHT), home, f"{_ORDER}/order.json"]
+        made["workingDir"] = home  # its own may be one that this user may not enter
+        made["volumeMounts"].append({"name": BRINGER, "mountPath": _BROUGHT, "readOnly": True})
+    return made
+
+
+def _bringer(spec: RunSpec, options: PodOptions, settings: PodSettings) -> Manifest:
+    """It asks for as much as the run, which comes after it, so that the pod needs no more."""
+    return {
+        "name": BRINGER,
+        "image": settings.image,
+        "imagePullPolicy": settings.pull_policy,
+        "command": [*settings.bringer, _BROUGHT],
+        "resources": _resources(spec, options, settings),
+        "securityContext": _unprivileged(),
+        "volumeMounts": [{"name": BRINGER, "mountPath": _BROUGHT}],
+    }
+
+
+def _unprivileged() -> Manifest:
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
 
 
 def _ports(spec: RunSpec) -> list[Manifest]:
@@ -245,6 +277,7 @@ def _metadata(spec: RunSpec, settings: PodSettings, *, owner: str) -> Manifest:
 
 def _order(spec: RunSpec, order: Order) -> dict[str, Any]:
     """As a warden takes it, and what only the porter knows."""
+    bare = spec.pod is not None and spec.pod.bare
     return {
         "command": list(spec.command),
         "environment": dict(spec.environment),
@@ -267,6 +300,8 @@ def _order(spec: RunSpec, order: Order) -> dict[str, Any]:
         "echo": True,
         "keeps": [*spec.keeps, *_stdout(spec)],
         "files": dict(spec.pod.files) if spec.pod else {},
+        "inherits": bare,
+        "authorities": f"{_BROUGHT}/{AUTHORITIES}" if bare else None,
         "inputs": order.inputs,
         "outputs": order.outputs,
         "window": {"port": WINDOW_PORT, "token": order.token},

@@ -6,6 +6,8 @@ ordered, it has:
 
 - ``inputs``: a signed link to a tar of the run's ``work`` folder, or none;
 - ``outputs``: a signed link that takes a tar of the exit facts, the log and of ``keeps``, or none;
+- ``inherits``: whether the command gets the environment of the container's image too;
+- ``authorities``: a file of those whom a store's certificate may come from, or none: the system's;
 - ``files``: small texts that are put into ``work``, by their names;
 - ``window``: the port and the token by which the service looks in (see ``window``).
 
@@ -20,6 +22,7 @@ import http.client
 import json
 import os
 import select
+import shutil
 import signal
 import ssl
 import sys
@@ -37,6 +40,7 @@ from tars import Tar, below, unpack  # type: ignore[import-not-found]
 from warden import Run  # type: ignore[import-not-found]
 
 MESSAGE = os.environ.get("DLI_TERMINATION_LOG", "/dev/termination-log")
+_NAMES = ("POD_IP", "POD_NAME", "NODE_NAME")
 _BLOCK = 1 << 20
 _PATIENCE = 900.0  # seconds for a store that does not answer
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -65,8 +69,8 @@ def main() -> int:
     try:
         if order["inputs"]:
             window.open()
-            _fetch(order["inputs"], order["directory"], home)
-        order["command"] = [_expanded(word) for word in order["command"]]
+            _fetch(order, home)
+        _complete(order)
         if facts.read(home, "stop") is None:
             run = Run(order, home)
             window.open()
@@ -88,8 +92,23 @@ def members(home: str, keeps: list[str]) -> Iterator[tuple[str, str]]:
     for name in sorted(os.listdir(home)):
         if name in {"exited.json", "order.json", "started.json"} or name.endswith(".log"):
             yield os.path.join(home, name), name
-    for keep in keeps:
-        yield from below(os.path.join(home, "work", keep), home)
+    yield from _kept(os.path.join(home, "work"), keeps, home)
+
+
+def _kept(work: str, patterns: list[str], home: str) -> Iterator[tuple[str, str]]:
+    """What fits a pattern, once; links lead nowhere."""
+    import pathlib  # noqa: PLC0415  the command starts first
+
+    seen: set[str] = set()
+    for pattern in patterns:
+        for path in sorted(pathlib.Path(work).glob(pattern)):
+            direct = os.path.join(os.path.realpath(work), os.path.relpath(path, work))
+            if os.path.realpath(path) != os.path.normpath(direct):
+                continue
+            for source, name in below(str(path), home):
+                if name not in seen:
+                    seen.add(name)
+                    yield source, name
 
 
 class _Window:
@@ -114,18 +133,18 @@ class _Window:
         window.serve(self._home, self._order["window"])
 
 
-def _fetch(link: str, directory: str, home: str) -> None:
-    """Unpack the tar behind ``link`` into the folder."""
+def _fetch(order: dict[str, Any], home: str) -> None:
+    """Unpack the tar of the inputs into the run's folder."""
 
     def once() -> None:
-        connection, target = _connected(link)
+        connection, target = _connected(order["inputs"], order.get("authorities"))
         try:
             connection.request("GET", target)
             answer = connection.getresponse()
             if answer.status != 200:
                 raise OSError(f"the store answers {answer.status} to a read of the run's files")
             with tarfile.open(fileobj=answer, mode="r|", bufsize=_BLOCK) as tar:
-                unpack(tar, directory)
+                unpack(tar, order["directory"])
         finally:
             connection.close()
 
@@ -137,7 +156,7 @@ def _send(order: dict[str, Any], home: str) -> bool:
     tar = Tar(members(home, order["keeps"]))
 
     def once() -> None:
-        connection, target = _connected(order["outputs"])
+        connection, target = _connected(order["outputs"], order.get("authorities"))
         try:
             headers = {"Content-Length": str(tar.length)}
             connection.request("PUT", target, body=iter(tar), headers=headers)
@@ -171,18 +190,44 @@ def _patiently(once: Any, home: str) -> None:
         tries += 1
 
 
-def _connected(link: str) -> tuple[http.client.HTTPConnection, str]:
+def _connected(link: str, authorities: str | None) -> tuple[http.client.HTTPConnection, str]:
     parts = urllib.parse.urlsplit(link)
     target = f"{parts.path}?{parts.query}"
     if parts.scheme == "https":
         context = ssl.create_default_context()
+        if authorities is not None and os.path.exists(authorities):
+            context.load_verify_locations(authorities)
         return http.client.HTTPSConnection(parts.netloc, timeout=_TIMEOUT, context=context), target
     return http.client.HTTPConnection(parts.netloc, timeout=_TIMEOUT), target
 
 
+def _complete(order: dict[str, Any]) -> None:
+    """What only the pod knows: its names, its image's environment, and where a program lies."""
+    if order.get("inherits"):
+        order["environment"] = {**_inherited(), **order["environment"]}
+    program, *words = (_expanded(word) for word in order["command"])
+    if "/" not in program:
+        path = order["environment"].get("PATH", os.defpath)
+        # Where it is nowhere, the failure is told as that of a path, and no file of the folder that
+        # the command begins in can take its place.
+        missing = os.path.join(path.split(os.pathsep)[0] or "/", program)
+        program = shutil.which(program, path=path) or missing
+    order["command"] = [program, *words]
+
+
+def _inherited() -> dict[str, str]:
+    """The environment that the image gives, without what was added for us."""
+    ours = {*_NAMES, "DLI_TERMINATION_LOG"}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ours and not name.startswith("KUBERNETES_")
+    }
+
+
 def _expanded(word: str) -> str:
     """What only the pod knows of itself, for whom the planner wrote ``$(POD_IP)``."""
-    for name in ("POD_IP", "POD_NAME", "NODE_NAME"):
+    for name in _NAMES:
         word = word.replace(f"$({name})", os.environ.get(name, ""))
     return word
 

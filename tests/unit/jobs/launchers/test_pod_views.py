@@ -212,3 +212,42 @@ def test_other_containers_do_not_count() -> None:
     other = {"name": "proxy", "state": {"running": {"startedAt": "2026-11-29T06:00:00Z"}}}
     given["status"]["containerStatuses"] = [other]
     assert not view_of(given).ready
+
+
+def bare(made: dict[str, Any], brought: dict[str, Any]) -> dict[str, Any]:
+    """The pod of an image that is not ours, with the state of the container before it."""
+    made["spec"]["initContainers"] = [{"name": "porter"}]
+    made["status"]["initContainerStatuses"] = [{"name": "porter", "state": brought}]
+    return made
+
+
+NOT_FOUND = 'failed to resolve reference "docker.io/library/none:1": not found'
+BARE: dict[str, tuple[dict[str, Any], tuple[str, Blame, Again] | None]] = {
+    "the user's image is nowhere": (
+        bare(pod("Pending", state=waiting("ErrImagePull", NOT_FOUND)), ended(0, "Completed")),
+        ("image_unavailable", USER, NEVER),
+    ),
+    "the user's registry is away": (
+        bare(pod("Pending", state=waiting("ImagePullBackOff", "Back-off")), ended(0, "Completed")),
+        ("image_unavailable", USER, LATER),
+    ),
+    "our image is away": (
+        bare(
+            pod("Pending", state=waiting("PodInitializing")),
+            waiting("ImagePullBackOff", NOT_FOUND),
+        ),
+        ("image_unavailable", OPERATOR, LATER),
+    ),
+    "the porter is not brought": (
+        bare(pod("Failed", state=waiting("PodInitializing")), ended(1, "Error", "no space left")),
+        ("start_failed", OPERATOR, LATER),
+    ),
+    "all is well": (bare(pod("Running", state={"running": {}}), ended(0, "Completed")), None),
+}
+
+
+@pytest.mark.parametrize("case", BARE)
+def test_an_image_of_the_user_is_the_users_fault(case: str) -> None:
+    made, meant = BARE[case]
+    problem = problem_of(made)
+    assert meant == (problem and (problem.code, problem.blame, problem.again))

@@ -158,3 +158,26 @@ def test_operators_choose_the_security_context() -> None:
     made = merged(template, {"spec": {"securityContext": {"runAsUser": 185, "fsGroup": 185}}})
     assert made["spec"]["securityContext"] == {"runAsUser": 1000, "fsGroup": 185}
     assert made["spec"]["schedulerName"] == "volcano"
+
+
+def test_bare_image_gets_the_porter_brought() -> None:
+    options = PodOptions(image="tools:1", bare=True)
+    made = pod(spec(pod=options), SETTINGS, owner="replica_1")
+    (bringer,) = made["spec"]["initContainers"]
+    run = container(made)
+    assert (bringer["image"], run["image"]) == ("localhost/dli:1", "tools:1")
+    assert "imagePullPolicy" not in run, "which depends on the tag"
+    (target,) = [each["mountPath"] for each in bringer["volumeMounts"]]
+    assert bringer["command"][-1] == target
+    assert run["command"][0] == f"{target}/loader"
+    assert {"name": "porter", "mountPath": target, "readOnly": True} in run["volumeMounts"]
+    assert bringer["resources"] == run["resources"], "the pod needs no more than its run"
+    assert bringer["securityContext"] == run["securityContext"]
+
+
+def test_bare_image_keeps_its_environment() -> None:
+    order = Order(token="t", lease=timedelta(minutes=1))
+    for bare in (True, False):
+        made = secret(spec(pod=PodOptions(bare=bare)), order, SETTINGS, owner="replica_1")
+        told = json.loads(base64.b64decode(made["data"]["order.json"]))
+        assert (told["inherits"], told["authorities"] is not None) == (bare, bare)

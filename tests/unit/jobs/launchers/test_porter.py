@@ -71,6 +71,30 @@ def store() -> Iterator[Store]:
         made.shutdown()
 
 
+def order_of(home: Path, *, port: int = 0, **more: Any) -> dict[str, Any]:
+    """An order with all that it has, and ``more`` in the place of what it says."""
+    return {
+        "environment": {"PATH": os.environ["PATH"]},
+        "directory": str(home / "work"),
+        "workdir": str(home / "work"),
+        **dict.fromkeys(("stdin", "stdout", "memory_bytes", "max_output_bytes", "cpus")),
+        **dict.fromkeys(("open_files", "wrapper", "timeout", "inputs", "outputs")),
+        "merged": True,
+        "log_bytes": 1 << 20,
+        "nice": 0,
+        "grace": 2.0,
+        "lease": 30.0,
+        "age": 0.0,
+        "echo": True,
+        "inherits": False,
+        "authorities": None,
+        "keeps": [],
+        "files": {},
+        "window": {"port": port, "token": TOKEN, "host": "127.0.0.1"},
+        **more,
+    }
+
+
 class Pod:
     """A porter with its folder, its order and its termination message."""
 
@@ -78,26 +102,9 @@ class Pod:
         self.home, self.root = root / "run", root
         self.home.mkdir()
         self.port = free_port()
-        window = {"port": self.port, "token": TOKEN, "host": "127.0.0.1"}
-        order = {
-            "command": ["/bin/sh", "-c", script],
-            "environment": {"PATH": os.environ["PATH"]},
-            "directory": str(self.home / "work"),
-            "workdir": str(self.home / "work"),
-            **dict.fromkeys(("stdin", "stdout", "memory_bytes", "max_output_bytes", "cpus")),
-            **dict.fromkeys(("open_files", "wrapper", "timeout", "inputs", "outputs")),
-            "merged": True,
-            "log_bytes": 1 << 20,
-            "nice": 0,
-            "grace": 2.0,
-            "lease": 30.0,
-            "age": 0.0,
-            "echo": True,
-            "keeps": [],
-            "files": {},
-            "window": window,
-            **more,
-        }
+        order = order_of(
+            self.home, **{"command": ["/bin/sh", "-c", script], "port": self.port, **more}
+        )
         (root / "order.json").write_text(json.dumps(order))
         self.process = subprocess.Popen(
             [sys.executable, "-I", module.__file__, self.home, root / "order.json"],
@@ -240,3 +247,33 @@ def test_leftovers_are_killed_before_outputs_are_taken(tmp_path: Path, store: St
     pod.output()
     with tarfile.open(fileobj=io.BytesIO(store.objects["/out"])) as tar:
         assert tar.getmember("work/out").size == (pod.home / "work" / "out").stat().st_size
+
+
+def test_a_name_is_looked_up_in_the_path_of_the_command(tmp_path: Path) -> None:
+    pod = Pod(tmp_path, "", command=["sh", "-c", "echo $0", "found"])
+    assert pod.output() == b"found\n"
+
+
+def test_a_name_that_is_nowhere_is_no_file_of_the_run(tmp_path: Path, store: Store) -> None:
+    store.objects["/in"] = packed({"tool": b"#!/bin/sh\necho mine\n"})
+    pod = Pod(
+        tmp_path, "", command=["tool"], environment={"PATH": "/nowhere:."}, inputs=store.link("in")
+    )
+    assert pod.output() == b"cannot start /nowhere/tool: No such file or directory\n"
+    assert pod.process.returncode == 127
+
+
+def test_the_environment_of_the_image_is_below_that_of_the_run(tmp_path: Path) -> None:
+    pod = Pod(tmp_path, "env", inherits=True, environment={"PATH": "/usr/bin:/bin"})
+    names = {line.partition("=")[0] for line in pod.output().decode().splitlines()}
+    assert "PATH" in names
+    assert not names & {"POD_IP", "DLI_TERMINATION_LOG"}
+
+
+def test_what_fits_a_pattern_is_kept_once(tmp_path: Path, store: Store) -> None:
+    script = "mkdir out; touch out/a.csv out/b.txt; ln -s /etc away"
+    keeps = ["out/*.csv", "*/a.csv", "away/passwd"]
+    pod = Pod(tmp_path, script, keeps=keeps, outputs=store.link("out"))
+    pod.output()
+    with tarfile.open(fileobj=io.BytesIO(store.objects["/out"])) as tar:
+        assert [name for name in tar.getnames() if name.startswith("work")] == ["work/out/a.csv"]
