@@ -340,12 +340,19 @@ class TaskSettings(BaseModel):
         (),
         description="Programs that tasks may run, separated by commas: a name, an absolute path, "
         "or `PROJECT:NAME` for one project only. None: there are no tasks. Whoever may write can "
-        "give them any argument, and a shell lets them run anything.",
+        "give them any argument, and a shell lets them run anything. With the launcher "
+        "`kubernetes` they are those of its image.",
+    )
+    task_images: Words = Field(
+        (),
+        description="Images that tasks may name, separated by commas, as "
+        "`registry.example.org/tools/*`: `*` stands for any text. None: there are no tasks with "
+        "images. Needs the launcher `kubernetes`.",
     )
     task_sandbox: SandboxMode = Field(
         SandboxMode.AUTO,
         description="`auto`: commands run in a sandbox (bubblewrap) where that works, else with "
-        "limits only; `require`: no tasks without one; `off`: limits only.",
+        "limits only; `require`: no tasks without one; `off`: limits only. A pod is its own.",
     )
     task_paths: Paths = Field(
         (),

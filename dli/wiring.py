@@ -51,7 +51,8 @@ from jobs.retention import Kept, Retention
 from jobs.service import JobService
 from jobs.settings import JobSettings
 from jobs.tasks.commands import find_commands
-from jobs.tasks.sandbox import SandboxMode, find_sandbox
+from jobs.tasks.images import Images
+from jobs.tasks.sandbox import Sandbox, SandboxMode, find_sandbox
 from jobs.tasks.submitting import Tasks
 from jobs.tasks.submitting import TaskSettings as TaskLimits
 from jobs.tasks.work import TaskWork
@@ -220,18 +221,21 @@ def _add_batches(settings: Settings, parts: Parts, jobs: JobService, files: File
 
 
 def _add_tasks(settings: Settings, parts: Parts, jobs: JobService, files: Files) -> Tasks:
-    """Tasks join the kinds of jobs; without commands that are allowed each is refused."""
-    search = os.environ.get("PATH", os.defpath)
+    """Tasks join the kinds of jobs; without commands or images that are allowed each is refused."""
+    pods = settings.launcher == "kubernetes"
+    search = None if pods else os.environ.get("PATH", os.defpath)
     commands = find_commands(settings.task_commands, search=search)
+    images = Images(patterns=settings.task_images, possible=pods)
     mode = settings.task_sandbox if commands else SandboxMode.OFF
-    sandbox = find_sandbox(mode, settings.task_paths)
-    jobs.add_kind(JobKind.TASK, TaskWork(files=files, commands=commands, sandbox=sandbox).run)
+    sandbox = Sandbox(pod=True) if pods else find_sandbox(mode, settings.task_paths)
+    work = TaskWork(files=files, commands=commands, images=images, sandbox=sandbox)
+    jobs.add_kind(JobKind.TASK, work.run)
     return Tasks(
         parts=parts,
         accepting=jobs.accepting,
         queues=jobs.queues.known,
         files=files,
-        settings=TaskLimits(commands=commands, max_output=settings.task_max_output),
+        settings=TaskLimits(commands=commands, images=images, max_output=settings.task_max_output),
         once=jobs.once,
     )
 

@@ -55,6 +55,7 @@ def check_patterns(patterns: Sequence[str]) -> None:
     for pattern in patterns:
         path = PurePosixPath(pattern)
         outside = path.is_absolute() or ".." in path.parts or not path.parts
+        outside = outside or any("**" in part and part != "**" for part in path.parts)
         if outside or len(pattern) > _LONGEST_PATTERN or "\x00" in pattern:
             raise _wrong(f"{pattern!r} is no pattern of files in the job's folder")
         if pattern == STDOUT:

@@ -1,4 +1,4 @@
-"""``dli task``: commands on the service's machines, with bytes in and bytes out."""
+"""``dli task``: commands on the service's machines or in images, with bytes in and bytes out."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ _BLOCK = 1 << 20
 Command = Annotated[
     list[str], typer.Argument(metavar="CMD", help="The program, and its arguments.")
 ]
-Local = Annotated[bool, typer.Option("--local", help="In a process of the service's machine.")]
-Image = Annotated[str | None, typer.Option(help="In a container; needs Kubernetes.")]
+Local = Annotated[
+    bool, typer.Option("--local", help="A program of the service's own machine, or image.")
+]
+Image = Annotated[str | None, typer.Option(help="In a container of this image; needs Kubernetes.")]
 Input = Annotated[
     str | None, typer.Option("--stdin", help="A file, or an address, instead of our own input.")
 ]

@@ -44,11 +44,12 @@ class Commands:
         )
 
 
-def find_commands(entries: Iterable[str], *, search: str) -> Commands:
+def find_commands(entries: Iterable[str], *, search: str | None) -> Commands:
     """The list of the operator: ``cat``, ``/opt/bin/convert``, or ``PROJECT:cat`` for one project.
 
-    Names are looked up in ``search`` (as ``PATH`` is written). A program may be named by its path
-    or by the last part of it. Raises ``CommandMissingError``.
+    Names are looked up in ``search`` (as ``PATH`` is written); None: not here, but in the pods that
+    run them. A program may be named by its path or by the last part of it. Raises
+    ``CommandMissingError``.
     """
     everywhere: dict[str, Path] = {}
     of_projects: dict[ProjectId, dict[str, Path]] = {}
@@ -60,9 +61,11 @@ def find_commands(entries: Iterable[str], *, search: str) -> Commands:
     return Commands(everywhere=everywhere, of_projects=of_projects)
 
 
-def _found(command: str, search: str) -> Path:
+def _found(command: str, search: str | None) -> Path:
     if os.sep in command and not os.path.isabs(command):
         raise CommandMissingError(f"{command!r} is neither a name nor an absolute path")
+    if search is None and command:
+        return Path(command)
     found = shutil.which(command, path=search) if command else None
     if found is None:
         raise CommandMissingError(

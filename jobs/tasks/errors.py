@@ -24,6 +24,12 @@ class ImageUnsupportedError(RefusedError):
     code = "image_unsupported"
 
 
+class ImageRefusedError(ForbiddenError):
+    """The operator does not allow this image for tasks, or allows none."""
+
+    code = "image_refused"
+
+
 class SandboxMissingError(RefusedError):
     """Tasks must run in a sandbox, and this machine has none that works."""
 

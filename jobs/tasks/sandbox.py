@@ -46,17 +46,20 @@ class SandboxMode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
-    """``program`` is bubblewrap's; None: there is only what the launcher limits.
+    """``program`` is bubblewrap's; None: there is only what the launcher limits, or a ``pod``.
 
     ``readable`` are folders and files beside the system's that commands may read.
     """
 
     program: Path | None = None
     readable: tuple[Path, ...] = ()
+    pod: bool = False
 
     @property
     def name(self) -> str:
         """As operators and users are told."""
+        if self.pod:
+            return "pod"
         return "limits" if self.program is None else "bubblewrap"
 
     def wrap(self, command: Sequence[str], *, files: Path, scratch: Path) -> tuple[str, ...]:

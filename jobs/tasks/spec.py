@@ -13,7 +13,6 @@ from jobs.files import Files
 from jobs.given import GivenFile, file_ref
 from jobs.lifecycle.spec import FileRef, RetryPolicy, Size, TaskSpec
 from jobs.outputs import check_patterns
-from jobs.tasks.errors import ImageUnsupportedError
 from jobs.views import Terms
 from storage.base.ids import ProjectId
 
@@ -28,6 +27,7 @@ _MOST_FILES = 200
 _MOST_VARIABLES = 100
 _LONGEST = 32_768  # of one argument or variable
 _LONGEST_NAME = 128
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,299}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Variables by which another program could be run in the place of the one that is allowed.
 _FORBIDDEN = re.compile(r"(LD|DYLD|DLI|BASH_FUNC)_.*|PATH|IFS|ENV|BASH_ENV|SHELLOPTS|BASHOPTS")
@@ -62,14 +62,11 @@ class TaskDefaults:
 
 def check_form(request: TaskRequest) -> None:
     """Raise ``RequestInvalidError`` for what is wrong in the request itself; no I/O."""
-    if request.image is not None:
-        raise ImageUnsupportedError(
-            "a task with an image needs the kubernetes launcher, this service has the local one",
-            hint="leave out the image, and give a command that the operator allows",
-        )
     _check_command(request.command)
+    if request.image is not None and not _IMAGE.fullmatch(request.image):
+        raise _wrong("image", f"{request.image!r} is no name of an image")
     _check_size(request)
-    _check_environment(request.environment)
+    _check_environment(request)
     check_patterns(request.outputs)
     if len(request.files) > _MOST_FILES:
         raise _wrong("files", f"more than {_MOST_FILES} files")
@@ -80,7 +77,7 @@ def check_form(request: TaskRequest) -> None:
 def task_spec(
     request: TaskRequest, *, program: str, defaults: TaskDefaults, files: Files
 ) -> TaskSpec:
-    """The task as it is kept; ``program`` is the path that its command stands for.
+    """The task as it is kept; ``program`` is what the first word of its command stands for.
 
     Raises as ``check_form`` and ``Files`` do.
     """
@@ -97,6 +94,7 @@ def task_spec(
     return TaskSpec(
         name=request.name or PurePosixPath(program).name,
         command=(program, *request.command[1:]),
+        image=request.image,
         stdin=_stdin(files, terms.project_id, request.stdin),
         files=given,
         outputs=tuple(request.outputs),
@@ -131,13 +129,14 @@ def _check_size(request: TaskRequest) -> None:
         raise _wrong("memory", f"is from {_LEAST_MEMORY // MIB} MiB to 1 TiB")
 
 
-def _check_environment(environment: Mapping[str, str]) -> None:
+def _check_environment(request: TaskRequest) -> None:
+    environment = request.environment
     if len(environment) > _MOST_VARIABLES:
         raise _wrong("environment", f"more than {_MOST_VARIABLES} variables")
     for name, value in environment.items():
         if not _VARIABLE.fullmatch(name):
             raise _wrong("environment", f"{name!r} cannot name a variable")
-        if _FORBIDDEN.fullmatch(name):
+        if request.image is None and _FORBIDDEN.fullmatch(name):
             raise _wrong("environment", f"{name} decides what is run, and is not yours to set")
         if len(value) > _LONGEST or "\x00" in value:
             raise _wrong("environment", f"the value of {name} is too long or no text")

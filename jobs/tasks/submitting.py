@@ -16,6 +16,7 @@ from jobs.lifecycle.spec import JobKind, RetryPolicy, TaskSpec
 from jobs.queues.definitions import DEFAULT_QUEUE, QueueDef
 from jobs.queues.known import KnownQueues
 from jobs.tasks.commands import Commands
+from jobs.tasks.images import Images
 from jobs.tasks.spec import TaskDefaults, TaskRequest, check_form, task_spec
 from jobs.tasks.work import reserved_of
 from jobs.views import JobView, Terms
@@ -27,6 +28,7 @@ class TaskSettings:
     """What the operator allows."""
 
     commands: Commands = field(default_factory=Commands)
+    images: Images = field(default_factory=Images)
     max_output: int = 2 << 30  #: bytes that one task may write
 
 
@@ -44,9 +46,9 @@ class Tasks:
     def submit(self, request: TaskRequest) -> JobView:
         """Keep a task, and start it if there is room; returns at once.
 
-        Raises ``WriteForbiddenError``, ``CommandRefusedError``, ``RequestInvalidError``, what
-        ``Files`` raises for files that are not there, and what ``Accepting.keep`` does. The same
-        key and body give the same job again.
+        Raises ``WriteForbiddenError``, ``CommandRefusedError``, what ``Images.check`` does,
+        ``RequestInvalidError``, what ``Files`` raises for files that are not there, and what
+        ``Accepting.keep`` does. The same key and body give the same job again.
         """
         return self.once(request.terms, lambda: self._submit(request))
 
@@ -75,11 +77,11 @@ class Tasks:
             )
         check_terms(terms)
         check_form(request)
-        program = self.settings.commands.path(terms.project_id, request.command[0])
+        program = self._program(request)
         queue = self.queues.get(terms.project_id, terms.queue or DEFAULT_QUEUE)
         spec = task_spec(
             request,
-            program=str(program),
+            program=program,
             defaults=self._defaults(terms, queue),
             files=self.files,
         )
@@ -95,6 +97,13 @@ class Tasks:
             cpu_millis=cpu,
             memory_bytes=memory,
         )
+
+    def _program(self, request: TaskRequest) -> str:
+        """What is run: of this service a program that is allowed, of an image whatever it has."""
+        if request.image is not None:
+            self.settings.images.check(request.image)
+            return request.command[0]
+        return str(self.settings.commands.path(request.terms.project_id, request.command[0]))
 
     def _sized(self, terms: Terms, spec: TaskSpec) -> TaskSpec:
         """With the memory that earlier runs of the same command call for, if that is more."""

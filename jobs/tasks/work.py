@@ -11,7 +11,7 @@ The folder of a run::
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from jobs.execution.outcome import Outcome
 from jobs.execution.parts import Parts
 from jobs.execution.runner import AttemptFailedError
 from jobs.files import Files
-from jobs.launchers.api import Limits, LogStream, RunSpec, RunState, RunStatus
+from jobs.launchers.api import Limits, LogStream, PodOptions, RunSpec, RunState, RunStatus
 from jobs.lifecycle.events import KINDS, Failed, Fault
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.retry import may_retry
@@ -32,6 +32,7 @@ from jobs.store import run_rows
 from jobs.store.jobs import history
 from jobs.tasks.commands import Commands
 from jobs.tasks.errors import TaskFailedError, TaskLostError, TaskMemoryError, TaskOutputError
+from jobs.tasks.images import Images
 from jobs.tasks.sandbox import Sandbox
 from storage.base.ids import RunId
 
@@ -49,13 +50,14 @@ class TaskWork:
     files: Files
     commands: Commands
     sandbox: Sandbox
+    images: Images = field(default_factory=Images)
     grace: timedelta = timedelta(seconds=5)  #: from SIGTERM to SIGKILL
 
     def run(self, parts: Parts, execution: Execution) -> Outcome:
         """Run the command to its end, and keep what it left, also when it failed.
 
-        Raises ``CommandRefusedError`` if it was taken off the list, an error of ``errors`` for a
-        bad end, and what ``process`` and ``Files`` raise.
+        Raises ``CommandRefusedError`` and ``ImageRefusedError`` for what was taken off the list, an
+        error of ``errors`` for a bad end, and what ``process`` and ``Files`` raise.
         """
         spec = _spec_of(execution.job)
 
@@ -83,7 +85,10 @@ class TaskWork:
 
     def _planned(self, parts: Parts, job: Job, run_id: RunId, directory: Path) -> RunSpec:
         spec = _spec_of(job)
-        self.commands.path(job.project_id, spec.command[0])
+        if spec.image is None:
+            self.commands.path(job.project_id, spec.command[0])
+        else:
+            self.images.check(spec.image)
         files, scratch = directory / "files", directory / "tmp"
         for folder in (files, scratch):
             folder.mkdir(exist_ok=True, mode=0o700)
@@ -107,6 +112,8 @@ class TaskWork:
             timeout=_left(parts, job),
             grace=self.grace,
             wrapper=self.sandbox.program,
+            keeps=tuple(f"files/{pattern}" for pattern in spec.outputs),
+            pod=None if spec.image is None else PodOptions(image=spec.image, bare=True),
         )
 
     def _fetch(self, job: Job, ref: FileRef, path: Path) -> None:
@@ -120,7 +127,9 @@ def reserved_of(spec: TaskSpec) -> tuple[int, int]:
 
 
 def _environment(spec: TaskSpec, places: Mapping[str, str]) -> dict[str, str]:
-    """The whole environment of the command: nothing of the service's."""
+    """The whole environment of the command: nothing of the service's. Images have their own."""
+    if spec.image is not None:
+        return {**places, **spec.environment}
     ours = {"PATH": "/usr/local/bin:/usr/bin:/bin", **places}
     return {"LC_ALL": "C.UTF-8", "TZ": "UTC", **spec.environment, **ours}
 

@@ -15,10 +15,13 @@ class TaskBody(TermsBody):
     """A command to run: bytes in, bytes out."""
 
     command: list[str] = Field(
-        min_length=1, description="A program that the operator allows, and its arguments."
+        min_length=1,
+        description="A program that the operator allows, or of the image, and its arguments.",
     )
     name: str | None = Field(None, description="For people; else the program's name.")
-    image: str | None = Field(None, description="Needs the kubernetes launcher.")
+    image: str | None = Field(
+        None, description="One that the operator allows; needs the kubernetes launcher."
+    )
     stdin: File | None = Field(None, description="What it reads; nothing if not given.")
     files: list[File] = Field(default_factory=list, description="Put into its working directory.")
     outputs: list[str] = Field(

@@ -12,13 +12,19 @@ def test_a_task_is_a_document() -> None:
     check_document({"kind": "task", "command": ["cat"], "stdin": "s3://lake/in.csv", "cores": 2})
 
 
+def test_an_image_may_be_given_any_environment() -> None:
+    fields = {"image": "debian:12", "environment": {"PATH": "/opt/tools"}}
+    check_document({"kind": "task", "command": ["convert"], **fields})
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"command": ["cat"], "image": "debian:12"}, "needs the kubernetes launcher"),
+        ({"command": ["cat"], "image": "two words"}, "is no name of an image"),
         ({"command": [""]}, "command: is empty"),
         ({"command": ["cat"], "outputs": ["a/../b"]}, "is no pattern"),
         ({"command": ["cat"], "outputs": ["stdout"]}, "kept anyway"),
+        ({"command": ["cat"], "outputs": ["a**b"]}, "is no pattern"),
         ({"command": ["cat"], "environment": {"PATH": "/x"}}, "not yours to set"),
         ({"command": ["cat"], "environment": {"A B": "x"}}, "cannot name a variable"),
         ({"command": ["cat"], "wait": "5s"}, "wait: has no meaning"),

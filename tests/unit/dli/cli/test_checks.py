@@ -29,3 +29,9 @@ def test_limits_without_a_sandbox_are_told(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PATH", str(tmp_path))
     answer = tasks(tmp_path, task_commands=("/bin/cat",))
     assert (answer.good, answer.told) == (None, "/bin/cat; limits only, no sandbox")
+
+
+def test_pods_need_no_command_of_this_machine(tmp_path: Path) -> None:
+    pods = {"launcher": "kubernetes", "task_commands": ("no-such-program",)}
+    answer = tasks(tmp_path, **pods, task_images=("debian:*",))
+    assert (answer.good, answer.told) == (True, "no-such-program, debian:*; pods")

@@ -60,3 +60,11 @@ def test_empty_list_allows_nothing() -> None:
 def test_entry_that_is_no_program_is_told(programs: Path, entry: str) -> None:
     with pytest.raises(CommandMissingError):
         find_commands([entry], search=str(programs))
+
+
+def test_commands_of_pods_are_not_looked_for_here() -> None:
+    commands = find_commands(["no-such-program", "/opt/none/convert"], search=None)
+    assert commands.path(ProjectId("here"), "no-such-program") == Path("no-such-program")
+    assert commands.path(ProjectId("here"), "convert") == Path("/opt/none/convert")
+    with pytest.raises(CommandMissingError, match="neither a name nor"):
+        find_commands(["bin/convert"], search=None)
