@@ -64,7 +64,9 @@ class Reaper:
                 return False
         elif seen.state is JobState.CANCELLING and seen.run_id is not None:
             # Cancelled means stopped: nobody is left to see it, so the engine itself must end.
-            parts.launcher.stop(seen.run_id, grace=timedelta(0), reason="its owner is gone")
+            reason = "its owner is gone"
+            if not parts.launcher.stop(seen.run_id, grace=timedelta(0), reason=reason).state.ended:
+                return False  # the next look tries again
         event = LeaseExpired(at=now, not_before=parts.backoff.not_before(seen, now))
         with parts.database.transaction() as tx:
             row = tx.execute(_LOCKED, {"job": seen.id}).first()
