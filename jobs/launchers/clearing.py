@@ -37,7 +37,7 @@ def clear(
     """
     never, seen = threading.Event(), set[str]()
     began = quiet_since = clock.monotonic()
-    while clock.monotonic() - quiet_since < settle.total_seconds():
+    while True:
         found = [(kind, each) for kind in _KINDS for each in _list(cluster, kind, installation)]
         for kind, each in found:
             seen.add(each["metadata"]["uid"])
@@ -45,11 +45,12 @@ def clear(
         now = clock.monotonic()
         if found:
             quiet_since = now
+        elif now - quiet_since >= settle.total_seconds():
+            return len(seen)
         if now - began > limit.total_seconds() + settle.total_seconds():
             names = ", ".join(f"{kind}/{each['metadata']['name']}" for kind, each in found[:5])
             raise NotClearedError(f"still there after {limit}: {names}")
         clock.wait(never, _LOOK)
-    return len(seen)
 
 
 def _list(cluster: Cluster, kind: str, installation: str) -> list[dict[str, Any]]:

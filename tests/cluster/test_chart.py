@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from dli.migrations.current import head
+from jobs.launchers.clearing import clear
+from jobs.launchers.cluster import Cluster as Api
+from jobs.launchers.pods import FINALIZER, ClusterSettings
+from storage.base.clock import SystemClock
 from tests.support import foreign_kinds
 from tests.support.charts import CHART, helm, needs_helm, render
 from tests.support.cluster import Cluster, ClusterError, Namespace, container, pod, wait
@@ -24,7 +29,7 @@ pytestmark = [needs_helm, pytest.mark.timeout(1200)]
 TOKEN = "dli_" + "c" * 40
 FOREIGN = {"VirtualService", "DestinationRule", "Gateway", "HTTPRoute", "ServiceMonitor"}
 #: Pods that the tests make.
-TESTS = ("first", "second", "third", "ask-dli", "ask-dli-canary")
+TESTS = ("first", "second", "third", "task", "endless", "ask-dli", "ask-dli-canary")
 #: What a namespace has by itself.
 NATIVE = ("configmap/kube-root-ca.crt", "serviceaccount/default")
 
@@ -123,6 +128,13 @@ class Installation:
 def installation(
     cluster: Cluster, pod_s3: S3Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
+    """Of the tests of a release, a step each."""
+    with prepared(cluster, pod_s3, tmp_path_factory.mktemp("chart")) as made:
+        yield made
+
+
+@contextmanager
+def prepared(cluster: Cluster, pod_s3: S3Server, folder: Path) -> Iterator[Installation]:
     """Everything that an installation needs, not installed yet."""
     assert cluster.host is not None  # pod_s3 has looked
     with namespaces(cluster) as (service, runs), postgres(cluster.host) as url:
@@ -156,17 +168,27 @@ def installation(
                 "stringData": secret,
             }
         )
-        path = tmp_path_factory.mktemp("chart") / "values.json"
+        path = folder / "values.json"
         path.write_text(json.dumps(values))
-        yield Installation(service=service, runs=runs, values=path, database=url)
+        try:
+            yield Installation(service=service, runs=runs, values=path, database=url)
+        finally:  # a namespace with our finalizers in it would stay for ever
+            reached = ClusterSettings(kubeconfig=cluster.kubeconfig, namespace=runs.name)
+            service.kubectl("delete", "deployments", "--all", "--cascade=foreground")
+            no_time, soon = timedelta(0), timedelta(seconds=60)
+            clear(Api(reached), "dli", settle=no_time, limit=soon, clock=SystemClock())
 
 
+_TOKEN = {
+    "name": "TOKEN",
+    "valueFrom": {"secretKeyRef": {"name": "access", "key": "DLI_ADMIN_TOKEN"}},
+}
 #: Asks again and again, and counts what did not go well, until it is told to stop.
 _LOAD = """
 import collections, json, os, pathlib, sys, threading
 from dli.client import Client
 
-counts, lock = collections.Counter(), threading.Lock()
+counts, lock, stopped = collections.Counter(), threading.Lock(), threading.Event()
 stop = pathlib.Path("/tmp/stop")
 
 def note(what):
@@ -180,6 +202,7 @@ def ask(number):
                 made = client.submit("SELECT count(*) AS n FROM range(2000000)", wait="0s")
             except Exception as error:
                 note(f"submit: {error!r}"[:300])
+                stopped.wait(0.2)
                 continue
             note("submitted")
             while made.state not in ("finished", "failed", "cancelled"):
@@ -187,6 +210,9 @@ def ask(number):
                     made = client.statement(made.id, wait="5s")
                 except Exception as error:
                     note(f"poll: {error!r}"[:300])
+                    if stop.exists():
+                        break
+                    stopped.wait(0.2)
             note(made.state)
 
 threads = [threading.Thread(target=ask, args=(n,)) for n in range(3)]
@@ -202,11 +228,10 @@ while any(each.is_alive() for each in threads):
 def load(installation: Installation, name: str) -> Iterator[Callable[[], dict[str, int]]]:
     """Statements from a pod to the Service, all the time; what is given tells the counts so far."""
     service = installation.service
-    token = {"secretKeyRef": {"name": "access", "key": "DLI_ADMIN_TOKEN"}}
     main = container(
         service.cluster.image,
         ["python", "-c", _LOAD, "http://dli"],
-        env=[{"name": "TOKEN", "valueFrom": token}],
+        env=[_TOKEN],
     )
     service.create(pod(name, main))
     service.ready(name)
@@ -268,12 +293,60 @@ class TestRelease:
         assert answering(installation, "dli-canary") == {LATER}
 
     def test_it_leaves_nothing(self, installation: Installation) -> None:
-        installation.helm("uninstall", "dli", "--wait", "--timeout", "5m")
+        uninstall(installation)
         for namespace in (installation.service, installation.runs):
             wait_empty(namespace)
         label = "app.kubernetes.io/instance=dli"
         kinds = "clusterroles,clusterrolebindings,priorityclasses"
         assert installation.service.cluster.get(kinds, "-l", label)["items"] == []
+
+
+def test_runs_as_pods_go_with_the_release(
+    cluster: Cluster, pod_s3: S3Server, tmp_path: Path
+) -> None:
+    with prepared(cluster, pod_s3, tmp_path) as installation:
+        installation.bring("install", "runs.asPods=true", "settings.task_commands={echo,sleep}")
+        task = ("echo", "hello")
+        assert submitted(installation, "task", task, until="finished")["state"] == "finished"
+        submitted(installation, "endless", ("sleep", "3600"), until="running")
+        pods = installation.runs.get("pods")["items"]
+        assert [FINALIZER] in [each["metadata"].get("finalizers") for each in pods]
+        uninstall(installation)
+        wait_empty(installation.service)
+        wait_empty(installation.runs)
+
+
+_SUBMIT = """
+import json, os, sys, threading
+from dli.client import Client
+
+with Client(sys.argv[1], os.environ["TOKEN"]) as client:
+    job = client.submit_task(sys.argv[3:])
+    while not job["terminal"] and job["state"] != sys.argv[2]:
+        threading.Event().wait(0.5)
+        job = client.job(job["id"])
+print(json.dumps({"state": job["state"], "error": job.get("error")}))
+"""
+
+
+def submitted(
+    installation: Installation, name: str, command: Sequence[str], *, until: str
+) -> dict[str, object]:
+    """Hand a task in, and wait for a state or its end; what became of it."""
+    namespace = installation.service
+    words = ["python", "-c", _SUBMIT, "http://dli", until, *command]
+    namespace.create(pod(name, container(namespace.cluster.image, words, env=[_TOKEN])))
+    try:
+        found: dict[str, object] = json.loads(namespace.ended(name, within=240))
+    except ClusterError as error:
+        raise ClusterError(f"{error}\n{installation.why()}") from error
+    return found
+
+
+def uninstall(installation: Installation) -> None:
+    """Remove the release, and wait for the last of its pods."""
+    whole = ("--wait", "--cascade", "foreground", "--timeout", "5m")
+    installation.helm("uninstall", "dli", *whole)
 
 
 def answering(installation: Installation, service: str) -> set[str]:
