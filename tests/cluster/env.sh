@@ -34,7 +34,7 @@ started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 alive() {           # alive NAME: whether the process that `launch` started is still there
     local pid when
     read -r pid when 2>/dev/null <"$RUN/pid/$1" && [ "$(started "$pid")" = "$when" ] &&
-        grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$pid/status"
+        grep -qs '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$pid/status"
 }
 
 # define NAME COMMAND...: how a process is started, kept so that a test can start it again

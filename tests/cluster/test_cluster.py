@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
-from tests.support.cluster import Cluster, ClusterError, Namespace, container, pod, wait
+from tests.support.cluster import (
+    SCRIPTS,
+    Cluster,
+    ClusterError,
+    Namespace,
+    container,
+    pod,
+    wait,
+)
 
 
 def test_every_node_is_ready(cluster: Cluster) -> None:
@@ -69,3 +79,15 @@ def test_a_killed_process_can_be_started_again(cluster: Cluster, namespace: Name
     assert "nodeName" not in namespace.pod("p")["spec"]
     cluster.start(name)
     namespace.ended("p")
+
+
+def test_up_starts_again_what_has_died_and_no_more(cluster: Cluster, namespace: Namespace) -> None:
+    if cluster.run is None:
+        pytest.skip("a given cluster's processes are not ours to kill")
+    pids = cluster.run / "pid"
+    before = (pids / "etcd").read_text()
+    cluster.kill("scheduler")
+    subprocess.run([SCRIPTS / "up"], check=True)
+    namespace.create(pod("p", container(cluster.image, ["true"])))
+    namespace.ended("p")
+    assert (pids / "etcd").read_text() == before
