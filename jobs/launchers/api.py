@@ -159,6 +159,8 @@ class RunStatus:
     peak_rss_bytes: int = 0  #: the most that was seen at once, and never less than any one had
     cpu_seconds: float = 0.0  #: so far
     elapsed_seconds: float = 0.0  #: from its start, on a clock that nobody sets
+    #: of the pods that it made itself, together: each from its container's start to its end or now
+    made_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -181,6 +181,7 @@ class Watched:
     ) -> None:
         self.changed = threading.Condition()  # guards all below
         self._views: dict[str, PodView] = {}
+        self._made: dict[str, dict[str, PodView]] = {}  # those that a run made, by that run
         self._listed = False
         self._cluster = cluster
         self._selector = selector
@@ -204,6 +205,16 @@ class Watched:
         """All of them."""
         with self.changed:
             return tuple(self._views.values())
+
+    def made_by(self, run_id: str) -> tuple[PodView, ...]:
+        """Those that the run made itself."""
+        with self.changed:
+            return tuple(self._made.get(run_id, {}).values())
+
+    def all_made(self) -> tuple[PodView, ...]:
+        """Those that runs made themselves."""
+        with self.changed:
+            return tuple(view for made in self._made.values() for view in made.values())
 
     def put(self, pod: Manifest) -> None:
         """A pod as an answer of the API has it, before the watch tells; an older word loses."""
@@ -258,6 +269,9 @@ class Watched:
             gone = [view for view in missing if view.version <= int(version)]
             made_since = {view.name: view for view in missing if view.version > int(version)}
             self._views = {**found, **made_since}
+            self._made = {}
+            for each in self._views.values():
+                self._index(each)
             self._listed = True
             self.relists += 1
             self.changed.notify_all()
@@ -292,11 +306,19 @@ class Watched:
         with self.changed:
             if gone:
                 self._views.pop(view.name, None)
+                made = self._made.get(view.driver, {})
+                if made.pop(view.name, None) is not None and not made:
+                    del self._made[view.driver]
             else:
                 self._views[view.name] = view
+                self._index(view)
             self.changed.notify_all()
         if gone:
             self._on_gone(view)
+
+    def _index(self, view: PodView) -> None:
+        if view.driver:
+            self._made.setdefault(view.driver, {})[view.name] = view
 
 
 def _told(response: urllib3.BaseHTTPResponse) -> str:

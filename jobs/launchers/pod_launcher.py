@@ -41,6 +41,7 @@ from jobs.launchers.api import (
 )
 from jobs.launchers.cluster import ApiError, Cluster, Watched
 from jobs.launchers.identity import moment
+from jobs.launchers.made import Made
 from jobs.launchers.pod.tars import Tar, below, unpack
 from jobs.launchers.pod_views import PodView, problem_in, refusal
 from jobs.launchers.pods import ClusterSettings, Order, PodSettings, name_of
@@ -120,6 +121,7 @@ class KubernetesLauncher:
         selector = f"{pods.MANAGED}=dli,{pods.INSTALLATION}={settings.installation}"
         self._selector = selector
         self._pods = Watched(cluster, selector, clock)
+        self._made = Made(cluster, self._pods, clock)
         self._stop = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="pods-keeper", daemon=True)
         self._keeper.start()
@@ -183,6 +185,8 @@ class KubernetesLauncher:
         if view is None:
             return RunStatus(run_id=run_id, state=RunState.GONE)
         if view.over:
+            if not self._made.end(run_id):
+                return RunStatus(run_id=run_id, state=RunState.RUNNING)
             return self._collected(view)
         if self._is_lost(view):
             assert view.problem is not None
@@ -205,6 +209,7 @@ class KubernetesLauncher:
                 self._delete(view.name, grace=0)
                 if not self._over_within(run_id, _SETTLE):
                     self._give_up(run_id, known.reason)
+            self._made_over_within(run_id, _SETTLE)
         except ApiError as error:
             log.warning("a pod is not told to end", extra={"run": run_id, "reason": error.message})
             raise
@@ -260,6 +265,7 @@ class KubernetesLauncher:
         if view is not None and not view.over and self._told_end(run_id) is None:
             raise ValueError(f"run {run_id} still runs")
         try:
+            self._made.release(run_id)
             if view is not None or run_id in self._known:
                 self._clear(name_of(run_id))
             for key in (self._key(run_id, "in.tar"), self._key(run_id, "out.tar")):
@@ -349,6 +355,7 @@ class KubernetesLauncher:
             peak_rss_bytes=used.get("peak", 0),
             cpu_seconds=used.get("cpu", 0.0),
             elapsed_seconds=used.get("elapsed", 0.0),
+            made_seconds=self._made.seconds(view.run_id),
         )
 
     def _measured(self, view: PodView) -> dict[str, Any]:
@@ -431,6 +438,7 @@ class KubernetesLauncher:
             "elapsed": told.get("elapsed", _lived(view)),
             "cpu": told.get("cpu", known.measured[1].get("cpu", 0.0)),
             "peak": told.get("peak", known.measured[1].get("peak", 0)),
+            "made": self._made.seconds(view.run_id),
         }
         Path(self._home(view.run_id)).mkdir(parents=True, exist_ok=True, mode=0o700)
         facts.write(self._home(view.run_id), "exited.json", end)
@@ -455,6 +463,7 @@ class KubernetesLauncher:
             peak_rss_bytes=end["peak"],
             cpu_seconds=end["cpu"],
             elapsed_seconds=end["elapsed"],
+            made_seconds=end.get("made", 0.0),
         )
 
     def _give_up(self, run_id: RunId, reason: str, problem: Problem | None = None) -> None:
@@ -465,6 +474,7 @@ class KubernetesLauncher:
         used = self._known_of(run_id).measured[1]
         end |= {"cpu": used.get("cpu", 0.0), "peak": used.get("peak", 0)}
         end["elapsed"] = used.get("elapsed", 0.0)
+        end["made"] = self._made.seconds(run_id)
         Path(self._home(run_id)).mkdir(parents=True, exist_ok=True, mode=0o700)
         facts.write(self._home(run_id), "exited.json", end)
 
@@ -547,6 +557,13 @@ class KubernetesLauncher:
         with self._pods.changed:
             return self._pods.changed.wait_for(over, seconds)
 
+    def _made_over_within(self, run_id: RunId, seconds: float) -> bool:
+        """Whether nothing lives any more of what an ended run made; it is told to end."""
+        if self._made.end(run_id):
+            return True
+        with self._pods.changed:
+            return self._pods.changed.wait_for(lambda: not self._made.living(run_id), seconds)
+
     def _delete(self, name: str, *, grace: int) -> None:
         try:
             options = {"gracePeriodSeconds": grace}
@@ -587,6 +604,7 @@ class KubernetesLauncher:
                 with self._lock:
                     engines = [run_id for run_id, known in self._known.items() if known.engine]
                 self.renew(engines, at=moment())
+                self._made.sweep(frozenset(engines), self._is_here)
                 if self._clock.monotonic() - swept >= _SWEEP:
                     swept = self._clock.monotonic()
                     self.sweep()
@@ -626,6 +644,9 @@ class KubernetesLauncher:
     def _known_of(self, run_id: RunId) -> _Known:
         with self._lock:
             return self._known.setdefault(run_id, _Known())
+
+    def _is_here(self, run_id: RunId) -> bool:
+        return self._view(run_id) is not None
 
     def _view(self, run_id: RunId) -> PodView | None:
         return self._pods.get(name_of(run_id))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from jobs.launchers.pods import BRINGER, CONTAINER, GROUP, OWNER, ROLE, RUN, Manifest
+from jobs.launchers.pods import BRINGER, CONTAINER, DRIVER, GROUP, OWNER, ROLE, RUN, Manifest
 from jobs.launchers.problems import Again, Blame, Problem
 from storage.base.ids import RunId
 
@@ -43,6 +43,7 @@ class PodView:
     ready: bool  #: the node says that the run's container runs
     version: int  #: grows with each change of any object
     created_at: datetime
+    driver: str = ""  #: the run that made it; empty: we did
     started_at: datetime | None = None  #: of the container, by its node's clock
     finished_at: datetime | None = None
     exit_code: int | None = None  #: as the container runtime tells it
@@ -69,6 +70,7 @@ def view_of(pod: Manifest) -> PodView:
         uid=metadata["uid"],
         owner=labels.get(OWNER, ""),
         role=labels.get(ROLE, ""),
+        driver=labels.get(DRIVER, ""),
         phase=status.get("phase", "Unknown"),
         node=pod["spec"].get("nodeName"),
         ip=status.get("podIP"),

@@ -34,10 +34,11 @@ GROUP = "dli.dev"  #: of our labels, annotations and finalizers
 FINALIZER = f"{GROUP}/final"  #: on pods until their end is on record
 MANAGED, INSTALLATION = "app.kubernetes.io/managed-by", f"{GROUP}/installation"
 RUN, OWNER, ROLE = f"{GROUP}/run", f"{GROUP}/owner", f"{GROUP}/role"
+DRIVER = f"{GROUP}/driver"  #: the run that made the pod
 SCRATCH = f"{GROUP}/scratch"
 CONTAINER = "run"
 BRINGER = "porter"  #: the container that brings the porter to a bare image
-ENGINE, JOB = "engine", "job"  #: roles
+ENGINE, JOB, EXECUTOR = "engine", "job", "executor"  #: roles
 
 _ORDER = "/etc/dli/order"
 _BROUGHT = "/.dli"  # where a bare image has the porter

@@ -34,9 +34,14 @@ _STREAMS = frozenset({"output", "stdout", "stderr"})
 def serve(home: str, options: dict[str, Any]) -> None:
     """Answer until the process ends."""
     handler = type("Handler", (_Handler,), {"home": home, "token": options["token"]})
-    server = http.server.ThreadingHTTPServer((options.get("host", ""), options["port"]), handler)
+    server = _Server((options.get("host", ""), options["port"]), handler)
     server.daemon_threads = True
     server.serve_forever()
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_: Any) -> None:
+        """Nothing: who asked went away, and standard error is the run's."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
