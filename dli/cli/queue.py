@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -45,6 +47,9 @@ UserWeights = Annotated[
 MaxBytes = Annotated[str | None, typer.Option(help="Most bytes a statement may process.")]
 MaxCost = Annotated[str | None, typer.Option(help="Highest price of a job, as 0.50.")]
 Budget = Annotated[str | None, typer.Option(help="Most money of its jobs in a month, as 100.")]
+Pods = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="File of JSON: `pods` of the API.")
+]
 Guard = Annotated[list[str] | None, typer.Option(help="RULE=off, warn or refuse; repeatable.")]
 PriceClass = Annotated[str | None, typer.Option(help="Whose prices of the list apply.")]
 
@@ -117,6 +122,7 @@ def create(
     max_bytes: MaxBytes = None,
     max_cost: MaxCost = None,
     budget: Budget = None,
+    pods: Pods = None,
     guard: Guard = None,
     price_class: PriceClass = None,
 ) -> None:
@@ -151,6 +157,7 @@ def update(
     max_bytes: MaxBytes = None,
     max_cost: MaxCost = None,
     budget: Budget = None,
+    pods: Pods = None,
     guard: Guard = None,
     price_class: PriceClass = None,
 ) -> None:
@@ -224,6 +231,7 @@ def _fields(options: dict[str, Any]) -> dict[str, Any]:
         "guard_levels": parse_labels(options["guard"] or (), "--guard"),
         "user_weights": _weights(options["user_weight"]),
         "max_bytes": _bytes(options["max_bytes"]),
+        "pods": _pods(options["pods"]),
         "min_priority": least,
         "max_priority": highest,
     }
@@ -258,7 +266,16 @@ def _bytes(text: str | None) -> int | None:
         raise UsageError(f"--max-bytes: {error.message}; {error.hint}") from error
 
 
+def _pods(path: Path | None) -> Any:
+    try:
+        return None if path is None else json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"--pods: {path} is no JSON: {error}") from error
+
+
 def _told(value: Any) -> Any:
     if isinstance(value, dict):
         return ", ".join(f"{name}={each}" for name, each in value.items())
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {each}" for name, each in value.items() if each)
     return ", ".join(str(each) for each in value) if isinstance(value, list) else value

@@ -11,6 +11,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from jobs.lifecycle.spec import EngineName, JobKind
+from jobs.queues.pods import DEFAULT_PODS, QueuePods, checked_pods
 from jobs.usage import QueueBudget
 from sql.guard.limits import RULE_CODES
 from storage.base.errors import (
@@ -149,6 +150,7 @@ class QueueDef:
     monthly_budget: int | None = None  #: nanos that its jobs may cost in a UTC month
     #: Users who get more of the queue than others when not all can run; 1 for those not named.
     user_weights: Mapping[UserId, int] = field(default_factory=dict)
+    pods: QueuePods = DEFAULT_PODS
 
     @property
     def longest(self) -> timedelta:
@@ -171,7 +173,10 @@ class QueueDef:
 
 
 def validated(queue: QueueDef) -> QueueDef:
-    """``queue`` itself; raises ``QueueInvalidError`` with the name of the field that is wrong."""
+    """``queue`` itself; raises ``QueueInvalidError`` with the name of the field that is wrong.
+
+    Of what it says of pods ``QueuePodsInvalidError``.
+    """
     if not _NAME.fullmatch(queue.name):
         raise QueueInvalidError(
             f"{queue.name!r} cannot name a queue",
@@ -198,6 +203,7 @@ def validated(queue: QueueDef) -> QueueDef:
     _check_choices(queue)
     _check_guard(queue)
     _check_users(queue)
+    checked_pods(queue.pods)
     return queue
 
 

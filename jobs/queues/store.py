@@ -23,6 +23,7 @@ from jobs.queues.definitions import (
     validated,
 )
 from jobs.queues.demand import Place
+from jobs.queues.pods import QueuePods, pods_of
 from jobs.store.rows import RUNS, WAITS, jobs, queues
 from storage.base.ids import ProjectId
 from storage.meta.database import Tx
@@ -143,6 +144,7 @@ def _queue_of(row: Any) -> QueueDef:
         weight=row.weight,
         monthly_budget=row.monthly_budget,
         user_weights=row.user_weights or {},
+        pods=pods_of(row.pods),
     )
 
 
@@ -174,6 +176,7 @@ def _values(queue: QueueDef) -> Mapping[str, Any]:
         "weight": queue.weight,
         "monthly_budget": queue.monthly_budget,
         "user_weights": dict(queue.user_weights) or None,
+        "pods": None if queue.pods == QueuePods() else queue.pods.as_json(),
     }
 
 

@@ -166,6 +166,7 @@ queues = Table(
     Column("weight", Integer, nullable=False, server_default="1"),
     Column("monthly_budget", BigInteger),
     Column("user_weights", Json),  # None: all the same
+    Column("pods", Json),  # None: the default
 )
 
 #: What each machine gives to jobs, by the name of the replica that starts them there.

@@ -17,6 +17,7 @@ from dli.identity.principals import Principal, Role
 from dli.identity.projects import find_users, names_of
 from dli.services import Services
 from jobs.queues.loads import QueueLoad
+from jobs.queues.pods import QueuePods
 from jobs.service import QueueDef
 from storage.base.ids import UserId
 from storage.base.quantities import format_span
@@ -74,9 +75,13 @@ def delete_queue(services: AllServices, caller: Caller, queue: str) -> Response:
 
 
 def _may_change(caller: Principal, body: QueueChanges) -> None:
-    """A weight counts between projects, so no project's admin sets it."""
+    """A weight counts between projects, and a pod can reach what is none of theirs.
+
+    So no project's admin sets them.
+    """
     caller.require(Role.ADMIN)
-    if body.weight is not None:
+    pods = None if body.pods is None else QueuePods(**body.pods.model_dump())
+    if body.weight is not None or (pods is not None and pods.reaches_out):
         caller.require_administrator()
 
 
@@ -96,6 +101,8 @@ def _changed(services: Services, queue: QueueDef, body: QueueChanges) -> QueueDe
     }
     if "user_weights" in changes:
         changes["user_weights"] = _by_id(services, queue, changes["user_weights"])
+    if "pods" in changes:
+        changes["pods"] = QueuePods(**changes["pods"])
     return replace(queue, **changes)
 
 
@@ -152,6 +159,7 @@ def _queue_json(queue: QueueDef, names: Mapping[UserId, str]) -> dict[str, Any]:
         "overcommit": queue.overcommit,
         "weight": queue.weight,
         "user_weights": {names[user_id]: each for user_id, each in queue.user_weights.items()},
+        "pods": queue.pods.as_json(),
         "guard_levels": dict(queue.guard_levels),
         "max_bytes": queue.max_bytes,
         "max_cost": None if queue.max_cost is None else format_nanos(queue.max_cost),

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from dli.api.schemas.fields import Body, MoneyText, Reply, Size, Span
 from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.queues.definitions import QueueState
+
+
+class QueuePodsBody(Body):
+    """What a queue says of pods, as a whole; of no meaning where nothing runs in pods."""
+
+    min_executors: int = Field(
+        1, description="Executors that its Spark engine keeps while it lives."
+    )
+    max_executors: int | None = Field(
+        None,
+        description="Most of them; 0: the driver computes by itself. null: as the settings say.",
+    )
+    executor_cores: int | None = Field(None, description="Cores of each.")
+    executor_memory: Size | None = Field(None, description="Memory of each.")
+    image: str | None = Field(
+        None, description="Image of its pods; only administrators of the service set it."
+    )
+    template: dict[str, Any] = Field(
+        default_factory=dict,
+        description="A pod in Kubernetes' own form, merged with those of engines, drivers and "
+        "tasks; only administrators of the service set it.",
+    )
+    executor_template: dict[str, Any] = Field(
+        default_factory=dict, description="Likewise, for executors."
+    )
 
 
 class QueueChanges(Body):
@@ -52,6 +79,7 @@ class QueueChanges(Body):
         description="User to weight, 1 to 1000: who has 3 gets three times the part of one with 1, "
         "the default, where not all can run. Names or ids of users of the project; replaces all.",
     )
+    pods: QueuePodsBody | None = Field(None, description="Of its pods; replaces all.")
     guard_levels: dict[str, str] | None = Field(
         None, description="Guard rule to `off`, `warn` or `refuse`; replaces all."
     )
@@ -107,6 +135,7 @@ class QueueReply(Reply):
     overcommit: int
     weight: int
     user_weights: dict[str, int] = Field(description="By names of users.")
+    pods: QueuePodsBody
     guard_levels: dict[str, str]
     max_bytes: int | None
     max_cost: str | None

@@ -15,6 +15,7 @@ from jobs.queues.definitions import (
     QueueInUseError,
     QueueMissingError,
 )
+from jobs.queues.pods import QueuePods
 from jobs.queues.store import change, create, every, get, remove
 from jobs.store.jobs import Summary, add, apply, first_step
 from storage.base.ids import ProjectId
@@ -30,6 +31,7 @@ NIGHT = make_queue(
     max_bytes=10**12,
     max_cost=5 * 10**9,
     user_weights={"usr_1": 3},
+    pods=QueuePods(max_executors=8, template={"spec": {"nodeSelector": {"a": "b"}}}),
 )
 
 
