@@ -287,6 +287,22 @@ class LauncherSettings(BaseModel):
         description="Disk that a pod may use for its files and what it spills (size); it is ended "
         "above.",
     )
+    spark_executors: int = Field(
+        4,
+        ge=0,
+        le=1000,
+        description="Most executors that a Spark engine in pods has, unless its queue says "
+        "otherwise. It has one while it lives, and more while there is work for them; 0: its "
+        "driver computes by itself.",
+    )
+    spark_executor_cores: int = Field(
+        2, ge=1, le=256, description="Cores of one such executor, unless its queue says otherwise."
+    )
+    spark_executor_memory: Size = Field(
+        4 * 2**30,
+        ge=3 * 2**29,
+        description="Memory of one such executor (size), unless its queue says otherwise.",
+    )
     run_start_timeout: Span = Field(
         timedelta(minutes=5),
         description="A batch or task that the cluster does not start for so long is given up "

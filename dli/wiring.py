@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +15,7 @@ from dli.api.documents import Documents
 from dli.api.idempotency import forget_replies
 from dli.billing.allowance import PricedAllowance
 from dli.billing.pricebook import read_price_book
+from dli.grounds import executors_of, ground_of, spark_of, terms_of
 from dli.home import replica_name
 from dli.identity.authors import MemberRights
 from dli.identity.identity import Identity
@@ -26,14 +26,14 @@ from dli.observability.observed import ObservedAllowance, ObservedSink
 from dli.services import Services
 from dli.settings import FILE, InvalidSettingError, Settings
 from jobs.automation import Automation, News
+from jobs.batches.placing import Placing
 from jobs.batches.submitting import Batches
-from jobs.batches.work import BatchRunSettings, BatchWork
+from jobs.batches.work import BatchWork
 from jobs.changes import Changes
 from jobs.engines.members import PoolSettings
 from jobs.engines.pool import EnginePool
 from jobs.engines.sail import SailEngine, SailSettings
 from jobs.engines.spark import SparkEngine, SparkSettings
-from jobs.engines.spark_install import SparkInstall
 from jobs.execution.ending import Ending
 from jobs.execution.parts import Parts
 from jobs.files import Files, FileSettings
@@ -206,8 +206,12 @@ def _add_batches(settings: Settings, parts: Parts, jobs: JobService, files: File
     """Batches join the kinds of jobs that the service runs."""
     work = BatchWork(
         files=files,
-        spark=SparkInstall(cache=settings.engine_cache, java_home=settings.java_home),
-        settings=BatchRunSettings(python=settings.batch_python or Path(sys.executable)),
+        spark=spark_of(settings),
+        placing=Placing(
+            ground=ground_of(settings, python=settings.batch_python),
+            s3=_s3(settings) if settings.launcher == "kubernetes" else None,
+            terms=terms_of(settings, parts.database),
+        ),
     )
     jobs.add_kind(JobKind.BATCH, work.run)
     return Batches(
@@ -318,17 +322,32 @@ def _parts(
 ) -> Parts:
     replica = replica_name(settings.folder)
     launcher = _launcher(settings, stored, replica)
+    ground = ground_of(settings)
     engines = (
         SailEngine(
             SailSettings(
                 environment=stored.locations.engine_environment(),
                 present=_presence(stored) if settings.s3_endpoint else None,
+                ground=ground,
             )
         ),
-        SparkEngine(SparkSettings(cache=settings.engine_cache, java_home=settings.java_home)),
+        SparkEngine(
+            SparkSettings(
+                cache=settings.engine_cache,
+                java_home=settings.java_home,
+                ground=ground,
+                s3=_s3(settings) if ground.pods else None,
+                store=stored.warehouse,
+            )
+        ),
     )
     pool = EnginePool(
-        stored.database, engines, launcher, stored.clock, _pool_settings(settings, replica)
+        stored.database,
+        engines,
+        launcher,
+        stored.clock,
+        _pool_settings(settings, replica),
+        terms=terms_of(settings, stored.database),
     )
     return Parts(
         replica=replica,
@@ -415,14 +434,28 @@ def _job_settings(settings: Settings, *, workers: int) -> JobSettings:
         max_result_bytes=settings.max_result_bytes,
         refresh_after=settings.refresh_after,
         engine_cu=dict.fromkeys(EngineName, settings.engine_cores),
+        executors_cu={EngineName.SPARK: _executor_cores(settings)},
         engine_memory={
             EngineName.SAIL: settings.sail_memory,
-            EngineName.SPARK: settings.spark_memory,
+            EngineName.SPARK: _spark_memory(settings),
         },
         preparers=settings.preparers,
         prepare_limit=settings.prepare_limit,
         prepare_memory=settings.prepare_memory,
     )
+
+
+def _spark_memory(settings: Settings) -> int:
+    """What a Spark engine takes at least: its driver, and the executors that it keeps."""
+    executors = executors_of(settings)
+    if executors is None:
+        return settings.spark_memory
+    return settings.spark_memory + max(executors.least, 1) * executors.size.memory_bytes
+
+
+def _executor_cores(settings: Settings) -> int:
+    executors = executors_of(settings)
+    return 0 if executors is None else max(executors.least, 1) * executors.size.cores
 
 
 def _presence(stored: _Stored) -> Callable[[str], bool]:

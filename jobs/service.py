@@ -107,7 +107,7 @@ class JobService:
         self._ledger = Ledger(
             database=parts.database,
             replica=parts.replica,
-            engine_cu=parts.settings.engine_cu,
+            engine_cu=parts.settings.held_cu,
             engine_memory=parts.settings.engine_memory,
             measure=parts.launcher.capacity if parts.settings.workers else None,
             shared=parts.launcher.place,
@@ -120,7 +120,7 @@ class JobService:
         self.queues = Queues(
             database=parts.database,
             clock=parts.clock,
-            engine_cu=parts.settings.engine_cu,
+            engine_cu=parts.settings.held_cu,
             known=KnownQueues(parts.database, parts.clock),
             room_changed=self._wake_starter,
         )

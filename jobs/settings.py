@@ -38,6 +38,8 @@ class JobSettings:
     engine_cu: Mapping[EngineName, int] = field(
         default_factory=lambda: {EngineName.SAIL: 1, EngineName.SPARK: 1}
     )  #: compute units of one engine, for queues' limits and metering
+    #: of the executors that an engine keeps while it lives, which are metered apart from it
+    executors_cu: Mapping[EngineName, int] = field(default_factory=dict)
     engine_memory: Mapping[EngineName, int] = field(default_factory=dict)
     #: bytes that one engine may use, for what batches and tasks must leave free
     default_database: str = "default"
@@ -48,3 +50,8 @@ class JobSettings:
     def lease_of(self, kind: JobKind) -> timedelta:
         """How long the owner of a job of this kind may be silent."""
         return self.run_lease if kind in RUNS else self.lease
+
+    @property
+    def held_cu(self) -> Mapping[EngineName, int]:
+        """What a living engine takes of its queue's compute units, with its executors."""
+        return {name: cu + self.executors_cu.get(name, 0) for name, cu in self.engine_cu.items()}

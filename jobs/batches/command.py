@@ -3,16 +3,17 @@
 The folder of a run::
 
     work/      the program and its files, and the working directory
-    lib/       ours: dli_batch.py, run_sql.py, statements.json, tables.json
+    lib/       ours: dli_batch.py, run_sql.py, log4j2.properties, statements.json, tables.json
     events/    Spark's event log
     scratch/   shuffles, spills, temporary files
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from jobs.batches.sizes import heap_bytes
 from jobs.engines.spark_install import Driver, driver_environment
@@ -55,27 +56,45 @@ class Folders:
             folder.mkdir(exist_ok=True, mode=0o700)
 
 
-def driver_of(spec: BatchSpec, size: Size, folders: Folders, *, python: Path) -> Driver:
-    """The driver of a batch that has one of its own, of this ``size``."""
+def driver_of(
+    spec: BatchSpec,
+    size: Size,
+    folders: Folders,
+    *,
+    python: Path,
+    placed: Mapping[str, str] = MappingProxyType({}),
+    master: str | None = None,
+) -> Driver:
+    """The driver of a batch that has one of its own, of this ``size``.
+
+    ``placed`` are confs of where it runs; ``master`` None: it computes itself.
+    """
     heap = heap_bytes(size, spec.language)
+    cores = size.cores
+    if master is not None and spec.executor is not None:
+        cores = spec.executor.cores * spec.executors
+    own = confs_of(spec, cores, folders, heap=heap, python=python)
     return Driver(
         directory=folders.scratch,
         heap_bytes=heap,
-        master=f"local[{size.cores}]",
-        confs=confs_of(spec, size, folders, heap=heap, python=python),
+        master=master or f"local[{size.cores}]",
+        confs={**own, **placed},
         options=_options(spec, folders),
         application=_application(spec, folders),
-        logging=LOGGING,
+        logging=folders.lib / LOGGING.name,
     )
 
 
 def confs_of(
-    spec: BatchSpec, size: Size, folders: Folders, *, heap: int, python: Path
+    spec: BatchSpec, cores: int, folders: Folders, *, heap: int, python: Path
 ) -> dict[str, str]:
-    """Defaults, what the batch says, and last what is the service's to say."""
+    """Defaults, what the batch says, and last what is the service's to say.
+
+    ``cores`` compute, wherever they are; ``heap`` is the driver's, in bytes.
+    """
     defaults = {
         "spark.driver.maxResultSize": f"{heap // 4 // _MIB}m",
-        "spark.sql.shuffle.partitions": str(size.cores * _PARTITIONS_PER_CORE),
+        "spark.sql.shuffle.partitions": str(cores * _PARTITIONS_PER_CORE),
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.pyspark.jvmStacktrace.enabled": "false",
@@ -99,11 +118,11 @@ def confs_of(
     return {**defaults, **spec.conf, **service}
 
 
-def environment_of(spec: BatchSpec, folders: Folders) -> dict[str, str]:
-    """The whole environment of the program."""
+def environment_of(spec: BatchSpec, folders: Folders, *, pods: bool = False) -> dict[str, str]:
+    """The whole environment of the program, but for how it reaches buckets."""
     environment = {
         **spec.environment,
-        **driver_environment(folders.scratch),
+        **driver_environment(folders.scratch, pods=pods),
         "HOME": str(folders.work),
         "PYTHONUNBUFFERED": "1",
     }

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from jobs.errors import RequestInvalidError
+from jobs.lifecycle.job import Job
+from jobs.lifecycle.runs import cu_rate
 from jobs.lifecycle.spec import BatchLanguage, BatchSpec, Size
 
 MIB = 1 << 20
@@ -70,6 +72,41 @@ def whole_size(spec: BatchSpec) -> Size:
         cores=spec.driver.cores + spec.executor.cores * spec.executors,
         memory_bytes=spec.driver.memory_bytes + spec.executor.memory_bytes * spec.executors,
     )
+
+
+def shares_of(spec: BatchSpec, whole: Size) -> tuple[Size, Size | None]:
+    """What the driver and each executor get of ``whole``, the size of one attempt.
+
+    Cores are as asked; memory grows for all by the same ratio. None: there are no executors.
+    """
+    if spec.executor is None or not spec.executors:
+        return whole, None
+    asked = whole_size(spec).memory_bytes
+
+    def grown(size: Size) -> Size:
+        memory = size.memory_bytes * whole.memory_bytes // asked
+        return replace(size, memory_bytes=memory // MIB * MIB)
+
+    return grown(spec.driver), grown(spec.executor)
+
+
+def pods_cu_millis(job: Job, spec: BatchSpec, whole: Size, *, driver: int, executors: int) -> int:
+    """What a driver's pod and its executors came to, by their milliseconds; the latter together.
+
+    Each counts with its part of what the job reserves.
+    """
+    driver_size, executor_size = shares_of(spec, whole)
+
+    def rate(size: Size) -> int:
+        return cu_rate(
+            job.cpu_millis * size.cores // whole.cores,
+            job.memory_bytes * size.memory_bytes // whole.memory_bytes,
+        )
+
+    used = rate(driver_size) * driver
+    if executor_size is not None:
+        used += rate(executor_size) * executors
+    return used // 1000
 
 
 def next_size(size: Size) -> Size:

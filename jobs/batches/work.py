@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,16 +21,17 @@ from jobs.batches.errors import ERRORS, BatchOutputError
 from jobs.batches.event_log import SparkSummary, summarise
 from jobs.batches.exits import ExitKind, ProgramExit, Verdict, judge
 from jobs.batches.growth import attempt_size, grown, memory_ends, sizes_so_far
-from jobs.batches.sizes import size_name
+from jobs.batches.placing import Placing
+from jobs.batches.sizes import pods_cu_millis, size_name
 from jobs.batches.tables import bindings_of, described
 from jobs.batches.telling import TOLD, read_told
 from jobs.engines.pool import EngineHandle
-from jobs.engines.spark_install import SparkInstall
+from jobs.engines.spark_install import Spark
 from jobs.execution.execution import Execution
 from jobs.execution.outcome import Outcome
 from jobs.execution.parts import Parts
 from jobs.files import Files
-from jobs.launchers.api import Launcher, LogStream, RunSpec
+from jobs.launchers.api import Launcher, LogStream, RunSpec, RunStatus
 from jobs.lifecycle.events import Fault
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.retry import may_retry
@@ -61,9 +61,8 @@ class ScriptInvalidError(InvalidInputError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRunSettings:
-    """``python`` runs the programs: one with the PySpark of the service."""
+    """How their runs are ended, and what of them is kept."""
 
-    python: Path = field(default_factory=lambda: Path(sys.executable))
     grace: timedelta = timedelta(seconds=10)  #: from SIGTERM to SIGKILL
     log_bytes_kept: int = 256 << 20  #: of an event log; what is longer is summarised, not kept
 
@@ -73,7 +72,8 @@ class BatchWork:
     """What runs batches. ``run`` is the ``Work`` of their kind."""
 
     files: Files
-    spark: SparkInstall
+    spark: Spark
+    placing: Placing
     settings: BatchRunSettings = BatchRunSettings()
 
     def run(self, parts: Parts, execution: Execution) -> Outcome:
@@ -83,29 +83,34 @@ class BatchWork:
         if spec.session is BatchSession.CONNECT:
             return self._as_client(parts, execution, spec)
         sizes = _sizes_of(parts, execution.job, spec)
-        size = sizes[-1]
 
         def plan(run_id: RunId, directory: Path) -> RunSpec:
             folders = self._staged(execution.job, spec, directory)
             if spec.tables:
                 bindings = bindings_of(parts, execution.job.project_id, spec.tables)
                 _write_json(folders.lib / command.TABLES, [described(each) for each in bindings])
-            driver = command.driver_of(spec, size, folders, python=self.settings.python)
-            return RunSpec(
-                run_id=run_id,
-                command=self.spark.command(driver),
-                environment=command.environment_of(spec, folders),
-                directory=directory,
-                workdir=folders.work,
-                memory_bytes=size.memory_bytes,
-                labels=_labels(execution.job),
-                merged=False,
+            return self.placing.plan(
+                run_id, execution.job, spec, sizes[-1], folders, spark=self.spark
+            )
+
+        def used(job: Job, status: RunStatus) -> int:
+            return pods_cu_millis(
+                job,
+                spec,
+                sizes[-1],
+                driver=round(status.elapsed_seconds * 1000),
+                executors=round(status.made_seconds * 1000),
             )
 
         with process(
-            parts, execution, plan, engine=EngineName.SPARK.value, grace=self.settings.grace
+            parts,
+            execution,
+            plan,
+            engine=EngineName.SPARK.value,
+            grace=self.settings.grace,
+            used=used if self.placing.apart(spec) else None,
         ) as ended:
-            if not self.spark.archive.ready:
+            if not self.spark.recorded:
                 parts.pool.improve_soon(EngineName.SPARK)
             summary = self._kept_events(parts, execution.job, ended)
             outcome = _outcome(parts, execution.job, ended, sizes=sizes, summary=summary)
@@ -118,17 +123,7 @@ class BatchWork:
 
             def plan(run_id: RunId, directory: Path) -> RunSpec:
                 folders = self._staged(job, spec, directory)
-                python = self.settings.python
-                return RunSpec(
-                    run_id=run_id,
-                    command=command.client_command(spec, folders, python=python),
-                    environment=command.client_environment(spec, folders, remote=remote),
-                    directory=directory,
-                    workdir=folders.work,
-                    memory_bytes=spec.driver.memory_bytes,
-                    labels=_labels(job),
-                    merged=False,
-                )
+                return self.placing.plan_client(run_id, job, spec, folders, remote=remote)
 
             with process(parts, execution, plan, grace=self.settings.grace) as ended:
                 lost = execution.adopted or parts.launcher.status(handle.run_id).state.ended
@@ -145,6 +140,7 @@ class BatchWork:
             self.files.fetch(job.project_id, ref, path)
         for name in (command.TABLES_MODULE, command.SQL_PROGRAM):
             shutil.copyfile(command.PROGRAMS / name, folders.lib / name)
+        shutil.copyfile(command.LOGGING, folders.lib / command.LOGGING.name)
         if spec.language is BatchLanguage.SQL:
             text = (folders.work / spec.program.name).read_bytes()
             _write_json(folders.lib / command.STATEMENTS, split_program(text))
@@ -286,7 +282,7 @@ def _engine(parts: Parts, execution: Execution) -> Iterator[tuple[EngineHandle, 
     handle = parts.pool.acquire(
         project_id=job.project_id, queue=job.queue, engine=EngineName.SPARK, stop=execution.stop
     )
-    began = parts.clock.monotonic()
+    began, before = parts.clock.monotonic(), parts.pool.executors_used(handle)
     try:
         session_id = str(uuid.uuid4())
         session = handle.client.open_client_session(session_id)
@@ -302,6 +298,7 @@ def _engine(parts: Parts, execution: Execution) -> Iterator[tuple[EngineHandle, 
     finally:
         cores = parts.settings.engine_cu.get(EngineName.SPARK, 1)
         millis = round((parts.clock.monotonic() - began) * 1000 * cores)
+        millis += max(parts.pool.executors_used(handle) - before, 0)
         execution.used[COMPUTE_CU_MILLIS] = execution.used.get(COMPUTE_CU_MILLIS, 0) + millis
         parts.pool.release(handle)
 
@@ -335,10 +332,6 @@ def _tail(launcher: Launcher, run_id: RunId, stream: LogStream) -> str:
     while (part := launcher.logs(run_id, stream=stream, offset=offset)).data:
         kept, offset = (kept + part.data)[-_TAIL:], part.end
     return kept.decode(errors="replace")
-
-
-def _labels(job: Job) -> dict[str, str]:
-    return {"job": job.id, "project": job.project_id, "queue": job.queue}
 
 
 def _write_json(path: Path, value: object) -> None:

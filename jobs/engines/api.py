@@ -8,17 +8,43 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
-from jobs.launchers.api import Launcher, RunSpec
+from jobs.engines.executors import Executors
+from jobs.launchers.api import Capacity, Launcher, PodOptions, RunSpec
 from jobs.lifecycle.spec import EngineName
 from sql.statement import Binding
 from storage.base.clock import Clock
 from storage.base.ids import ProjectId, RunId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodTerms:
+    """What a queue says of pods: of its engines, and of the drivers of its batches."""
+
+    executors: Executors | None = None  #: of its Spark engine; None: the driver computes
+    template: Mapping[str, Any] = field(default_factory=dict)  #: a pod, of engines and drivers
+    executor_template: Mapping[str, Any] = field(default_factory=dict)
+    image: str | None = None  #: None: the installation's
+    overcommit: int = 100  #: per cent of what is requested that may be used
+
+    def options(self, cores: int, memory_bytes: int) -> PodOptions:
+        """Of a pod that may use so much."""
+        return PodOptions(
+            image=self.image,
+            reserves=Capacity(
+                cpu_millis=self.part(cores * 1000), memory_bytes=self.part(memory_bytes)
+            ),
+            template=self.template,
+        )
+
+    def part(self, limit: int) -> int:
+        """What is requested for a limit, rounded up."""
+        return -(-limit * 100 // self.overcommit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +57,7 @@ class EngineNeed:
     directory: Path  #: its own, for temporary files
     memory_bytes: int
     cores: int
+    terms: PodTerms = PodTerms()
 
 
 class Engine(Protocol):

@@ -106,6 +106,7 @@ class Member:
     run_id: RunId
     created_at: datetime
     used_at: float
+    executor_cu: int = 0  #: thousandths of compute units of each of its executors
     address: str = ""
     client: EngineClient | None = None  #: set when it is ready
     failure: ServiceError | None = None  #: why it never was

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from jobs.engines.api import Engine, EngineNeed
+from jobs.engines.api import Engine, EngineNeed, PodTerms
 from jobs.engines.errors import (
     EngineLostError,
     EngineOutOfMemoryError,
@@ -23,7 +23,7 @@ from jobs.engines.errors import (
 from jobs.engines.members import EngineHandle, EngineView, Key, Member, PoolCounts, PoolSettings
 from jobs.launchers.api import Launcher, LaunchRefusedError
 from jobs.launchers.problems import Again, Problem
-from jobs.lifecycle.runs import is_of_job
+from jobs.lifecycle.runs import cu_rate, is_of_job
 from jobs.lifecycle.spec import EngineName
 from jobs.store import run_rows
 from sql.statement import Binding
@@ -56,7 +56,11 @@ class EnginePool:
         launcher: Launcher,
         clock: Clock,
         settings: PoolSettings,
+        *,
+        terms: Callable[[ProjectId, str], PodTerms] = lambda project_id, queue: PodTerms(),
     ) -> None:
+        """``terms`` are what a queue says of pods."""
+        self._terms = terms
         self._database = database
         self._engines: Mapping[EngineName, Engine] = {engine.name: engine for engine in engines}
         self._launcher = launcher
@@ -164,6 +168,15 @@ class EnginePool:
         with self._changed:
             member = self._members.get(handle.run_id)
             return member.users if member is not None else 0
+
+    def executors_used(self, handle: EngineHandle) -> int:
+        """CU-milliseconds of all executors that the engine had up to now; 0 where it has none."""
+        with self._changed:
+            member = self._members.get(handle.run_id)
+        if member is None or not member.executor_cu:
+            return 0
+        seconds = self._launcher.status(handle.run_id).made_seconds
+        return round(seconds * member.executor_cu)
 
     def diagnose(self, handle: EngineHandle, error: EngineLostError) -> ServiceError:
         """Why the engine was lost: out of memory, if it says so and the statement was alone."""
@@ -321,6 +334,7 @@ class EnginePool:
     def _launch(self, member: Member) -> None:
         engine, settings = self._engines[member.key.engine], self._settings
         directory = self._launcher.directory(member.run_id)
+        terms = self._terms(member.key.project_id, member.key.queue)
         spec = engine.plan(
             EngineNeed(
                 run_id=member.run_id,
@@ -329,9 +343,16 @@ class EnginePool:
                 directory=directory,
                 memory_bytes=settings.memory[member.key.engine],
                 cores=settings.cores,
+                terms=terms,
             )
         )
         assert spec.port is not None
+        cpu_millis, memory_bytes = settings.cores * 1000, settings.memory[member.key.engine]
+        if terms.executors is not None and spec.pod is not None and spec.pod.makes_pods:
+            size, least = terms.executors.size, max(terms.executors.least, 1)
+            cpu_millis += least * size.cores * 1000
+            memory_bytes += least * size.memory_bytes
+            member.executor_cu = cu_rate(size.cores * 1000, size.memory_bytes)
         with self._database.transaction() as tx:
             run_rows.plan_run(
                 tx,
@@ -341,8 +362,8 @@ class EnginePool:
                 engine=member.key.engine,
                 owner=settings.owner,
                 at=member.created_at,
-                cpu_millis=settings.cores * 1000,
-                memory_bytes=settings.memory[member.key.engine],
+                cpu_millis=cpu_millis,
+                memory_bytes=memory_bytes,
             )
         if self._stop.is_set():
             raise EngineStartError("the service is stopping")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,8 +17,8 @@ from urllib.parse import quote
 from jobs.engines.api import EngineClient, EngineNeed
 from jobs.engines.connect.dialect import Dialect
 from jobs.engines.connect.late import connect
-from jobs.engines.ports import free_port
-from jobs.launchers.api import Launcher, RunSpec
+from jobs.engines.ground import ENGINE_PORT, HERE, Ground, require_near
+from jobs.launchers.api import Launcher, Limits, RunSpec
 from jobs.lifecycle.spec import EngineName
 from sql.statement import Binding
 from storage.base.clock import Clock
@@ -37,6 +36,7 @@ class SailSettings:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: whether a file of a bucket is there; None: only files of this machine are looked for
     present: Callable[[str], bool] | None = None
+    ground: Ground = HERE
 
 
 class SailEngine:
@@ -50,6 +50,7 @@ class SailEngine:
         self._dialect = Dialect(
             name=self.name.value,
             address=address,
+            check=self._check,
             present=self._present,
             quoted_views=False,
             partition_folders=False,
@@ -57,9 +58,9 @@ class SailEngine:
         )
 
     def plan(self, need: EngineNeed) -> RunSpec:
-        port = free_port()
-        directory = str(need.directory)
-        server = ("-I", "-m", "pysail", "spark", "server", "--ip", "127.0.0.1", "--port", str(port))
+        ground = self._settings.ground
+        port, directory = ground.port(ENGINE_PORT), str(need.directory)
+        server = ("-I", "-m", "pysail", "spark", "server", "--ip", ground.listens, "--port")
         environment = {
             "HOME": directory,
             "TMPDIR": directory,
@@ -74,22 +75,28 @@ class SailEngine:
         }
         return RunSpec(
             run_id=need.run_id,
-            command=(sys.executable, *server),
+            command=(str(ground.python), *server, str(port)),
             environment=environment,
             directory=need.directory,
             memory_bytes=need.memory_bytes,
+            limits=Limits(cores=need.cores),
             labels={"engine": self.name.value, "project": need.project_id, "queue": need.queue},
             port=port,
+            pod=need.terms.options(need.cores, need.memory_bytes),
         )
 
     def check(self, binding: Binding) -> None:
-        """Everything that a table can be is read."""
+        for file in binding.files:
+            self._check(file.uri)
 
     def connect(self, address: str) -> EngineClient:
         return connect(address, self._dialect)
 
     def improve(self, launcher: Launcher, clock: Clock, stop: threading.Event) -> None:
         """Nothing could be faster."""
+
+    def _check(self, uri: str) -> None:
+        require_near(uri, self._settings.ground, engine=self.name.value)
 
     def _present(self, uri: str) -> bool:
         if uri.startswith("file://"):

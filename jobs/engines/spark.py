@@ -12,27 +12,41 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
+from secrets import token_urlsafe
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.engines import s3a, spark_confs
 from jobs.engines.api import EngineClient, EngineNeed
 from jobs.engines.connect.dialect import Dialect
 from jobs.engines.connect.late import connect
 from jobs.engines.errors import EngineCannotReadError
-from jobs.engines.ports import free_port
-from jobs.engines.spark_install import MIB, Driver, SparkInstall, driver_environment
+from jobs.engines.executors import DriverPod
+from jobs.engines.ground import (
+    ENGINE_PORT,
+    HERE,
+    STATUS_PORT,
+    Ground,
+    Placed,
+    place,
+    require_near,
+)
+from jobs.engines.spark_image import ImageSpark
+from jobs.engines.spark_install import MIB, Driver, Spark, SparkInstall, driver_environment
 from jobs.engines.spark_jobs import is_idle, kill_leftovers
-from jobs.launchers.api import Launcher, RunSpec
+from jobs.launchers.api import Launcher, Limits, RunSpec
 from jobs.lifecycle.spec import EngineName
 from sql.statement import Binding
 from storage.base.clock import Clock
 from storage.base.ids import ProjectId, RunId, new_id
+from storage.objects.api import ObjectMissingError, ObjectStore
+from storage.objects.buckets import S3Settings
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +55,7 @@ _LEAST_HEAP = 512 * MIB
 _PATTERN = re.compile(r"([\[\]{}*?\\])")
 _RECORD = timedelta(minutes=10)  # writing the archive took 12 to 92 s
 _TICK = timedelta(milliseconds=200)
+_POOLS, _SAMPLE = "fair-pools.xml", "warm-up.parquet"
 
 #: One of each kind, so that the first statement of a person meets loaded and compiled classes.
 _WARM_UP = (
@@ -61,6 +76,9 @@ class SparkSettings:
     java_home: Path | None = None
     #: start in two thirds of the time, but run long computations up to three times as long
     quick_compiler: bool = False
+    ground: Ground = HERE
+    s3: S3Settings | None = None  #: how buckets are reached; None: not
+    store: ObjectStore | None = None  #: where pods find the sample that they warm up with
 
 
 class SparkEngine:
@@ -76,6 +94,8 @@ class SparkEngine:
             java_home=settings.java_home,
             quick_compiler=settings.quick_compiler,
         )
+        image = ImageSpark(quick_compiler=settings.quick_compiler)
+        self._spark: Spark = image if settings.ground.pods else self._install
 
     def plan(self, need: EngineNeed) -> RunSpec:
         return self._spec(need)
@@ -88,7 +108,12 @@ class SparkEngine:
         return connect(address, self._dialect)
 
     def improve(self, launcher: Launcher, clock: Clock, stop: threading.Event) -> None:
-        """Record the class archive, by a server at the lowest priority that lives for this."""
+        """Record the class archive, by a server at the lowest priority that lives for this.
+
+        Pods have one in their image.
+        """
+        if self._settings.ground.pods:
+            return
         archive = self._install.archive
         if archive.ready:
             return
@@ -139,8 +164,7 @@ class SparkEngine:
 
     @cached_property
     def _dialect(self) -> Dialect:
-        path = self._kept("warm-up.parquet", lambda path: pq.write_table(_sample_rows(), path))
-        sample = f"parquet.`{address(f'file://{path}')}`"
+        sample = f"parquet.`{address(self._sample())}`"
         return Dialect(
             name=self.name.value,
             address=address,
@@ -155,17 +179,23 @@ class SparkEngine:
     def _spec(
         self, need: EngineNeed, flags: tuple[str, ...] = (), *, priority: tuple[str, ...] = ()
     ) -> RunSpec:
-        port = free_port()
         heap = max(need.memory_bytes - _OUTSIDE_HEAP, _LEAST_HEAP)
-        confs = {**_CONFS, **_sized(need, heap), "spark.connect.grpc.binding.port": str(port)}
-        pools = self._kept("fair-pools.xml", lambda path: path.write_text(_POOLS))
-        confs["spark.ui.port"] = str(free_port())
-        confs["spark.scheduler.allocation.file"] = f"file://{pools}"
+        port = self._settings.ground.port(ENGINE_PORT)
+        executors, placed = need.terms.executors, self._placed(need)
+        tasks = need.cores
+        if placed.master is not None and executors is not None:
+            tasks = executors.most * executors.size.cores
         driver = Driver(
             directory=need.directory,
             heap_bytes=heap,
-            master=f"local[{need.cores}]",
-            confs=confs,
+            master=placed.master or f"local[{need.cores}]",
+            confs={
+                **spark_confs.CONFS,
+                **spark_confs.sized(need, heap, tasks=tasks),
+                **self._placed_confs(need),
+                **placed.confs,
+                "spark.connect.grpc.binding.port": str(port),
+            },
             options=("--class", "org.apache.spark.sql.connect.service.SparkConnectServer"),
             application=("spark-internal",),
             priority=priority,
@@ -173,24 +203,78 @@ class SparkEngine:
         )
         return RunSpec(
             run_id=need.run_id,
-            command=self._install.command(driver),
-            environment=driver_environment(need.directory),
+            command=self._spark.command(driver),
+            environment={
+                **driver_environment(need.directory, pods=self._settings.ground.pods),
+                **self._secrets(),
+            },
             directory=need.directory,
             memory_bytes=max(need.memory_bytes, heap + _OUTSIDE_HEAP),
-            labels={"engine": self.name.value, "project": need.project_id, "queue": need.queue},
+            limits=Limits(cores=need.cores),
+            labels=self._labels(need),
             port=port,
+            pod=placed.pod,
         )
 
+    def _placed(self, need: EngineNeed) -> Placed:
+        pod = need.terms.options(need.cores, need.memory_bytes)
+        executors = need.terms.executors
+        heap = max(executors.size.memory_bytes - _OUTSIDE_HEAP, _LEAST_HEAP) if executors else 0
+        driver = DriverPod(
+            run_id=need.run_id,
+            directory=str(need.directory),
+            executor_heap=heap,
+            labels=self._labels(need),
+            secrets=self._secrets(),
+            key=token_urlsafe(32),
+        )
+        pod = replace(pod, files={_POOLS: spark_confs.POOLS})
+        return place(self._settings.ground, pod, driver, executors)
+
+    def _placed_confs(self, need: EngineNeed) -> dict[str, str]:
+        """Those that depend on where it runs, with executors or without."""
+        ground = self._settings.ground
+        if ground.pods:
+            pools = need.directory / _POOLS
+        else:
+            pools = self._kept(_POOLS, lambda path: path.write_text(spark_confs.POOLS))
+        return {
+            "spark.connect.grpc.binding.address": ground.listens,
+            "spark.scheduler.allocation.file": f"file://{pools}",
+            "spark.ui.port": str(ground.port(STATUS_PORT)),
+            **({} if self._settings.s3 is None else s3a.confs(self._settings.s3)),
+        }
+
+    def _labels(self, need: EngineNeed) -> dict[str, str]:
+        return {"engine": self.name.value, "project": need.project_id, "queue": need.queue}
+
+    def _secrets(self) -> Mapping[str, str]:
+        return {} if self._settings.s3 is None else s3a.environment(self._settings.s3)
+
     def _check(self, uri: str) -> None:
-        if uri.startswith("file://") or any(
-            jar.name.startswith("hadoop-aws") for jar in self._install.jars
-        ):
+        require_near(uri, self._settings.ground, engine=self.name.value)
+        if uri.startswith("file://") or self._spark.reaches_s3:
             return
         raise EngineCannotReadError(
             f"Spark has no connector for {uri.partition('://')[0]}:// in this installation",
             hint="run the statement on Sail, or add the hadoop-aws and AWS SDK jars to Spark",
             engine=self.name.value,
         )
+
+    def _sample(self) -> str:
+        """The address of a small file that every engine of this ground can read."""
+        store = self._settings.store
+        if store is None or not self._settings.ground.pods:
+            path = self._kept(_SAMPLE, lambda path: pq.write_table(_sample_rows(), path))
+            return f"file://{path}"
+        key = f"engines/{_SAMPLE}"
+        try:
+            store.stat(key)
+        except ObjectMissingError:
+            sink = pa.BufferOutputStream()
+            pq.write_table(_sample_rows(), sink)
+            store.put(key, sink.getvalue().to_pybytes())
+        return store.uri(key)
 
     def _kept(self, name: str, write: Callable[[Path], object]) -> Path:
         """A small file in the cache, written once."""
@@ -208,49 +292,6 @@ def address(uri: str) -> str:
     scheme, _, path = uri.partition("://")
     escaped = _PATTERN.sub(r"\\\1", path)
     return f"{'s3a' if scheme == 's3' else scheme}://{escaped}"
-
-
-#: Statements take turns; by default the tasks of the first would all run before the second's.
-_POOLS = """<?xml version="1.0"?>
-<allocations>
-  <pool name="default">
-    <schedulingMode>FAIR</schedulingMode><weight>1</weight><minShare>0</minShare>
-  </pool>
-</allocations>
-"""
-_CONFS = {
-    "spark.connect.grpc.binding.address": "127.0.0.1",
-    "spark.connect.progress.reportInterval": "-1",
-    "spark.connect.session.manager.defaultSessionTimeout": "7d",  # it ends with its statement
-    "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",  # no .crc files
-    "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
-    "spark.hadoop.parquet.hadoop.vectored.io.enabled": "false",  # counts bytes wrongly
-    "spark.scheduler.mode": "FAIR",
-    "spark.sql.catalogImplementation": "in-memory",
-    "spark.sql.connect.enrichError.enabled": "false",
-    "spark.sql.connect.serverStacktrace.enabled": "false",
-    "spark.sql.files.maxPartitionBytes": "16m",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    "spark.sql.pyspark.jvmStacktrace.enabled": "false",
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
-    "spark.sql.variable.substitute": "false",  # ${env:…} in a text would show our environment
-    "spark.sql.ui.retainedExecutions": "50",
-    "spark.ui.enabled": "true",  # for ``spark_jobs``
-    "spark.ui.retainedJobs": "200",
-    "spark.ui.retainedStages": "200",
-    "spark.ui.retainedTasks": "2000",
-    "spark.ui.showConsoleProgress": "false",
-}
-
-
-def _sized(need: EngineNeed, heap: int) -> dict[str, str]:
-    return {
-        "spark.driver.maxResultSize": f"{heap // 8 // MIB}m",
-        "spark.local.dir": str(need.directory),
-        "spark.sql.shuffle.partitions": str(need.cores * 4),
-        "spark.sql.warehouse.dir": str(need.directory / "warehouse"),
-    }
 
 
 def _sample_rows() -> pa.Table:

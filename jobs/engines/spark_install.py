@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from jobs.engines.class_archive import ClassArchive
 from jobs.engines.java import FLAGS, Java, find_java, spark_jars
 
 MIB = 1 << 20
 LOGGING = Path(__file__).with_name("log4j2.properties")
+SUBMIT = "org.apache.spark.deploy.SparkSubmit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +33,27 @@ class Driver:
     application: Sequence[str]
     priority: Sequence[str] = ()  #: a command in front of Java's
     flags: Sequence[str] = ()  #: of the JVM, instead of those for the archive
-    logging: Path = LOGGING
+    logging: Path | None = None  #: None: the engines' own
+
+
+class Spark(Protocol):
+    """Spark as it is installed where drivers run."""
+
+    @property
+    def recorded(self) -> bool:
+        """Whether drivers start with an archive of loaded classes."""
+
+    @property
+    def reaches_s3(self) -> bool:
+        """Whether it has the connector for S3."""
+
+    def command(self, driver: Driver) -> tuple[str, ...]:
+        """The command line of ``driver``. Its folders are not made. Raises ``EngineStartError``."""
 
 
 class SparkInstall:
-    """``java_home`` None: the Java that comes with this service. Finds Java when first asked.
+    """Of this machine. ``java_home`` None: the Java that comes with this service; it is looked for
+    when first asked.
 
     ``quick_compiler``: drivers start in two thirds of the time, but run long computations up to
     three times as long.
@@ -63,8 +81,15 @@ class SparkInstall:
         """What makes starts faster, once it is recorded."""
         return ClassArchive(self._cache, self.java, self.jars)
 
+    @property
+    def recorded(self) -> bool:
+        return self.archive.ready
+
+    @property
+    def reaches_s3(self) -> bool:
+        return any(jar.name.startswith("hadoop-aws") for jar in self.jars)
+
     def command(self, driver: Driver) -> tuple[str, ...]:
-        """The command line of ``driver``. Its folders are not made."""
         return (
             *driver.priority,
             str(self.java.program),
@@ -74,24 +99,34 @@ class SparkInstall:
             *FLAGS,
             *(("-XX:TieredStopAtLevel=1",) if self._quick_compiler else ()),
             f"-Djava.io.tmpdir={driver.directory}",
-            f"-Dlog4j2.configurationFile=file:{driver.logging}",
-            "org.apache.spark.deploy.SparkSubmit",
-            *(part for key, value in driver.confs.items() for part in ("--conf", f"{key}={value}")),
-            *("--master", driver.master),
-            *driver.options,
-            *driver.application,
+            f"-Dlog4j2.configurationFile=file:{driver.logging or LOGGING}",
+            SUBMIT,
+            *submitted(driver),
         )
 
 
-def driver_environment(directory: Path) -> dict[str, str]:
-    """The whole environment of a driver whose own folder is ``directory``."""
-    return {
+def submitted(driver: Driver) -> tuple[str, ...]:
+    """The arguments of ``spark-submit`` itself."""
+    return (
+        *(part for key, value in driver.confs.items() for part in ("--conf", f"{key}={value}")),
+        *("--master", driver.master),
+        *driver.options,
+        *driver.application,
+    )
+
+
+def driver_environment(directory: Path, *, pods: bool = False) -> dict[str, str]:
+    """The whole environment of a driver whose own folder is ``directory``.
+
+    ``pods``: it runs in one, and listens where the others reach it.
+    """
+    environment = {
         "PATH": os.defpath,
         "HOME": str(directory),
         "LC_ALL": "C.UTF-8",  # or Java cannot name a file outside ASCII
-        "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_CONF_DIR": str(directory),
         "SPARK_ENV_LOADED": "1",
         "SPARK_USER": "dli",
         "TZ": "UTC",
     }
+    return environment if pods else {**environment, "SPARK_LOCAL_IP": "127.0.0.1"}

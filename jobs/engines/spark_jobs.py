@@ -12,7 +12,9 @@ import json
 import logging
 import re
 import threading
-from typing import Any
+from typing import Any, TypeAlias
+
+Pages: TypeAlias = tuple[str, int]  #: host and port of a server's status pages
 
 log = logging.getLogger(__name__)
 
@@ -21,15 +23,15 @@ _TOKEN = re.compile(rb'name="csrfToken" value="(\w+)"')  # of the server's forms
 _TIMEOUT = 30.0  # the first answer of a server takes seconds
 
 
-def kill_leftovers(port: int, operation_id: str) -> int:
+def kill_leftovers(at: Pages, operation_id: str) -> int:
     """Look for jobs of an interrupted operation for ten seconds, and kill them; how many."""
     killed: set[int] = set()
     pause = threading.Event()
     for seconds in _LOOKS:
         pause.wait(seconds)
         try:
-            for job in _running(port, operation_id) - killed:
-                _kill(port, job)
+            for job in _running(at, operation_id) - killed:
+                _kill(at, job)
                 killed.add(job)
         except (OSError, http.client.HTTPException, ValueError) as error:
             log.info("status pages do not answer", extra={"reason": str(error)})
@@ -38,55 +40,55 @@ def kill_leftovers(port: int, operation_id: str) -> int:
     return len(killed)
 
 
-def is_idle(port: int) -> bool:
+def is_idle(at: Pages) -> bool:
     """Whether no job runs and no task: one that was killed runs on until it notices.
 
     A task looks up between batches of a thousand rows, seconds apart in a cross join.
     """
     try:
-        application = _application(port)
-        executors: list[dict[str, Any]] = json.loads(_ask(port, "GET", f"{application}/executors"))
+        application = _application(at)
+        executors: list[dict[str, Any]] = json.loads(_ask(at, "GET", f"{application}/executors"))
         busy = any(executor["activeTasks"] for executor in executors)
-        return not busy and not _jobs(port)
+        return not busy and not _jobs(at)
     except (OSError, http.client.HTTPException, ValueError) as error:
         log.info("status pages do not answer", extra={"reason": str(error)})
         return False
 
 
-def _running(port: int, operation_id: str) -> set[int]:
+def _running(at: Pages, operation_id: str) -> set[int]:
     tag = f"_Operation_{operation_id}"
     return {
         int(job["jobId"])
-        for job in _jobs(port)
+        for job in _jobs(at)
         if any(each.endswith(tag) for each in job.get("jobTags", ()))
     }
 
 
-def _jobs(port: int) -> list[dict[str, Any]]:
+def _jobs(at: Pages) -> list[dict[str, Any]]:
     """Those that run."""
-    path = f"{_application(port)}/jobs?status=running"
-    jobs: list[dict[str, Any]] = json.loads(_ask(port, "GET", path))
+    path = f"{_application(at)}/jobs?status=running"
+    jobs: list[dict[str, Any]] = json.loads(_ask(at, "GET", path))
     return jobs
 
 
-def _application(port: int) -> str:
+def _application(at: Pages) -> str:
     """The path of what is told of the one application."""
-    [application] = json.loads(_ask(port, "GET", "/api/v1/applications"))
+    [application] = json.loads(_ask(at, "GET", "/api/v1/applications"))
     return f"/api/v1/applications/{application['id']}"
 
 
-def _kill(port: int, job: int) -> None:
+def _kill(at: Pages, job: int) -> None:
     """Press the button of the page: a form with a token against forged requests."""
-    token = _TOKEN.search(_ask(port, "GET", "/jobs/"))
+    token = _TOKEN.search(_ask(at, "GET", "/jobs/"))
     if token is None:  # no job runs any more
         return
-    _ask(port, "POST", "/jobs/job/kill/", f"id={job}&csrfToken={token[1].decode()}")
+    _ask(at, "POST", "/jobs/job/kill/", f"id={job}&csrfToken={token[1].decode()}")
 
 
-def _ask(port: int, method: str, path: str, form: str | None = None) -> bytes:
+def _ask(at: Pages, method: str, path: str, form: str | None = None) -> bytes:
     """The answer's body; raises ``ValueError`` for a refusal. Redirects are not followed."""
     headers = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
+    connection = http.client.HTTPConnection(*at, timeout=_TIMEOUT)
     try:
         connection.request(method, path, form, headers)
         answer = connection.getresponse()

@@ -18,8 +18,12 @@ def is_of_job(run_id: RunId) -> bool:
 
 def cu_millis(job: Job, *, milliseconds: int) -> int:
     """What its reservation comes to in that time: a CU is a core with 4 GiB, the larger counts."""
-    of_memory = -(-job.memory_bytes * 1000 // _CU_MEMORY)
-    return max(job.cpu_millis, of_memory) * milliseconds // 1000
+    return cu_rate(job.cpu_millis, job.memory_bytes) * milliseconds // 1000
+
+
+def cu_rate(cpu_millis: int, memory_bytes: int) -> int:
+    """Thousandths of compute units that so much is: the larger of cores and memory counts."""
+    return max(cpu_millis, -(-memory_bytes * 1000 // _CU_MEMORY))
 
 
 _CU_MEMORY = 4 << 30

@@ -68,9 +68,11 @@ def process(
     *,
     engine: str | None = None,
     grace: timedelta = timedelta(seconds=10),
+    used: Callable[[Job, RunStatus], int] | None = None,
 ) -> Iterator[Ended]:
     """Launch the attempt's run, or adopt it, and wait for its end; what it wrote is kept.
 
+    ``used`` tells the CU-milliseconds of an ended run; by default its reservation's.
     ``plan`` gets the run's folder, which is there already, and may put files into it. ``grace`` is
     between SIGTERM and SIGKILL when the job is to end. Raises ``CancellingError`` when it was, what
     ``plan`` and ``Launcher.launch`` raise, and ``DetachedError``; no process of the run is left
@@ -84,12 +86,12 @@ def process(
         raise
     except BaseException:
         status = parts.launcher.stop(run_id, grace=timedelta(0), reason="its attempt failed")
-        _note_end(parts, execution, status)
+        _note_end(parts, execution, status, used)
         raise
     finally:
         execution.interrupt = execution.condemn = None
         execution.let_go.set()
-    _note_end(parts, execution, status)
+    _note_end(parts, execution, status, used)
     if execution.stop.is_set():
         raise CancellingError("the job is to stop", job_id=execution.job.id)
     if status.problem is not None:
@@ -182,11 +184,18 @@ def _intend(parts: Parts, job: Job, run_id: RunId, engine: str | None) -> None:
         )
 
 
-def _note_end(parts: Parts, execution: Execution, status: RunStatus) -> None:
+def _reserved(job: Job, status: RunStatus) -> int:
+    return cu_millis(job, milliseconds=round(status.elapsed_seconds * 1000))
+
+
+def _note_end(
+    parts: Parts,
+    execution: Execution,
+    status: RunStatus,
+    used: Callable[[Job, RunStatus], int] | None,
+) -> None:
     """What the run used and how it ended go on record with the end of the attempt."""
-    job = execution.job
-    millis = round(status.elapsed_seconds * 1000)
-    execution.used[COMPUTE_CU_MILLIS] = cu_millis(job, milliseconds=millis)
+    execution.used[COMPUTE_CU_MILLIS] = (used or _reserved)(execution.job, status)
 
     def keep(tx: Tx) -> None:
         run_rows.end_run(

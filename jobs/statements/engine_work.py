@@ -78,7 +78,7 @@ def _engine(parts: Parts, execution: Execution) -> Iterator[EngineHandle]:
             engine=job.statement.engine,
             stop=execution.stop,
         )
-    began = parts.clock.monotonic()
+    began, before = parts.clock.monotonic(), parts.pool.executors_used(handle)
     execution.condemn = lambda reason: parts.pool.condemn(handle, reason)
     try:
         try:
@@ -98,6 +98,7 @@ def _engine(parts: Parts, execution: Execution) -> Iterator[EngineHandle]:
         execution.let_go.set()
         cu = parts.settings.engine_cu.get(job.statement.engine, 1)
         millis = max(1, round((parts.clock.monotonic() - began) * 1000 * cu))
+        millis += max(parts.pool.executors_used(handle) - before, 0)
         execution.used[COMPUTE_CU_MILLIS] = execution.used.get(COMPUTE_CU_MILLIS, 0) + millis
         parts.pool.release(handle)
 

@@ -68,6 +68,7 @@ class ConnectClient:
 
     def __init__(self, address: str, dialect: Dialect) -> None:
         self._dialect = dialect
+        self._host = address.rpartition(":")[0]
         self._channel = grpc.insecure_channel(address, options=_OPTIONS)
         self._stub = service.SparkConnectServiceStub(self._channel)
         self._releases: set[Any] = set()
@@ -116,7 +117,7 @@ class ConnectClient:
         if self._dialect.idle is None:
             return False
         try:
-            return self._dialect.idle(_status_port(self._stub, self._probe))
+            return self._dialect.idle((self._host, _status_port(self._stub, self._probe)))
         except grpc.RpcError as error:
             log.info("status port not told", extra={"code": str(error.code())})
             return False
@@ -135,11 +136,11 @@ class ConnectClient:
             self._seats = fresh
         for old in stale:
             self._release(old)
-        return ConnectSession(self._stub, self._dialect, seat, leave=self._leave)
+        return ConnectSession(self._stub, self._dialect, seat, host=self._host, leave=self._leave)
 
     def open_client_session(self, session_id: str) -> ConnectClientSession:
         seat = _Seat(id=session_id)
-        session = ConnectSession(self._stub, self._dialect, seat, leave=self._end)
+        session = ConnectSession(self._stub, self._dialect, seat, host=self._host, leave=self._end)
         return ConnectClientSession(session)
 
     def _end(self, seat: _Seat, *, clean: bool) -> None:
@@ -181,11 +182,18 @@ class ConnectSession:
     """One statement's use of a session of the server."""
 
     def __init__(
-        self, stub: Any, dialect: Dialect, seat: _Seat, *, leave: Callable[..., None]
+        self,
+        stub: Any,
+        dialect: Dialect,
+        seat: _Seat,
+        *,
+        host: str,
+        leave: Callable[..., None],
     ) -> None:
         self._stub = stub
         self._dialect = dialect
         self._seat = seat
+        self._host = host  # of the server
         self._leave = leave
         self._clean = True  # nothing failed, nothing was interrupted: the session may go on
         self._files: list[str] = []
@@ -275,7 +283,7 @@ class ConnectSession:
         if kill is not None:
             with self._translated():
                 port = _status_port(self._stub, str(uuid.uuid4()))
-            kill(port, operation_id)
+            kill((self._host, port), operation_id)
 
     def _sweep_beside(self, operation_id: str) -> None:
         """``sweep`` on a thread of its own, once: the statement need not wait for it."""

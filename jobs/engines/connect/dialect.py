@@ -21,8 +21,8 @@ class Dialect:
     present: Callable[[str], bool] | None = None  #: asked for each file, where it does not itself
     partition_folders: bool  #: takes partition values from folder names, given a ``basePath``
     confs: Mapping[str, str] = field(default_factory=dict)  #: set in each session
-    #: ends what an interrupted operation leaves running, given the port of ``spark.ui.port``
-    kill_leftovers: Callable[[int, str], int] | None = None
+    #: ends what an interrupted operation leaves running, given where the server's pages are
+    kill_leftovers: Callable[[tuple[str, int], str], int] | None = None
     #: whether no task and no job runs, likewise; None: the server cannot tell
-    idle: Callable[[int], bool] | None = None
+    idle: Callable[[tuple[str, int]], bool] | None = None
     warm_up: tuple[str, ...] = ()  #: statements; they need no table and must not fail

@@ -13,11 +13,14 @@ from jobs.batches.growth import attempt_size, grown, memory_ends, sizes_so_far
 from jobs.batches.sizes import (
     GIB,
     LEAST_MEMORY,
+    MIB,
     SIZES,
     checked_size,
     class_size,
     heap_bytes,
     next_size,
+    pods_cu_millis,
+    shares_of,
     size_name,
     whole_size,
 )
@@ -26,7 +29,7 @@ from jobs.launchers.api import Capacity
 from jobs.lifecycle.spec import BatchLanguage, Size
 from jobs.lifecycle.states import JobState
 from jobs.views import JobEvent
-from tests.support.jobs import NOW, make_batch_spec
+from tests.support.jobs import NOW, make_batch_spec, make_job
 
 _SPARK_LEAST_HEAP = 450 << 20
 
@@ -113,3 +116,40 @@ def test_a_spec_without_a_history_has_its_own_size() -> None:
     spec = make_batch_spec(driver=SIZES["large"], timeout=timedelta(minutes=1))
     assert sizes_so_far(spec, []) == []
     assert attempt_size(spec, 0) == SIZES["large"]
+
+
+WITH_EXECUTORS = make_batch_spec(
+    driver=Size(cores=1, memory_bytes=2 * GIB),
+    executor=Size(cores=2, memory_bytes=3 * GIB),
+    executors=2,
+)
+
+
+def test_pods_share_a_size_as_they_asked() -> None:
+    assert shares_of(WITH_EXECUTORS, whole_size(WITH_EXECUTORS)) == (
+        WITH_EXECUTORS.driver,
+        WITH_EXECUTORS.executor,
+    )
+    alone = make_batch_spec()
+    assert shares_of(alone, alone.driver) == (alone.driver, None)
+
+
+@given(ends=st.integers(0, 4))
+def test_all_pods_grow_by_the_same_ratio(ends: int) -> None:
+    whole = attempt_size(WITH_EXECUTORS, ends)
+    driver, executor = shares_of(WITH_EXECUTORS, whole)
+    assert executor is not None
+    assert (driver.cores, executor.cores) == (1, 2)
+    together = driver.memory_bytes + 2 * executor.memory_bytes
+    assert whole.memory_bytes - 3 * MIB <= together <= whole.memory_bytes
+    assert abs(driver.memory_bytes * 3 - executor.memory_bytes * 2) <= 3 * MIB
+
+
+@pytest.mark.parametrize("overcommit", [1, 2])
+def test_each_pod_is_counted_for_its_own_time(overcommit: int) -> None:
+    whole = whole_size(WITH_EXECUTORS)
+    job = make_job(
+        cpu_millis=whole.cores * 1000 // overcommit, memory_bytes=whole.memory_bytes // overcommit
+    )
+    used = pods_cu_millis(job, WITH_EXECUTORS, whole, driver=10_000, executors=7_000)
+    assert used == (10_000 + 2 * 7_000) // overcommit, "1 CU for 10 s, 2 CU for 7 s together"
