@@ -232,7 +232,13 @@ def _add_tasks(settings: Settings, parts: Parts, jobs: JobService, files: Files)
     images = Images(patterns=settings.task_images, possible=pods)
     mode = settings.task_sandbox if commands else SandboxMode.OFF
     sandbox = Sandbox(pod=True) if pods else find_sandbox(mode, settings.task_paths)
-    work = TaskWork(files=files, commands=commands, images=images, sandbox=sandbox)
+    work = TaskWork(
+        files=files,
+        commands=commands,
+        images=images,
+        sandbox=sandbox,
+        terms=terms_of(settings, parts.database),
+    )
     jobs.add_kind(JobKind.TASK, work.run)
     return Tasks(
         parts=parts,

@@ -6,7 +6,7 @@ each executor that the batch asked for as another; without executors it computes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from secrets import token_urlsafe
 
@@ -15,19 +15,15 @@ from jobs.batches.command import Folders
 from jobs.batches.sizes import heap_bytes, shares_of
 from jobs.batches.telling import TOLD
 from jobs.engines import s3a
-from jobs.engines.api import PodTerms
+from jobs.engines.api import PodTerms, Terms, no_terms
 from jobs.engines.executors import DriverPod, Executors
 from jobs.engines.ground import HERE, Ground, place
 from jobs.engines.spark_install import Spark
 from jobs.launchers.api import Limits, RunSpec
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import BatchSpec, Size
-from storage.base.ids import ProjectId, RunId
+from storage.base.ids import RunId
 from storage.objects.buckets import S3Settings
-
-
-def _no_terms(project_id: ProjectId, queue: str) -> PodTerms:
-    return PodTerms()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +35,7 @@ class Placing:
 
     ground: Ground = HERE
     s3: S3Settings | None = None
-    terms: Callable[[ProjectId, str], PodTerms] = _no_terms
+    terms: Terms = no_terms
 
     def apart(self, spec: BatchSpec) -> bool:
         """Whether its executors are pods of their own, and have a time of their own."""

@@ -7,7 +7,7 @@ server that runs; a session is one statement's private room in it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,6 +45,15 @@ class PodTerms:
     def part(self, limit: int) -> int:
         """What is requested for a limit, rounded up."""
         return -(-limit * 100 // self.overcommit)
+
+
+#: What a queue says of pods now.
+Terms = Callable[[ProjectId, str], PodTerms]
+
+
+def no_terms(project_id: ProjectId, queue: str) -> PodTerms:
+    """Of a queue that says nothing of pods."""
+    return PodTerms()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from jobs.engines.api import Engine, EngineNeed, PodTerms
+from jobs.engines.api import Engine, EngineNeed, Terms, no_terms
 from jobs.engines.errors import (
     EngineLostError,
     EngineOutOfMemoryError,
@@ -57,7 +57,7 @@ class EnginePool:
         clock: Clock,
         settings: PoolSettings,
         *,
-        terms: Callable[[ProjectId, str], PodTerms] = lambda project_id, queue: PodTerms(),
+        terms: Terms = no_terms,
     ) -> None:
         """``terms`` are what a queue says of pods."""
         self._terms = terms

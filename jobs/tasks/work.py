@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from jobs.engines.api import Terms, no_terms
 from jobs.execution.execution import Execution
 from jobs.execution.outcome import Outcome
 from jobs.execution.parts import Parts
@@ -51,6 +52,7 @@ class TaskWork:
     commands: Commands
     sandbox: Sandbox
     images: Images = field(default_factory=Images)
+    terms: Terms = no_terms  #: what a queue says of its pods
     grace: timedelta = timedelta(seconds=5)  #: from SIGTERM to SIGKILL
 
     def run(self, parts: Parts, execution: Execution) -> Outcome:
@@ -113,8 +115,14 @@ class TaskWork:
             grace=self.grace,
             wrapper=self.sandbox.program,
             keeps=tuple(f"files/{pattern}" for pattern in spec.outputs),
-            pod=None if spec.image is None else PodOptions(image=spec.image, bare=True),
+            pod=self._pod(job, spec),
         )
+
+    def _pod(self, job: Job, spec: TaskSpec) -> PodOptions:
+        """The task's own image, or the queue's; whatever else the queue says holds for both."""
+        terms = self.terms(job.project_id, job.queue)
+        bare = spec.image is not None
+        return PodOptions(image=spec.image or terms.image, bare=bare, template=terms.template)
 
     def _fetch(self, job: Job, ref: FileRef, path: Path) -> None:
         path.unlink(missing_ok=True)  # of an attempt to stage that was cut off

@@ -87,7 +87,7 @@ def told(job: dict[str, Any]) -> tuple[str, str, str, str]:
 def test_task_runs_in_a_pod(here: Here) -> None:
     job = here.task("/bin/sh", "-c", "echo hello")
     assert job["state"] == "finished", job["error"]
-    log = here.http.get(f"/tasks/{job['id']}/stdout")
+    log = here.http.get(f"/jobs/{job['id']}/logs", params={"stream": "stdout"})
     assert log.content == b"hello\n"
 
 
@@ -156,4 +156,5 @@ def test_job_that_may_be_tried_again_is(here: Here) -> None:
     pod = {"nodeSelector": {"disk": "of-gold"}}
     retry = {"attempts": 2, "pause": "100ms"}
     job = here.task("/bin/sh", "-c", "exit 0", queue=here.queue("again", **pod), retry=retry)
-    assert [each["reason"] for each in job["attempts"]] == ["its attempt failed"] * 2
+    assert job["state"] == "failed"
+    assert len(job["attempts"]) == 2
