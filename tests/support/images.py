@@ -54,6 +54,7 @@ def make_later(layout: Path, name: str, folder: Path) -> Path:
     """
     top = folder / "later.tar"
     _write_layer(top)
+    top.with_suffix(".sha256").unlink(missing_ok=True)  # `oci.py` takes a layer for unchanging
     later = folder / "later"
     words = (ROOT / "image" / "oci.py", later, name, *_layers(layout), top)
     command = [sys.executable, *map(str, words)]
