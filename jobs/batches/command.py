@@ -82,6 +82,7 @@ def driver_of(
         options=_options(spec, folders),
         application=_application(spec, folders),
         logging=folders.lib / LOGGING.name,
+        coordinates=master is not None,
     )
 
 

@@ -200,6 +200,7 @@ class SparkEngine:
             application=("spark-internal",),
             priority=priority,
             flags=flags,
+            coordinates=placed.master is not None,
         )
         return RunSpec(
             run_id=need.run_id,

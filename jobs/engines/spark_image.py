@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.engines.spark_install import MIB, SUBMIT, Driver, submitted
+from jobs.engines.spark_install import MIB, QUICK, SUBMIT, Driver, submitted
 
 JAVA = "/opt/java/bin/java"
 ARGUMENTS = "/opt/spark-classes/driver.args"
@@ -30,7 +30,7 @@ class ImageSpark:
             JAVA,
             f"@{ARGUMENTS}",
             f"-Xmx{driver.heap_bytes // MIB}m",
-            *(("-XX:TieredStopAtLevel=1",) if self.quick_compiler else ()),
+            *(QUICK if self.quick_compiler or driver.coordinates else ()),
             f"-Djava.io.tmpdir={driver.directory}",
             *(() if logging is None else (f"-Dlog4j2.configurationFile=file:{logging}",)),
             SUBMIT,

@@ -19,6 +19,7 @@ from jobs.engines.java import FLAGS, Java, find_java, spark_jars
 MIB = 1 << 20
 LOGGING = Path(__file__).with_name("log4j2.properties")
 SUBMIT = "org.apache.spark.deploy.SparkSubmit"
+QUICK = ("-XX:TieredStopAtLevel=1",)  #: half the processor time of a start, a third of it less
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,8 @@ class Driver:
     priority: Sequence[str] = ()  #: a command in front of Java's
     flags: Sequence[str] = ()  #: of the JVM, instead of those for the archive
     logging: Path | None = None  #: None: the engines' own
+    #: compiled quickly, as ``quick_compiler``: its executors have the long computations
+    coordinates: bool = False
 
 
 class Spark(Protocol):
@@ -97,7 +100,7 @@ class SparkInstall:
             f"-Xmx{driver.heap_bytes // MIB}m",
             *(driver.flags or self.archive.flags()),
             *FLAGS,
-            *(("-XX:TieredStopAtLevel=1",) if self._quick_compiler else ()),
+            *(QUICK if self._quick_compiler or driver.coordinates else ()),
             f"-Djava.io.tmpdir={driver.directory}",
             f"-Dlog4j2.configurationFile=file:{driver.logging or LOGGING}",
             SUBMIT,

@@ -115,6 +115,11 @@ def test_without_executors_the_driver_computes_and_hides_its_inner_ports(tmp_pat
     assert not spec.pod.makes_pods
 
 
+def test_a_driver_that_only_coordinates_is_compiled_quickly(tmp_path: Path) -> None:
+    assert "-XX:TieredStopAtLevel=1" in spark(tmp_path).command
+    assert "-XX:TieredStopAtLevel=1" not in spark(tmp_path, terms=PodTerms()).command
+
+
 def test_shuffles_are_planned_for_all_executors(tmp_path: Path) -> None:
     assert confs(spark(tmp_path))["spark.sql.shuffle.partitions"] == "32", "4 executors of 2 cores"
     assert confs(spark(tmp_path, terms=PodTerms()))["spark.sql.shuffle.partitions"] == "8"
