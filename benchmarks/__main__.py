@@ -35,6 +35,7 @@ NAMES = (
     "admission",
     "job_list",
     "schedules",
+    "pods",
 )
 
 

@@ -315,11 +315,28 @@ class EnginePool:
             extra={"run": member.run_id, "engine": member.key.engine.value,
                    "seconds": round(member.start_seconds, 3)},
         )  # fmt: skip
-        member.client.warm_up()
+        if self._comes_to_rest(member):
+            member.client.warm_up()
         with self._changed:
             member.warming = 0
             self._changed.notify_all()
         self._improve(member.key.engine)
+
+    def _comes_to_rest(self, member: Member) -> bool:
+        """Let those go first that the engine was started for; whether it is to warm up then.
+
+        A warm-up beside them would only make them later, and they warm it as well.
+        """
+        with self._changed:
+            self._changed.wait(_STOPPED)  # who waited for it takes it now
+            while member.users and not self._leaves(member):
+                member.warming = 0
+                self._changed.wait(_STOPPED)
+            member.warming = 1
+            return not self._leaves(member)
+
+    def _leaves(self, member: Member) -> bool:
+        return self._closed or member.retired is not None
 
     def _give_up(self, member: Member, error: ServiceError) -> None:
         log.warning("engine not started", extra={"run": member.run_id, "reason": str(error)})
