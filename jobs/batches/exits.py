@@ -24,6 +24,10 @@ _SQL_ERROR = re.compile(r"^dli-sql: (?P<text>.+)$")
 _OUT_OF_MEMORY = re.compile(
     r"java\.lang\.OutOfMemoryError|^MemoryError\b|SparkOutOfMemoryError", re.MULTILINE
 )
+#: Spark's word on an executor that was a process of its own: killed for its memory, or out of heap.
+_EXECUTOR_MEMORY = re.compile(
+    r"ExecutorLostFailure [\s\S]{0,400}?exited with exit code (?:137|52)\b"
+)
 _JVM_REFUSED = re.compile(
     r"Error occurred during initialization of VM|Could not create the Java Virtual Machine"
     r"|Could not reserve enough space|There is insufficient memory for the Java Runtime"
@@ -110,6 +114,8 @@ def _memory(ended: ProgramExit) -> Verdict | None:
         what = "the program used more memory than its size allows"
     elif _OUT_OF_MEMORY.search(ended.err) or _OUT_OF_MEMORY.search(ended.out):
         what = "the program ran out of memory"
+    elif _EXECUTOR_MEMORY.search(ended.err) or _EXECUTOR_MEMORY.search(ended.out):
+        what = "an executor ran out of memory"
     elif ended.reason is None and ended.code in _MEMORY_CODES:
         what = "the program was killed by the system, most likely for its memory"
     else:

@@ -114,6 +114,25 @@ def test_ends_are_told_apart(ended: ProgramExit, kind: ExitKind, fault: Fault | 
     assert (verdict.kind, verdict.fault) == (kind, fault)
 
 
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("137(SIGKILL, possible container OOM)", ExitKind.OUT_OF_MEMORY),
+        ("52(JVM OOM)", ExitKind.OUT_OF_MEMORY),
+        ("1(generic, look at logs to clarify)", ExitKind.PROGRAM_FAILED),
+    ],
+)
+def test_an_executor_without_memory_is_one(code: str, kind: ExitKind) -> None:
+    """As Spark's scheduler on Kubernetes words the loss of an executor."""
+    out = (
+        "org.apache.spark.SparkException: Job aborted due to stage failure: Task 3 in stage 0.0 "
+        "failed 4 times, most recent failure: Lost task 3.3 in stage 0.0 (TID 11) (10.0.0.7 "
+        "executor 2): ExecutorLostFailure (executor 2 exited caused by one of the running tasks) "
+        f"Reason: \nThe executor with id 2 exited with exit code {code}.\n"
+    )
+    assert judge(ProgramExit(code=1, reason=None, out=out)).kind is kind
+
+
 def test_a_failure_names_code_and_error() -> None:
     verdict = judge(ProgramExit(code=1, reason=None, out=WORKER_ERROR))
     assert verdict.message == "the program ended with exit code 1: ValueError: bad row 1"
