@@ -299,6 +299,7 @@ def _order(spec: RunSpec, order: Order) -> dict[str, Any]:
         "lease": order.lease.total_seconds(),
         "age": order.age,
         "echo": True,
+        "contained": True,
         "keeps": [*spec.keeps, *_stdout(spec)],
         "files": dict(spec.pod.files) if spec.pod else {},
         "inherits": bare,

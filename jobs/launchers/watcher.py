@@ -16,6 +16,8 @@ import processes  # type: ignore[import-not-found]
 from identity import moment  # type: ignore[import-not-found]
 
 SHARE = 0.01  # of a core, that looking may cost
+#: Of our own control group, as a container sees it, of both versions of control groups.
+_KILLS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 
 
 class Watcher:
@@ -28,6 +30,8 @@ class Watcher:
         self._directory: str = order["directory"]
         self._given = _size(self._directory) if self._output is not None else 0
         self._measure_at = 0.0
+        self._contained: bool = order.get("contained", False)
+        self._killed = _kernel_kills() if self._contained else 0
         self._peak = 0
         self._spent: dict[tuple[int, str], float] = {}  # CPU of those that live
         self._spent_before = 0.0  # of those that we saw, and that have ended
@@ -42,6 +46,9 @@ class Watcher:
         occupied = processes.memory(found, self._memory)
         self._peak = max(self._peak, occupied)
         if self._memory is not None and occupied > self._memory:
+            return "memory"
+        if self._contained and _kernel_kills() > self._killed:
+            self._peak = max(self._peak, self._memory or 0)  # it was there between two looks
             return "memory"
         return "output" if self._writes_too_much() else None
 
@@ -85,6 +92,18 @@ class Watcher:
         written = _size(self._directory) - self._given
         self._measure_at = now + max(1.0, (moment() - now) / SHARE)
         return written > self._output
+
+
+def _kernel_kills() -> int:
+    """How many processes of our container the kernel killed for its memory.
+
+    It takes one, mostly the largest, and lets the others wait for it for ever.
+    """
+    for path in _KILLS:
+        with contextlib.suppress(OSError, ValueError), open(path) as file:
+            counts = dict(line.split() for line in file if len(line.split()) == 2)
+            return int(counts.get("oom_kill", "0"))
+    return 0
 
 
 def _size(directory: str) -> int:

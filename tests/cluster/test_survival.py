@@ -78,10 +78,12 @@ def test_of_two_that_race_one_launches(
             return False
         return True
 
-    with ThreadPoolExecutor() as both:
-        launched = list(both.map(launch, (launcher, other)))
+    replicas = (launcher, other)
+    with ThreadPoolExecutor() as several:
+        launched = list(several.map(launch, replicas))
     assert sorted(launched) == [False, True]
-    for each in (launcher, other):
+    eventually(lambda: all(each.status(run_id).state is not RunState.GONE for each in replicas))
+    for each in replicas:
         assert ended(each, run_id).exit_code == 0
         assert each.logs(run_id).data == b"once\n"
 
