@@ -39,7 +39,7 @@ from jobs.launchers.api import (
 )
 from jobs.launchers.identity import boot, moment
 from jobs.launchers.remains import MARK, clear, is_still, until
-from jobs.launchers.segments import read_log
+from jobs.launchers.segments import PART, read_log, read_start
 from storage.base.ids import RunId
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,6 @@ log = logging.getLogger(__name__)
 _WARDEN = Path(__file__).with_name("warden.py")
 _DYING = 5.0  # seconds from SIGKILL to the end of a process
 _UNBORN = 5.0  # seconds that a warden may need to take its lock
-_PART = 1 << 20  # bytes of a log that are read at once
 _CLOSING = timedelta(seconds=2)
 
 
@@ -138,10 +137,10 @@ class LocalLauncher:
         if order["merged"]:
             at, data = read_log(self._home(run_id), "output", offset)
         elif order["stdout"] is not None and stream is LogStream.STDOUT:
-            at, data = _read_start(order["stdout"], offset)
+            at, data = read_start(order["stdout"], offset)
         else:
             at, data = read_log(self._home(run_id), stream.value, offset)
-        return LogPart(offset=at, data=data[:_PART])
+        return LogPart(offset=at, data=data[:PART])
 
     def address(self, run_id: RunId, port: int) -> str | None:
         status = self._look(run_id)
@@ -387,16 +386,6 @@ def _exited(run_id: RunId, pid: int | None, exited: dict[str, Any]) -> RunStatus
         cpu_seconds=exited["cpu"],
         elapsed_seconds=exited["elapsed"],
     )
-
-
-def _read_start(path: str, offset: int) -> tuple[int, bytes]:
-    """From ``offset`` on, of the beginning of a file that holds all."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(offset)
-            return offset, file.read(max(_PART - offset, 0))
-    except FileNotFoundError:
-        return offset, b""
 
 
 def _text(path: Path | None) -> str | None:

@@ -46,7 +46,7 @@ from jobs.launchers.pod.tars import Tar, below, unpack
 from jobs.launchers.pod_views import PodView, problem_in, refusal
 from jobs.launchers.pods import ClusterSettings, Order, PodSettings, name_of
 from jobs.launchers.problems import Again, Blame, Problem
-from jobs.launchers.segments import read_log
+from jobs.launchers.segments import PART, read_log, read_start
 from jobs.launchers.windows import WindowClosedError, Windows, listens
 from storage.base.clock import Clock
 from storage.base.errors import ServiceError
@@ -67,7 +67,6 @@ _SHUT = 3.0  # seconds for which a window that did not answer is not asked again
 _HINTED = 2.0  # seconds of waiting after which the events of a pod are looked at, and again
 _LOST = timedelta(seconds=60)  # from the cluster's end of a pod to that of our patience with it
 _LINK = timedelta(days=7)  # the longest that a signature allows
-_PART = 1 << 20
 _BLOCK = 8 << 20
 _MISSING, _TAKEN = 404, 409
 _SIGNALS = 128
@@ -240,10 +239,10 @@ class KubernetesLauncher:
                 self._fetch_log(view)
             at, data = read_log(home, "output", offset)
         elif order["stdout"] is not None and stream is LogStream.STDOUT:
-            at, data = _read_start(order["stdout"], offset)
+            at, data = read_start(order["stdout"], offset)
         else:
             at, data = read_log(home, stream.value, offset)
-        return LogPart(offset=at, data=data[:_PART])
+        return LogPart(offset=at, data=data[:PART])
 
     def running(self) -> Iterator[RunId]:
         for run_id in self.known():
@@ -538,7 +537,7 @@ class KubernetesLauncher:
 
     def _fetch_log(self, view: PodView) -> None:
         """The end of what the container wrote, from its node; for what left no log of its own."""
-        query = {"container": pods.CONTAINER, "limitBytes": str(_PART)}
+        query = {"container": pods.CONTAINER, "limitBytes": str(PART)}
         try:
             data = self._cluster.text(self._cluster.of("pods", f"{view.name}/log"), query=query)
         except ApiError as error:
@@ -693,15 +692,6 @@ def _has_log(home: str) -> bool:
     return os.path.isdir(home) and any(
         name.startswith("output.") and name.endswith(".log") for name in os.listdir(home)
     )
-
-
-def _read_start(path: str, offset: int) -> tuple[int, bytes]:
-    try:
-        with open(path, "rb") as file:
-            file.seek(offset)
-            return offset, file.read(max(_PART - offset, 0))
-    except FileNotFoundError:
-        return offset, b""
 
 
 def _text(path: Path | None) -> str | None:

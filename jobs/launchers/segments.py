@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 
+PART = 1 << 20  #: bytes that are read at once
+
 
 class SegmentLog:
     """The last bytes of one stream, between half of ``limit`` and all of it, in two segments.
@@ -86,6 +88,16 @@ def read_log(folder: str, stream: str, offset: int) -> tuple[int, bytes]:
         except FileNotFoundError:  # let go while we looked
             continue
     return at, b"".join(parts)
+
+
+def read_start(path: str, offset: int) -> tuple[int, bytes]:
+    """From ``offset`` on, of the first part of a file that holds all; nothing if there is none."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            return offset, file.read(max(PART - offset, 0))
+    except FileNotFoundError:
+        return offset, b""
 
 
 def _segments(folder: str, stream: str) -> list[tuple[int, str]]:

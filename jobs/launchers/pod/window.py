@@ -24,9 +24,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import facts  # type: ignore[import-not-found]
 import processes  # type: ignore[import-not-found]
 from identity import moment  # type: ignore[import-not-found]
-from segments import read_log  # type: ignore[import-not-found]
+from segments import PART, read_log, read_start  # type: ignore[import-not-found]
 
-_PART = 1 << 20  # bytes of a log in one answer
 _LONGEST = 4096  # bytes of a request's body
 _STREAMS = frozenset({"output", "stdout", "stderr"})
 
@@ -103,7 +102,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._answer(400)
             return
         begin, data = _read(self.home, stream, int(offset))
-        self._answer(200, data[:_PART], {"X-Offset": str(begin)})
+        self._answer(200, data[:PART], {"X-Offset": str(begin)})
 
     def _answer(self, code: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
         self.send_response(code)
@@ -140,12 +139,8 @@ def _read(home: str, stream: str, offset: int) -> tuple[int, bytes]:
     """A log, or the beginning of the file that is the standard output."""
     order = facts.read(home, "order.json") or {"merged": True, "stdout": None}
     if stream == "stdout" and order["stdout"] is not None:
-        try:
-            with open(order["stdout"], "rb") as file:
-                file.seek(offset)
-                return offset, file.read(max(_PART - offset, 0))
-        except FileNotFoundError:
-            return offset, b""
+        begin, data = read_start(order["stdout"], offset)
+        return begin, data
     begin, data = read_log(home, "output" if order["merged"] else stream, offset)
     return begin, data
 
