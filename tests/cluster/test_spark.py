@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.support.cluster import Namespace, container, pod
+from tests.support.cluster import Namespace, container, pod, wait
 from tests.support.connect import asked
 from tests.support.servers import S3Server
 
@@ -110,4 +110,8 @@ def test_a_connect_driver_computes_on_its_executor(namespace: Namespace, pod_s3:
     [main] = executors[0]["spec"]["containers"]
     assert main["securityContext"]["readOnlyRootFilesystem"]
     namespace.kubectl("delete", "pod", "driver", "--wait=true")
-    assert namespace.get("pods", "-l", "spark-role=executor")["items"] == []
+
+    def gone() -> bool:
+        return not namespace.get("pods", "-l", "spark-role=executor")["items"]
+
+    wait(gone, 60.0, lambda: namespace.kubectl("get", "pods"))  # the cluster's garbage collection
