@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,6 +29,7 @@ _WATCH = 240  # seconds that the server keeps one watch open
 _SILENT = 60.0  # seconds beyond that without a byte: the connection is dead
 _RELIST = 300.0  # seconds after which all is listed again, whatever the watch said
 _PAGE = 500
+_SHORT = 1.0  # seconds: watches are not asked for more often
 _PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0)
 _GONE = 410
 _CONNECTIONS = 32
@@ -168,17 +169,10 @@ class Watched:
 
     Bookmarks keep the place where the watch goes on; a place that the server has forgotten (410)
     and every fifth minute all is listed again, so that nothing missed stays missed. ``changed`` is
-    notified with each change; ``on_gone`` is told of pods that are no more.
+    notified with each change.
     """
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        selector: str,
-        clock: Clock,
-        *,
-        on_gone: Callable[[PodView], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, cluster: Cluster, selector: str, clock: Clock) -> None:
         self.changed = threading.Condition()  # guards all below
         self._views: dict[str, PodView] = {}
         self._made: dict[str, dict[str, PodView]] = {}  # those that a run made, by that run
@@ -186,9 +180,7 @@ class Watched:
         self._cluster = cluster
         self._selector = selector
         self._clock = clock
-        self._on_gone = on_gone
         self._stop = threading.Event()
-        self.relists = 0
         self._thread = threading.Thread(target=self._follow, name="pods", daemon=True)
         self._thread.start()
 
@@ -238,8 +230,11 @@ class Watched:
             try:
                 version, until = self._list(), self._clock.monotonic() + _RELIST
                 while not self._stop.is_set() and self._clock.monotonic() < until:
+                    began = self._clock.monotonic()
                     version = self._watch(version, until)
                     failures = 0
+                    if self._clock.monotonic() - began < _SHORT:  # of a server that keeps none open
+                        self._stop.wait(_SHORT)
             except ApiError as error:
                 if self._stop.is_set():
                     return
@@ -266,17 +261,13 @@ class Watched:
         version: str = page["metadata"]["resourceVersion"]
         with self.changed:
             missing = [view for name, view in self._views.items() if name not in found]
-            gone = [view for view in missing if view.version <= int(version)]
             made_since = {view.name: view for view in missing if view.version > int(version)}
             self._views = {**found, **made_since}
             self._made = {}
             for each in self._views.values():
                 self._index(each)
             self._listed = True
-            self.relists += 1
             self.changed.notify_all()
-        for view in gone:
-            self._on_gone(view)
         return version
 
     def _watch(self, version: str, until: float) -> str:
@@ -302,9 +293,8 @@ class Watched:
         return version
 
     def _note(self, kind: str, view: PodView) -> None:
-        gone = kind == "DELETED"
         with self.changed:
-            if gone:
+            if kind == "DELETED":
                 self._views.pop(view.name, None)
                 made = self._made.get(view.driver, {})
                 if made.pop(view.name, None) is not None and not made:
@@ -313,8 +303,6 @@ class Watched:
                 self._views[view.name] = view
                 self._index(view)
             self.changed.notify_all()
-        if gone:
-            self._on_gone(view)
 
     def _index(self, view: PodView) -> None:
         if view.driver:
