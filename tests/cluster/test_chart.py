@@ -29,7 +29,7 @@ pytestmark = [needs_helm, pytest.mark.timeout(1200)]
 TOKEN = "dli_" + "c" * 40
 FOREIGN = {"VirtualService", "DestinationRule", "Gateway", "HTTPRoute", "ServiceMonitor"}
 #: Pods that the tests make.
-TESTS = ("first", "second", "third", "task", "endless", "ask-dli", "ask-dli-canary")
+TESTS = ("first", "second", "third", "work", "task", "endless", "ask-dli", "ask-dli-canary")
 #: What a namespace has by itself.
 NATIVE = ("configmap/kube-root-ca.crt", "serviceaccount/default")
 
@@ -152,7 +152,7 @@ def prepared(cluster: Cluster, pod_s3: S3Server, folder: Path) -> Iterator[Insta
             "api": {"resources": {"requests": {"cpu": "50m", "memory": "256Mi"}}},
             "worker": {"resources": {"requests": {"cpu": "50m", "memory": "512Mi"}}},
             "drain": {"endpointsSeconds": 5, "graceSeconds": 30},
-            "runs": {"namespace": runs.name, "asPods": False},
+            "runs": {"namespace": runs.name},
         }
         secret = {
             "DLI_DATABASE_URL": url,
@@ -305,7 +305,11 @@ def test_runs_as_pods_go_with_the_release(
     cluster: Cluster, pod_s3: S3Server, tmp_path: Path
 ) -> None:
     with prepared(cluster, pod_s3, tmp_path) as installation:
-        installation.bring("install", "runs.asPods=true", "settings.task_commands={echo,sleep}")
+        commands = "settings.task_commands={echo,sleep}"
+        small = ("settings.spark_memory=1792MiB", "settings.spark_executor_memory=1536MiB")
+        one = ("settings.spark_executors=1", "settings.spark_executor_cores=1")
+        installation.bring("install", commands, "settings.engine_idle=5s", *small, *one)
+        assert worked(installation) == {"sail": 42, "spark": 42, "batch": "finished", "sum": "4950"}
         task = ("echo", "hello")
         assert submitted(installation, "task", task, until="finished")["state"] == "finished"
         submitted(installation, "endless", ("sleep", "3600"), until="running")
@@ -327,6 +331,45 @@ with Client(sys.argv[1], os.environ["TOKEN"]) as client:
         job = client.job(job["id"])
 print(json.dumps({"state": job["state"], "error": job.get("error")}))
 """
+
+
+#: A statement on each engine, and a batch with an executor.
+_WORK = """
+import json, os, pathlib, sys
+from dli.client import Client
+
+program = pathlib.Path("/tmp/app.py")
+program.write_text(
+    "from pyspark.sql import SparkSession\\n"
+    "context = SparkSession.builder.getOrCreate().sparkContext\\n"
+    "print('sum', context.parallelize(range(100), 4).sum(), flush=True)\\n"
+)
+told = {}
+with Client(sys.argv[1], os.environ["TOKEN"]) as client:
+    for engine in ("sail", "spark"):
+        told[engine] = client.query("SELECT 20 + 22 AS n", engine=engine).to_pylist()[0]["n"]
+    size = {"cores": 1, "memory": "1536MiB"}
+    job = client.submit_batch(program, driver=size, executor=size, executors=1)
+    job = client.wait_job(job)
+    told["batch"] = job["state"] if job["state"] == "finished" else str(job["error"])
+    with client.log(job["id"]) as parts:
+        log = b"".join(parts).decode()
+    told["sum"] = next((line[4:] for line in log.splitlines() if line.startswith("sum ")), log)
+print(json.dumps(told))
+"""
+
+
+def worked(installation: Installation) -> dict[str, object]:
+    """What came of a statement on each engine, and of a batch."""
+    namespace = installation.service
+    words = ["python", "-c", _WORK, "http://dli"]
+    main = container(namespace.cluster.image, words, memory="512Mi", env=[_TOKEN])
+    namespace.create(pod("work", main))
+    try:
+        found: dict[str, object] = json.loads(namespace.ended("work", within=400))
+    except ClusterError as error:
+        raise ClusterError(f"{error}\n{installation.why()}") from error
+    return found
 
 
 def submitted(
