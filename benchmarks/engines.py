@@ -26,8 +26,8 @@ def open_raw_session(service: Service, client: Client, engine: str) -> EngineSes
     """A session of the service's own warm engine, started if it is not there."""
     client.run("SELECT 1", engine=engine)
     kind = _engine(engine, service.home)
-    for port in _ports(service, engine):
-        server = kind.connect(f"127.0.0.1:{port}")
+    for port, token in _ports(service, engine):
+        server = kind.connect(f"127.0.0.1:{port}", token)
         if server.alive(2.0):
             return server.open_session()
         server.close()
@@ -68,14 +68,15 @@ def _engine(name: str, home: Path) -> Engine:
     return SparkEngine(SparkSettings(cache=home / "no-archive"))
 
 
-def _ports(service: Service, engine: str) -> Sequence[int]:
-    """Where processes of this engine listen; Spark also does for things of its own.
+def _ports(service: Service, engine: str) -> Sequence[tuple[int, str]]:
+    """Where processes of this engine listen, with their tokens; Spark also does for things of its
+    own.
 
     Not those of a lower priority: they record the class archive of later starts.
     """
     word = {"sail": "pysail", "spark": "java"}[engine]
     return [
-        connection.laddr.port
+        (connection.laddr.port, process.environ().get("SPARK_CONNECT_AUTHENTICATE_TOKEN", ""))
         for process in service.children()
         if any(word in part for part in _command(process))
         and process.nice() <= psutil.Process().nice()

@@ -265,7 +265,7 @@ def _engine(engine: Engine, folder: Path) -> Check:
         )
         spec = engine.plan(need)
         launcher.launch(spec)
-        _first_row(engine, f"127.0.0.1:{spec.port}")
+        _first_row(engine, f"127.0.0.1:{spec.port}", need.token)
     except (ServiceError, TimeoutError) as error:
         output = launcher.logs(run_id).data[-300:].decode(errors="replace").strip()
         return Check(name=name, good=False, told=str(error), hint=output or None)
@@ -276,8 +276,8 @@ def _engine(engine: Engine, folder: Path) -> Check:
     return Check(name=name, good=True, told=told)
 
 
-def _first_row(engine: Engine, address: str) -> None:
-    client = engine.connect(address)
+def _first_row(engine: Engine, address: str, token: str) -> None:
+    client = engine.connect(address, token)
     pause, until = threading.Event(), time.monotonic() + _START_SECONDS
     try:
         while not client.alive(timeout=1.0):

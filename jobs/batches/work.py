@@ -290,7 +290,7 @@ def _engine(parts: Parts, execution: Execution) -> Iterator[tuple[EngineHandle, 
             session.configure(spec.conf)
             for binding in bindings_of(parts, job.project_id, spec.tables):
                 session.bind(binding)
-            yield handle, f"sc://{handle.address}/;user_id=dli;session_id={session_id}"
+            yield handle, _remote(handle, session_id)
         finally:
             session.end()
             if execution.stop.is_set() and not execution.hand_over:
@@ -301,6 +301,15 @@ def _engine(parts: Parts, execution: Execution) -> Iterator[tuple[EngineHandle, 
         millis += max(parts.pool.executors_used(handle) - before, 0)
         execution.used[COMPUTE_CU_MILLIS] = execution.used.get(COMPUTE_CU_MILLIS, 0) + millis
         parts.pool.release(handle)
+
+
+def _remote(handle: EngineHandle, session_id: str) -> str:
+    """The session as PySpark is told of it.
+
+    Its own ``token`` would want TLS but on ``localhost``; what it does not know it sends along.
+    """
+    told = f"authorization=Bearer%20{handle.token}"
+    return f"sc://{handle.address}/;user_id=dli;session_id={session_id};{told}"
 
 
 def _see_it_stop(parts: Parts, handle: EngineHandle) -> None:

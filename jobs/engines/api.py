@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -67,6 +68,8 @@ class EngineNeed:
     memory_bytes: int
     cores: int
     terms: PodTerms = PodTerms()
+    #: what the server asks of whoever speaks to it, where its kind can
+    token: str = field(default_factory=lambda: token_urlsafe(32), repr=False)
 
 
 class Engine(Protocol):
@@ -81,8 +84,9 @@ class Engine(Protocol):
     def check(self, binding: Binding) -> None:
         """Raise ``EngineCannotReadError`` for a table that this engine has no way to read."""
 
-    def connect(self, address: str) -> EngineClient:
-        """A client of the server at ``host:port``; nothing is sent yet."""
+    def connect(self, address: str, token: str) -> EngineClient:
+        """A client of the server at ``host:port`` whose need had that ``token``; nothing is sent
+        yet."""
 
     def improve(self, launcher: Launcher, clock: Clock, stop: threading.Event) -> None:
         """Do what makes later starts faster, if anything; may take minutes, ends soon at ``stop``.

@@ -55,6 +55,7 @@ class EngineHandle:
     version: str
     client: EngineClient
     address: str  #: ``host:port`` of the server
+    token: str = field(default="", repr=False)  #: that it asks for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +109,7 @@ class Member:
     used_at: float
     executor_cu: int = 0  #: thousandths of compute units of each of its executors
     address: str = ""
+    token: str = field(default="", repr=False)
     client: EngineClient | None = None  #: set when it is ready
     failure: ServiceError | None = None  #: why it never was
     users: int = 0

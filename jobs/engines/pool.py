@@ -111,6 +111,7 @@ class EnginePool:
                         version=self._engines[engine].version,
                         client=member.client,
                         address=member.address,
+                        token=member.token,
                     )
                 waited_for = member
                 self._changed.wait(_STOPPED)
@@ -352,17 +353,16 @@ class EnginePool:
         engine, settings = self._engines[member.key.engine], self._settings
         directory = self._launcher.directory(member.run_id)
         terms = self._terms(member.key.project_id, member.key.queue)
-        spec = engine.plan(
-            EngineNeed(
-                run_id=member.run_id,
-                project_id=member.key.project_id,
-                queue=member.key.queue,
-                directory=directory,
-                memory_bytes=settings.memory[member.key.engine],
-                cores=settings.cores,
-                terms=terms,
-            )
+        need = EngineNeed(
+            run_id=member.run_id,
+            project_id=member.key.project_id,
+            queue=member.key.queue,
+            directory=directory,
+            memory_bytes=settings.memory[member.key.engine],
+            cores=settings.cores,
+            terms=terms,
         )
+        spec = engine.plan(need)
         assert spec.port is not None
         cpu_millis, memory_bytes = settings.cores * 1000, settings.memory[member.key.engine]
         if terms.executors is not None and spec.pod is not None and spec.pod.makes_pods:
@@ -389,12 +389,12 @@ class EnginePool:
         except LaunchRefusedError as error:
             raise _refused(member.key.engine, error.problem) from error
         address = self._wait_listening(member, spec.port)
-        client = engine.connect(address)
+        client = engine.connect(address, need.token)
         if not client.alive(settings.start_timeout.total_seconds()):
             client.close()
             raise self._start_error(member, "it listens but does not answer")
         with self._changed:
-            member.client, member.address = client, address
+            member.client, member.address, member.token = client, address, need.token
             member.probed_at = member.ready_at = self._clock.monotonic()
             self._changed.notify_all()
         with self._database.transaction() as tx:

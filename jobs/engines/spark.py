@@ -55,6 +55,8 @@ _LEAST_HEAP = 512 * MIB
 _PATTERN = re.compile(r"([\[\]{}*?\\])")
 _RECORD = timedelta(minutes=10)  # writing the archive took 12 to 92 s
 _TICK = timedelta(milliseconds=200)
+#: What Connect asks for is read from there.
+_ASKED = "SPARK_CONNECT_AUTHENTICATE_TOKEN"
 _POOLS, _SAMPLE = "fair-pools.xml", "warm-up.parquet"
 
 #: One of each kind, so that the first statement of a person meets loaded and compiled classes.
@@ -104,8 +106,8 @@ class SparkEngine:
         for file in binding.files:
             self._check(file.uri)
 
-    def connect(self, address: str) -> EngineClient:
-        return connect(address, self._dialect)
+    def connect(self, address: str, token: str) -> EngineClient:
+        return connect(address, self._dialect, token)
 
     def improve(self, launcher: Launcher, clock: Clock, stop: threading.Event) -> None:
         """Record the class archive, by a server at the lowest priority that lives for this.
@@ -131,7 +133,7 @@ class SparkEngine:
         spec = self._spec(need, archive.recording(draft), priority=("/usr/bin/nice", "-n19"))
         launcher.launch(spec)
         try:
-            client = self.connect(f"127.0.0.1:{spec.port}")
+            client = self.connect(f"127.0.0.1:{spec.port}", need.token)
             while not client.alive(1.0):
                 if launcher.status(run_id).state.ended or clock.wait(stop, _TICK):
                     return
@@ -208,6 +210,7 @@ class SparkEngine:
             environment={
                 **driver_environment(need.directory, pods=self._settings.ground.pods),
                 **self._secrets(),
+                _ASKED: need.token,
             },
             directory=need.directory,
             memory_bytes=max(need.memory_bytes, heap + _OUTSIDE_HEAP),

@@ -18,8 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.engines import errors
+from jobs.engines.connect.client import ConnectClient
 from storage.base.errors import ServiceError
 from storage.catalog.definitions import TableFormat
+from tests.support.connect import PLAIN
 from tests.support.engines import BOTH, RunningEngine, binding, run, start_engine
 
 TYPES = [
@@ -517,3 +519,19 @@ def test_result_that_spark_cannot_hold_fails_cleanly(
     with own_engine.session(table) as session, pytest.raises(errors.ResultTooLargeError):
         run(session, "SELECT a, b FROM t")
     assert own_engine.rows("SELECT 1 AS a") == [{"a": 1}]
+
+
+@pytest.mark.spark
+@pytest.mark.xdist_group("spark")
+@pytest.mark.parametrize("token", [None, "", "another"])
+def test_spark_answers_nobody_without_its_token(
+    token: str | None, shared_engines: dict[str, RunningEngine]
+) -> None:
+    spark = shared_engines["spark"]
+    client = ConnectClient(spark.address, PLAIN, token)
+    session = client.open_session()
+    with pytest.raises(errors.EngineLostError, match="does not know us"):
+        run(session, "SELECT 1")
+    assert not client.alive(5.0)
+    client.close()
+    assert spark.client.alive(5.0)

@@ -32,7 +32,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def run(shared_engines: dict[str, RunningEngine], tmp_path: Path) -> Run:
     """Runs a program as a client of the shared Spark: the same calls as in a driver of its own."""
 
-    programs = tmp_path / "lib"
+    programs, spark = tmp_path / "lib", shared_engines["spark"]
     shutil.copytree(PROGRAMS, programs)
 
     def program(script: Path, *arguments: str, tables: tuple[Binding, ...] = ()) -> object:
@@ -43,7 +43,7 @@ def run(shared_engines: dict[str, RunningEngine], tmp_path: Path) -> Run:
             [sys.executable, str(beside if beside.exists() else script), *arguments],
             env={
                 **os.environ,
-                "SPARK_REMOTE": f"sc://{shared_engines['spark'].address}/",
+                "SPARK_REMOTE": f"sc://{spark.address}/;authorization=Bearer%20{spark.token}",
                 "PYTHONPATH": str(programs),
                 "DLI_TABLES": str(described_tables),
             },

@@ -50,6 +50,7 @@ class RunningEngine:
     launcher: LocalLauncher
     run_id: RunId
     address: str  #: ``host:port``
+    token: str  #: that the server asks for, if its kind can
 
     @property
     def process(self) -> psutil.Process:
@@ -104,7 +105,7 @@ def start_engine(name: str, root: Path, *, memory_bytes: int = 2 << 30) -> Itera
         while launcher.address(run_id, spec.port) is None:
             assert not launcher.status(run_id).state.ended, launcher.logs(run_id).data
             pause.wait(0.02)
-        client = engine.connect(f"127.0.0.1:{spec.port}")
+        client = engine.connect(f"127.0.0.1:{spec.port}", need.token)
         assert isinstance(client, ConnectClient)
         assert client.alive(120.0), launcher.logs(run_id).data
         yield RunningEngine(
@@ -113,6 +114,7 @@ def start_engine(name: str, root: Path, *, memory_bytes: int = 2 << 30) -> Itera
             launcher=launcher,
             run_id=run_id,
             address=f"127.0.0.1:{spec.port}",
+            token=need.token,
         )
         client.close()
     finally:

@@ -63,14 +63,27 @@ class _Seat:
     bound: dict[str, Binding] = field(default_factory=dict)  #: by view, as the server has them
 
 
+class _Calls:
+    """What may be asked of a server, each call with the token that it wants."""
+
+    def __init__(self, channel: grpc.Channel, token: str | None) -> None:
+        stub = service.SparkConnectServiceStub(channel)
+        told = None if token is None else (("authorization", f"Bearer {token}"),)
+        self.config = partial(stub.Config, metadata=told)
+        self.execute = partial(stub.ExecutePlan, metadata=told)
+        self.interrupt = partial(stub.Interrupt, metadata=told)
+        self.release = partial(stub.ReleaseSession.future, metadata=told)
+
+
 class ConnectClient:
     """One server behind ``host:port``."""
 
-    def __init__(self, address: str, dialect: Dialect) -> None:
+    def __init__(self, address: str, dialect: Dialect, token: str | None = None) -> None:
+        """``token`` is what the server asks for; None: it asks for none."""
         self._dialect = dialect
         self._host = address.rpartition(":")[0]
         self._channel = grpc.insecure_channel(address, options=_OPTIONS)
-        self._stub = service.SparkConnectServiceStub(self._channel)
+        self._calls = _Calls(self._channel, token)
         self._releases: set[Any] = set()
         self._seats: list[_Seat] = []
         self._seating = threading.Lock()  # guards _seats
@@ -83,7 +96,7 @@ class ConnectClient:
         request.user_context.user_id = _USER
         request.operation.get_option.keys.append("spark.sql.session.timeZone")
         try:
-            self._stub.Config(request, timeout=timeout)
+            self._calls.config(request, timeout=timeout)
         except grpc.RpcError:
             return False
         return True
@@ -117,7 +130,7 @@ class ConnectClient:
         if self._dialect.idle is None:
             return False
         try:
-            return self._dialect.idle((self._host, _status_port(self._stub, self._probe)))
+            return self._dialect.idle((self._host, _status_port(self._calls, self._probe)))
         except grpc.RpcError as error:
             log.info("status port not told", extra={"code": str(error.code())})
             return False
@@ -136,11 +149,11 @@ class ConnectClient:
             self._seats = fresh
         for old in stale:
             self._release(old)
-        return ConnectSession(self._stub, self._dialect, seat, host=self._host, leave=self._leave)
+        return ConnectSession(self._calls, self._dialect, seat, host=self._host, leave=self._leave)
 
     def open_client_session(self, session_id: str) -> ConnectClientSession:
         seat = _Seat(id=session_id)
-        session = ConnectSession(self._stub, self._dialect, seat, host=self._host, leave=self._end)
+        session = ConnectSession(self._calls, self._dialect, seat, host=self._host, leave=self._end)
         return ConnectClientSession(session)
 
     def _end(self, seat: _Seat, *, clean: bool) -> None:
@@ -167,7 +180,7 @@ class ConnectClient:
         request = base.ReleaseSessionRequest(session_id=seat.id, client_type=_USER)
         request.user_context.user_id = _USER
         try:
-            call = self._stub.ReleaseSession.future(request, timeout=_SHORT)
+            call = self._calls.release(request, timeout=_SHORT)
         except ValueError:  # the channel is closed: so is the session
             log.debug("released after the channel")
             return
@@ -183,14 +196,14 @@ class ConnectSession:
 
     def __init__(
         self,
-        stub: Any,
+        calls: _Calls,
         dialect: Dialect,
         seat: _Seat,
         *,
         host: str,
         leave: Callable[..., None],
     ) -> None:
-        self._stub = stub
+        self._calls = calls
         self._dialect = dialect
         self._seat = seat
         self._host = host  # of the server
@@ -261,7 +274,7 @@ class ConnectSession:
         pause = threading.Event()
         for _ in range(_INTERRUPTS):
             try:
-                stopped = self._stub.Interrupt(request, timeout=2.0).interrupted_ids
+                stopped = self._calls.interrupt(request, timeout=2.0).interrupted_ids
             except grpc.RpcError as error:
                 return bool(error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED)
             with self._lock:
@@ -282,7 +295,7 @@ class ConnectSession:
         kill = self._dialect.kill_leftovers
         if kill is not None:
             with self._translated():
-                port = _status_port(self._stub, str(uuid.uuid4()))
+                port = _status_port(self._calls, str(uuid.uuid4()))
             kill((self._host, port), operation_id)
 
     def _sweep_beside(self, operation_id: str) -> None:
@@ -307,7 +320,7 @@ class ConnectSession:
             pair = request.operation.set.pairs.add()
             pair.key, pair.value = key, value
         with self._translated():
-            answer = self._stub.Config(request, timeout=_SHORT)
+            answer = self._calls.config(request, timeout=_SHORT)
         self._seat.server_id = answer.server_side_session_id
         self._seat.configured = True
 
@@ -329,7 +342,7 @@ class ConnectSession:
                 raise _interrupted()
             self._active.add(operation_id)
         try:
-            responses = self._stub.ExecutePlan(request)
+            responses = self._calls.execute(request)
         except ValueError as error:
             raise EngineLostError("the connection to the engine was closed") from error
         return ConnectStream(
@@ -358,7 +371,7 @@ class ConnectSession:
     def _finish(self, request: Any) -> None:
         """Run a command that gives no rows and is done soon."""
         with self._translated():
-            for response in self._stub.ExecutePlan(request, timeout=_LONG):
+            for response in self._calls.execute(request, timeout=_LONG):
                 self._seat.server_id = self._seat.server_id or response.server_side_session_id
 
     def _failed(self, error: grpc.RpcError) -> ServiceError:
@@ -408,10 +421,10 @@ def _interrupted() -> StatementInterruptedError:
     return StatementInterruptedError("the statement was interrupted")
 
 
-def _status_port(stub: Any, session_id: str) -> int:
+def _status_port(calls: _Calls, session_id: str) -> int:
     """Where the server tells of its jobs. Raises ``grpc.RpcError``."""
     request = base.ConfigRequest(session_id=session_id, client_type=_USER)
     request.user_context.user_id = _USER
     request.operation.get_option.keys.append("spark.ui.port")
-    [pair] = stub.Config(request, timeout=_SHORT).pairs
+    [pair] = calls.config(request, timeout=_SHORT).pairs
     return int(pair.value)

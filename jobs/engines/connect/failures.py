@@ -126,6 +126,8 @@ def translate(error: grpc.RpcError, *, engine: str) -> ServiceError:
         return errors.EngineLostError(f"the {engine} engine was lost", engine=engine)
     if status is grpc.StatusCode.DEADLINE_EXCEEDED:
         return errors.EngineLostError(f"the {engine} engine does not answer", engine=engine)
+    if status is grpc.StatusCode.UNAUTHENTICATED:  # it never was ours, or is not any more
+        return errors.EngineLostError(f"the {engine} engine does not know us", engine=engine)
     told = _error_class(error)
     kind = _kind(told, text)
     return kind(clean(text), engine=engine, **({"engine_error": told} if told else {}))

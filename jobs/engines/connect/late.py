@@ -14,7 +14,7 @@ from jobs.engines.connect.dialect import Dialect
 CLIENT: Final = "jobs.engines.connect.client"  #: the name of the module
 
 
-def connect(address: str, dialect: Dialect) -> EngineClient:
-    """A client of the server at ``address``; nothing is sent yet."""
-    client: EngineClient = importlib.import_module(CLIENT).ConnectClient(address, dialect)
+def connect(address: str, dialect: Dialect, token: str | None = None) -> EngineClient:
+    """A client of the server at ``address``, which may ask for a token; nothing is sent yet."""
+    client: EngineClient = importlib.import_module(CLIENT).ConnectClient(address, dialect, token)
     return client

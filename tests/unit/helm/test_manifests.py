@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from jobs.launchers.pods import INSTALLATION, WINDOW_PORT
+from jobs.launchers.pods import GROUP, INSTALLATION, JOB, ROLE, WINDOW_PORT
 from tests.support.charts import (
     CASES,
     CHART,
@@ -27,7 +27,7 @@ pytestmark = [needs_helm, pytest.mark.parametrize("case", CASES)]
 
 SECRETS = ("pass-word", "dli_0123456789", "0123456789abcdef", "the-access-key", "the-secret-key")
 SERVING = ("dli-api", "dli-worker", "dli-api-canary", "dli-worker-canary")
-SPARK_CONNECT = 15002
+SPARK_CONNECT, SPARK_PAGES = 15002, 4040
 CLUSTER_WIDE = ("PriorityClass", "ClusterRole", "ClusterRoleBinding")
 
 
@@ -220,7 +220,7 @@ def test_runs_hear_the_service_only(case: str) -> None:
     policy = named(manifests, "NetworkPolicy", "dli-runs")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     (rule,) = policy["ingress"]
-    assert {each["port"] for each in rule["ports"]} == {SPARK_CONNECT, WINDOW_PORT}
+    assert {each["port"] for each in rule["ports"]} == {SPARK_CONNECT, SPARK_PAGES, WINDOW_PORT}
     config = named(manifests, "ConfigMap", "dli")["data"]
     installation = config["DLI_KUBERNETES_INSTALLATION"]
     assert policy["podSelector"] == {"matchLabels": {INSTALLATION: installation}}
@@ -232,3 +232,25 @@ def test_runs_hear_the_service_only(case: str) -> None:
         labels = pods[f"Deployment/{name}"]["metadata"]["labels"]
         assert matches(source["podSelector"]["matchLabels"], labels)
     assert all(rule.get("ports") for rule in policy["egress"]), "a rule without ports opens all"
+
+
+def test_only_spark_engines_hear_other_runs_on_their_port(case: str) -> None:
+    """They ask for a token of their own; Sail does not."""
+    manifests = render(case)
+    engines = named(manifests, "NetworkPolicy", "dli-spark-engines")["spec"]
+    assert engines["podSelector"]["matchLabels"][f"{GROUP}/engine"] == "spark"
+    clients = named(manifests, "NetworkPolicy", "dli-spark-clients")["spec"]
+    (target,) = clients["egress"][0]["to"]
+    assert target["podSelector"] == engines["podSelector"]
+    (source,) = engines["ingress"][0]["from"]
+    assert source["podSelector"] == clients["podSelector"]
+    assert source["podSelector"]["matchLabels"][ROLE] == JOB
+    heard = [
+        port["port"]
+        for each in of_kind(manifests, "NetworkPolicy")
+        if title(each) != "NetworkPolicy/dli-spark-engines"
+        for rule in each["spec"].get("ingress", ())
+        if any(INSTALLATION in str(source) for source in rule.get("from", ()))
+        for port in rule["ports"]
+    ]
+    assert SPARK_CONNECT not in heard

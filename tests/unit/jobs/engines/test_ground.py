@@ -135,6 +135,16 @@ def test_credentials_are_in_no_argument(tmp_path: Path) -> None:
     assert confs(spec)["spark.hadoop.fs.s3a.endpoint"] == "http://s3:9000"
 
 
+def test_each_spark_asks_for_a_token_that_only_its_order_has(tmp_path: Path) -> None:
+    wanted = need()
+    spec = SparkEngine(SparkSettings(cache=tmp_path, ground=PODS, s3=S3)).plan(wanted)
+    assert spec.environment["SPARK_CONNECT_AUTHENTICATE_TOKEN"] == wanted.token
+    assert wanted.token != need().token, "no two engines have the same"
+    assert spec.pod is not None
+    assert wanted.token not in " ".join(spec.command)
+    assert wanted.token not in f"{wanted} {spec} {spec.pod.secrets}", "its executors need none"
+
+
 @pytest.mark.parametrize("name", ["sail", "spark"])
 def test_pods_cannot_read_files_of_this_machine(tmp_path: Path, name: str) -> None:
     engine: Engine = SailEngine(SailSettings(ground=PODS))

@@ -77,7 +77,14 @@ def test_texts_have_codes(text: str, kind: type[ServiceError]) -> None:
     assert type(told(text)) is kind
 
 
-@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED])
+@pytest.mark.parametrize(
+    "code",
+    [
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.UNAUTHENTICATED,
+    ],
+)
 def test_connection_that_breaks_is_a_lost_engine(code: grpc.StatusCode) -> None:
     error = told("Socket closed", code=code)
     assert isinstance(error, errors.EngineLostError)
