@@ -28,6 +28,7 @@ from storage.objects.folder import FolderStore
 from tests.support.commands import run_command, submit_command
 from tests.support.jobs import PROJECT
 from tests.support.replicas import FAST, Replica, start_replica
+from tests.support.runs import eventually
 
 pytestmark = pytest.mark.xdist_group("runs")
 
@@ -65,7 +66,8 @@ def test_its_time_is_metered(replica: Replica) -> None:
 
 def test_nothing_of_a_run_is_left(replica: Replica) -> None:
     view = replica.await_end(submit_command(replica, "true").job.id)
-    assert not replica.parts.launcher.directory(run_id_of(view.job)).exists()
+    folder = replica.parts.launcher.directory(run_id_of(view.job))
+    eventually(lambda: not folder.exists())  # it goes after its end was written
 
 
 def test_a_fault_of_the_user_is_the_end(replica: Replica) -> None:

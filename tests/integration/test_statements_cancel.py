@@ -113,7 +113,7 @@ def test_others_on_the_engine_go_on(replica: Replica) -> None:
     assert replica.await_end(first, seconds=20).job.state is JobState.CANCELLED
     view = replica.view(second)
     assert view.job.state in (JobState.RUNNING, JobState.FINISHED)
-    assert view.job.attempt == 1
+    assert view.job.attempt == 1, view.history
     replica.service.cancel(PROJECT, second)
     replica.await_end(second, seconds=20)
 
