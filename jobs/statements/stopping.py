@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _AGAIN = timedelta(milliseconds=250)
 _PROBE = 2.0  # seconds, for an answer of the engine
+_PROBE_SHARED = 10.0  # seconds; it dies for its silence, and the work of others would be lost
 _DEAD_WITHIN = 10.0  # seconds
 _SAMPLE = timedelta(milliseconds=100)
 _QUIET_CORES = 0.1  # an engine without statements uses 0.01; a busy one, on a busy machine, 0.4
@@ -62,7 +63,7 @@ class Stopping:
 
 def has_let_go(handle: EngineHandle, launcher: Launcher, clock: Clock, *, alone: bool) -> bool:
     """Whether the engine answers and, if the statement was ``alone`` on it, does nothing now."""
-    if not handle.client.alive(_PROBE):
+    if not handle.client.alive(_PROBE if alone else _PROBE_SHARED):
         return False
     if not alone:
         return True
