@@ -537,6 +537,22 @@ class Client:
         """Take a user's role away; their tokens open the project no longer."""
         self._ask("DELETE", f"/projects/{project}/members/{user}", headers=_in(project))
 
+    def credentials(self, project: str) -> Json:
+        """The names of the project's credentials for the object store."""
+        return self._json("GET", f"/projects/{project}/credentials", headers=_in(project))
+
+    def set_credentials(
+        self, project: str, *, secret: Json | None = None, service_account: str | None = None
+    ) -> Json:
+        """Name them: ``secret`` has ``name`` and, where they are others, the names of its keys."""
+        body = {"secret": secret, "service_account": service_account}
+        path = f"/projects/{project}/credentials"
+        return self._json("PUT", path, body=body, headers=_in(project))
+
+    def remove_credentials(self, project: str) -> None:
+        """The project has none of its own any more."""
+        self._ask("DELETE", f"/projects/{project}/credentials", headers=_in(project))
+
     def _ask(self, method: str, path: str, **how: Any) -> Answer:
         return self._transport.ask(method, f"{_API}{path}", **how)
 

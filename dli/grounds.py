@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dli.settings import Settings
+from jobs.access.credentials import Access, Credentials, CredentialsMissingError, shared
+from jobs.access.store import find as find_credentials
 from jobs.engines.api import PodTerms
 from jobs.engines.executors import ExecutorGround, Executors
 from jobs.engines.ground import Ground
@@ -64,6 +66,25 @@ def terms_of(settings: Settings, database: Database) -> Callable[[ProjectId, str
         )
 
     return terms
+
+
+def access_of(settings: Settings, database: Database) -> Access:
+    """Who the runs of a project are in buckets; processes of this machine are the service."""
+    if settings.launcher == "local":
+        return shared
+
+    def access(project_id: ProjectId) -> Credentials | None:
+        with database.read() as tx:
+            found = find_credentials(tx, project_id)
+        if found is None and not settings.kubernetes_shared_credentials:
+            raise CredentialsMissingError(
+                f"the project {project_id!r} has no credentials for the object store",
+                hint="an administrator of the service sets them: dli project credentials set",
+                project=project_id,
+            )
+        return found
+
+    return access
 
 
 def executors_of(settings: Settings, queue: QueueDef | None = None) -> Executors | None:

@@ -287,6 +287,11 @@ class LauncherSettings(BaseModel):
         description="Disk that a pod may use for its files and what it spills (size); it is ended "
         "above.",
     )
+    kubernetes_shared_credentials: bool = Field(
+        True,
+        description="Whether engines and batches of a project without credentials of its own use "
+        "the service's keys of S3; if not, they are refused.",
+    )
     spark_executors: int = Field(
         4,
         ge=0,

@@ -7,6 +7,7 @@ from dli.billing import rows as billing
 from dli.identity import rows as identity
 from dli.metering import rows as metering
 from jobs import files
+from jobs.access import store as access
 from jobs.firings import rows as firings
 from jobs.history import rows as history
 from jobs.notices import rows as notices
@@ -21,6 +22,7 @@ from storage.results import rows as results
 from storage.tables import rows as tables
 
 ROWS = (
+    access,
     api,
     billing,
     files,

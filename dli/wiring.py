@@ -15,7 +15,7 @@ from dli.api.documents import Documents
 from dli.api.idempotency import forget_replies
 from dli.billing.allowance import PricedAllowance
 from dli.billing.pricebook import read_price_book
-from dli.grounds import executors_of, ground_of, spark_of, terms_of
+from dli.grounds import access_of, executors_of, ground_of, spark_of, terms_of
 from dli.home import replica_name
 from dli.identity.authors import MemberRights
 from dli.identity.identity import Identity
@@ -211,6 +211,7 @@ def _add_batches(settings: Settings, parts: Parts, jobs: JobService, files: File
             ground=ground_of(settings, python=settings.batch_python),
             s3=_s3(settings) if settings.launcher == "kubernetes" else None,
             terms=terms_of(settings, parts.database),
+            access=access_of(settings, parts.database),
         ),
     )
     jobs.add_kind(JobKind.BATCH, work.run)
@@ -354,6 +355,7 @@ def _parts(
         stored.clock,
         _pool_settings(settings, replica),
         terms=terms_of(settings, stored.database),
+        access=access_of(settings, stored.database),
     )
     return Parts(
         replica=replica,

@@ -13,6 +13,10 @@ from dli.cli.token import Role
 app = typer.Typer(no_args_is_help=True, help="Create and list projects, and who works in them.")
 member = typer.Typer(no_args_is_help=True, help="List, set and remove members of a project.")
 app.add_typer(member, name="member")
+credentials = typer.Typer(
+    no_args_is_help=True, help="Say who the pods of a project are at the object store."
+)
+app.add_typer(credentials, name="credentials")
 
 
 @app.command("create")
@@ -75,3 +79,61 @@ def remove_member(context: typer.Context, project: str, user: str) -> None:
     with session.client() as client:
         client.remove_member(project, user)
     session.say(f"{user} has no role in {project} any more")
+
+
+@credentials.command("set")
+def set_credentials(
+    context: typer.Context,
+    project: str,
+    secret: Annotated[
+        str | None, typer.Option(help="Name of a Secret in the namespace of runs.")
+    ] = None,
+    access_key: Annotated[
+        str, typer.Option(help="Which of its keys is the access key: a name, not a value.")
+    ] = "access-key",
+    secret_key: Annotated[
+        str, typer.Option(help="Which of its keys is the secret key, likewise.")
+    ] = "secret-key",  # noqa: S107  a name
+    service_account: Annotated[
+        str | None,
+        typer.Option(help="Service account of its pods; its own identity if no Secret is named."),
+    ] = None,
+) -> None:
+    """Name the credentials of a project's engines and batches, which are in the cluster.
+
+    Example: `dli project credentials set sales --secret sales-s3`
+    """
+    session = session_of(context)
+    named = None
+    if secret is not None:
+        named = {"name": secret, "access_key": access_key, "secret_key": secret_key}
+    with session.client() as client:
+        found = client.set_credentials(project, secret=named, service_account=service_account)
+    session.say(f"{project} has credentials of its own")
+    if not found["in_force"]:
+        session.say("they are not in force: runs are processes of the service's machine")
+
+
+@credentials.command("show")
+def show_credentials(context: typer.Context, project: str, as_json: JsonFlag = False) -> None:
+    """Show the names of a project's credentials; values are known to the cluster only."""
+    session = session_of(context)
+    with session.client() as client:
+        found = client.credentials(project)
+    if as_json:
+        print_json(session.out, found)
+        return
+    item = dict(found) | (found["secret"] or {})
+    item["secret"] = (found["secret"] or {}).get("name")
+    columns = {"project": "project", "secret": "secret", "access_key": "access key"}
+    columns |= {"secret_key": "secret key", "service_account": "service account"}
+    print_items(session.out, [item], columns | {"in_force": "in force"})
+
+
+@credentials.command("remove")
+def remove_credentials(context: typer.Context, project: str) -> None:
+    """Let a project use the service's own credentials again, if the settings let it."""
+    session = session_of(context)
+    with session.client() as client:
+        client.remove_credentials(project)
+    session.say(f"{project} has no credentials of its own any more")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from secrets import token_urlsafe
 
+from jobs.access.credentials import Access, Credentials, shared
 from jobs.batches import command
 from jobs.batches.command import Folders
 from jobs.batches.sizes import heap_bytes, shares_of
@@ -18,6 +19,7 @@ from jobs.engines import s3a
 from jobs.engines.api import PodTerms, Terms, no_terms
 from jobs.engines.executors import DriverPod, Executors
 from jobs.engines.ground import HERE, Ground, place
+from jobs.engines.identity import account_of, variables_of, with_identity
 from jobs.engines.spark_install import Spark
 from jobs.launchers.api import Limits, RunSpec
 from jobs.lifecycle.job import Job
@@ -30,12 +32,13 @@ from storage.objects.buckets import S3Settings
 class Placing:
     """``ground.python`` runs the programs. ``s3`` is how they reach buckets; None: they do not.
 
-    ``terms`` are what a queue says of pods.
+    ``terms`` are what a queue says of pods, ``access`` is who a project is there.
     """
 
     ground: Ground = HERE
     s3: S3Settings | None = None
     terms: Terms = no_terms
+    access: Access = shared
 
     def apart(self, spec: BatchSpec) -> bool:
         """Whether its executors are pods of their own, and have a time of their own."""
@@ -51,19 +54,25 @@ class Placing:
         *,
         spark: Spark,
     ) -> RunSpec:
-        """A batch with a driver of its own. ``size`` is of all its processes together."""
+        """A batch with a driver of its own. ``size`` is of all its processes together.
+
+        Raises ``CredentialsMissingError``.
+        """
         ground, terms = self.ground, self.terms(job.project_id, job.queue)
+        ours = self.access(job.project_id)
         driver_size, executor_size = shares_of(spec, size) if self.apart(spec) else (size, None)
         executors = None if executor_size is None else _executors(spec, executor_size, terms)
         placed = place(
             ground,
-            terms.options(driver_size.cores, driver_size.memory_bytes),
+            with_identity(terms.options(driver_size.cores, driver_size.memory_bytes), ours),
             DriverPod(
                 run_id=run_id,
                 directory=str(folders.root),
                 executor_heap=heap_bytes(executor_size or size, spec.language),
                 labels=_labels(job),
-                secrets={**self._buckets(), **spec.environment},
+                secrets={**self._buckets(ours), **spec.environment},
+                variables=variables_of(ours),
+                service_account=account_of(ours),
                 key=token_urlsafe(32),
             ),
             executors,
@@ -73,14 +82,14 @@ class Placing:
             driver_size,
             folders,
             python=ground.python,
-            placed={**self._s3_confs(), **placed.confs},
+            placed={**self._s3_confs(ours), **placed.confs},
             master=placed.master,
         )
         environment = command.environment_of(spec, folders, pods=ground.pods)
         return RunSpec(
             run_id=run_id,
             command=spark.command(driver),
-            environment={**self._buckets(), **environment},
+            environment={**self._buckets(ours), **environment},
             directory=folders.root,
             workdir=folders.work,
             memory_bytes=driver_size.memory_bytes,
@@ -115,11 +124,11 @@ class Placing:
         """Processes of one machine share its cores; those of a pod have what it is given."""
         return Limits(cores=size.cores) if self.ground.pods else Limits()
 
-    def _s3_confs(self) -> Mapping[str, str]:
-        return {} if self.s3 is None else s3a.confs(self.s3)
+    def _s3_confs(self, ours: Credentials | None) -> Mapping[str, str]:
+        return {} if self.s3 is None else s3a.confs(self.s3, ours)
 
-    def _buckets(self) -> Mapping[str, str]:
-        return {} if self.s3 is None else s3a.environment(self.s3)
+    def _buckets(self, ours: Credentials | None) -> Mapping[str, str]:
+        return {} if self.s3 is None else s3a.environment(self.s3, ours)
 
 
 def _executors(spec: BatchSpec, size: Size, terms: PodTerms) -> Executors:

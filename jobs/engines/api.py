@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from jobs.access.credentials import Credentials
 from jobs.engines.executors import Executors
 from jobs.launchers.api import Capacity, Launcher, PodOptions, RunSpec
 from jobs.lifecycle.spec import EngineName
@@ -68,6 +69,7 @@ class EngineNeed:
     memory_bytes: int
     cores: int
     terms: PodTerms = PodTerms()
+    credentials: Credentials | None = None  #: of its project; None: the service's own
     #: what the server asks of whoever speaks to it, where its kind can
     token: str = field(default_factory=lambda: token_urlsafe(32), repr=False)
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from jobs.launchers.api import PodOptions
+from jobs.launchers.api import PodOptions, SecretKey
 from jobs.launchers.pods import (
     CONTAINER,
     DRIVER,
@@ -27,6 +27,7 @@ from jobs.launchers.pods import (
     MANAGED,
     ROLE,
     Manifest,
+    from_secrets,
     merged,
     name_of,
 )
@@ -37,7 +38,7 @@ DRIVER_PORT, BLOCKS_PORT = 7078, 7079  #: of a driver, for its executors; Spark'
 TEMPLATE = "executor.json"  #: among the files of the driver
 AUTH_KEY = "spark.auth"  #: of the secret that driver and executors share, in the driver's secret
 
-_AUTH = ("_SPARK_AUTH_SECRET", AUTH_KEY)  # where Spark looks first for its key
+_AUTH = "_SPARK_AUTH_SECRET"  # where Spark looks first for its key
 _MIB = 1 << 20
 _USER = 185  # that the image knows
 _IDLE_SECONDS = 60  # that an executor without work is kept
@@ -78,6 +79,8 @@ class DriverPod:
     executor_heap: int  #: bytes; the rest of an executor's memory is for what is beside the heap
     labels: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, SecretKey] = field(default_factory=dict)  #: likewise, of other secrets
+    service_account: str | None = None  #: of its executors
     key: str = field(repr=False)
 
 
@@ -168,21 +171,21 @@ def template(driver: DriverPod, executors: Executors, ground: ExecutorGround) ->
             "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": str(ground.scratch_bytes)}}],
         },
     }
+    if driver.service_account is not None:
+        ours["spec"]["serviceAccountName"] = driver.service_account
     return merged(executors.template, ours)
 
 
 def _container(driver: DriverPod, ground: ExecutorGround) -> Manifest:
     disk = str(ground.scratch_bytes)
     least = str(min(ground.scratch_bytes, 64 * _MIB))
+    kept = name_of(driver.run_id)
+    own = {name: SecretKey(kept, name) for name in driver.secrets} | {
+        _AUTH: SecretKey(kept, AUTH_KEY)
+    }
     return {
         "name": CONTAINER,
-        "env": [
-            {
-                "name": name,
-                "valueFrom": {"secretKeyRef": {"name": name_of(driver.run_id), "key": key}},
-            }
-            for name, key in (*((each, each) for each in sorted(driver.secrets)), _AUTH)
-        ],
+        "env": from_secrets({**driver.variables, **own}),
         "resources": {
             "limits": {"ephemeral-storage": disk},
             "requests": {"ephemeral-storage": least},

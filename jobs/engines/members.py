@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from jobs.access.credentials import Credentials
 from jobs.engines.api import EngineClient
 from jobs.lifecycle.spec import EngineName
 from storage.base.errors import ServiceError
@@ -107,6 +108,7 @@ class Member:
     run_id: RunId
     created_at: datetime
     used_at: float
+    credentials: Credentials | None = None  #: of its project, when it was begun
     executor_cu: int = 0  #: thousandths of compute units of each of its executors
     address: str = ""
     token: str = field(default="", repr=False)
@@ -118,6 +120,7 @@ class Member:
     start_seconds: float = 0.0
     ready_at: float = 0.0
     probed_at: float = 0.0
+    known_at: float = 0.0  #: when its project's credentials were looked at
     silent_since: float | None = None
     retired: str | None = None  #: why it gets no more statements
     ending: bool = False

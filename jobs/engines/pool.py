@@ -10,8 +10,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
+from jobs.access.credentials import Access, Credentials, CredentialsMissingError, shared
 from jobs.engines.api import Engine, EngineNeed, Terms, no_terms
 from jobs.engines.errors import (
     EngineLostError,
@@ -42,6 +44,7 @@ _DYING = 1.0  # seconds from the loss of a connection to the end of its process
 _SEEN = timedelta(seconds=10)
 _SILENT = timedelta(minutes=5)
 _LOG_TAIL = 4000
+_CREDENTIALS = "credentials"  # that it goes for
 #: exit codes of a JVM without memory, by flag and by Spark, and of the kernel's own choice
 _MEMORY_CODES = frozenset({3, 52, 137, -9})
 
@@ -58,9 +61,11 @@ class EnginePool:
         settings: PoolSettings,
         *,
         terms: Terms = no_terms,
+        access: Access = shared,
     ) -> None:
-        """``terms`` are what a queue says of pods."""
+        """``terms`` are what a queue says of pods, ``access`` is who a project is in buckets."""
         self._terms = terms
+        self._access = access
         self._database = database
         self._engines: Mapping[EngineName, Engine] = {engine.name: engine for engine in engines}
         self._launcher = launcher
@@ -87,9 +92,11 @@ class EnginePool:
     ) -> EngineHandle:
         """An engine for one statement, started if need be; every handle must be released.
 
-        Raises ``EngineStartError`` with the end of the engine's log, and
+        One that knows other credentials than its project's present ones is let go of. Raises
+        ``EngineStartError`` with the end of the engine's log, ``CredentialsMissingError``, and
         ``StatementInterruptedError`` when ``stop`` is set first.
         """
+        credentials = self._access(project_id)
         key = Key(project_id=project_id, queue=queue, engine=engine)
         with self._changed:
             waited_for: Member | None = None
@@ -101,8 +108,11 @@ class EnginePool:
                 if waited_for is not None and waited_for.failure is not None:
                     raise _again(waited_for.failure)
                 member = self._current.get(key)
+                if member is not None and member.credentials != credentials:
+                    self._retire(member, _CREDENTIALS)
+                    member = None
                 if member is None:
-                    member = self._begin(key)
+                    member = self._begin(key, credentials)
                 if member.client is not None and member.users < self._settings.statements:
                     member.users += 1
                     return EngineHandle(
@@ -126,11 +136,15 @@ class EnginePool:
             Key(project_id=project_id, queue=queue, engine=engine)
             for project_id, queue, engine in wanted
         )
+        known = {}
+        for key in keys:
+            with suppress(CredentialsMissingError):  # who asks for it is told
+                known[key] = self._access(key.project_id)
         with self._changed:
             self._warm = keys
-            for key in keys:
+            for key, credentials in known.items():
                 if key not in self._current and not self._closed:
-                    self._begin(key)
+                    self._begin(key, credentials)
 
     def make_room(self) -> bool:
         """Let go of the engine that was idle for longest, for others want its memory."""
@@ -277,7 +291,7 @@ class EnginePool:
         for thread in self._threads:
             thread.join()
 
-    def _begin(self, key: Key) -> Member:
+    def _begin(self, key: Key, credentials: Credentials | None) -> Member:
         """Reserve the place, and start the engine on a thread of its own. Holds the lock."""
         now = self._clock.now()
         member = Member(
@@ -285,6 +299,7 @@ class EnginePool:
             run_id=RunId(new_id("run", now)),
             created_at=now,
             used_at=self._clock.monotonic(),
+            credentials=credentials,
         )
         self._current[key] = member
         self._members[member.run_id] = member
@@ -361,6 +376,7 @@ class EnginePool:
             memory_bytes=settings.memory[member.key.engine],
             cores=settings.cores,
             terms=terms,
+            credentials=member.credentials,
         )
         spec = engine.plan(need)
         assert spec.port is not None
@@ -455,7 +471,19 @@ class EnginePool:
             return "served enough"
         if status.rss_bytes > settings.max_rss_share * settings.memory[member.key.engine]:
             return "large"
-        return None
+        return self._disowned(member, now)
+
+    def _disowned(self, member: Member, now: float) -> str | None:
+        """Whether its project has other credentials by now; looked at now and then, since whoever
+        acquires an engine looks as well."""
+        if now - member.known_at < _SEEN.total_seconds():
+            return None
+        member.known_at = now
+        try:
+            same = self._access(member.key.project_id) == member.credentials
+        except CredentialsMissingError:
+            same = False
+        return None if same else _CREDENTIALS
 
     def _deaf(self, member: Member, now: float) -> str | None:
         """Ask it something, now and then; "deaf" when it was silent for too long."""

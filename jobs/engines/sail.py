@@ -14,10 +14,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from jobs.access.credentials import Credentials
 from jobs.engines.api import EngineClient, EngineNeed
 from jobs.engines.connect.dialect import Dialect
 from jobs.engines.connect.late import connect
 from jobs.engines.ground import ENGINE_PORT, HERE, Ground, require_near
+from jobs.engines.identity import with_identity
 from jobs.launchers.api import Launcher, Limits, RunSpec
 from jobs.lifecycle.spec import EngineName
 from sql.statement import Binding
@@ -26,6 +28,7 @@ from storage.base.clock import Clock
 #: Of the memory that a run may use, what Sail may count as its own: decoding and writing of files
 #: are not in its books and were measured to add 0.3 to 0.5 GB.
 _POOL_SHARE = 0.55
+_KEYS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"})
 _SAFE = "/:@!$&'()*+,;=-._~"  # characters of a path that a URL may hold; not % ? # [ ] { }
 
 
@@ -71,7 +74,7 @@ class SailEngine:
             "SAIL_RUNTIME__TEMPORARY_FILES__PATHS": f'["{directory}"]',
             "SAIL_EXECUTION__DEFAULT_PARALLELISM": str(need.cores),
             "SAIL_SPARK__SESSION_TIMEOUT_SECS": str(7 * 86400),  # a session ends with its statement
-            **self._settings.environment,
+            **self._buckets(need.credentials),
         }
         return RunSpec(
             run_id=need.run_id,
@@ -82,8 +85,17 @@ class SailEngine:
             limits=Limits(cores=need.cores),
             labels={"engine": self.name.value, "project": need.project_id, "queue": need.queue},
             port=port,
-            pod=need.terms.options(need.cores, need.memory_bytes),
+            pod=with_identity(need.terms.options(need.cores, need.memory_bytes), need.credentials),
         )
+
+    def _buckets(self, credentials: Credentials | None) -> Mapping[str, str]:
+        """Where they are, and who we are there unless the run is its project's."""
+        environment = self._settings.environment
+        if credentials is None:
+            return environment
+        where = {name: text for name, text in environment.items() if name not in _KEYS}
+        # A node's own identity is not the project's: without one of its own there is none.
+        return where if credentials.secret else {**where, "AWS_EC2_METADATA_DISABLED": "true"}
 
     def check(self, binding: Binding) -> None:
         for file in binding.files:

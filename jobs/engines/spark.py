@@ -37,6 +37,7 @@ from jobs.engines.ground import (
     place,
     require_near,
 )
+from jobs.engines.identity import account_of, variables_of, with_identity
 from jobs.engines.spark_image import ImageSpark
 from jobs.engines.spark_install import MIB, Driver, Spark, SparkInstall, driver_environment
 from jobs.engines.spark_jobs import is_idle, kill_leftovers
@@ -209,7 +210,7 @@ class SparkEngine:
             command=self._spark.command(driver),
             environment={
                 **driver_environment(need.directory, pods=self._settings.ground.pods),
-                **self._secrets(),
+                **self._secrets(need),
                 _ASKED: need.token,
             },
             directory=need.directory,
@@ -221,7 +222,7 @@ class SparkEngine:
         )
 
     def _placed(self, need: EngineNeed) -> Placed:
-        pod = need.terms.options(need.cores, need.memory_bytes)
+        pod = with_identity(need.terms.options(need.cores, need.memory_bytes), need.credentials)
         executors = need.terms.executors
         heap = max(executors.size.memory_bytes - _OUTSIDE_HEAP, _LEAST_HEAP) if executors else 0
         driver = DriverPod(
@@ -229,7 +230,9 @@ class SparkEngine:
             directory=str(need.directory),
             executor_heap=heap,
             labels=self._labels(need),
-            secrets=self._secrets(),
+            secrets=self._secrets(need),
+            variables=variables_of(need.credentials),
+            service_account=account_of(need.credentials),
             key=token_urlsafe(32),
         )
         pod = replace(pod, files={_POOLS: spark_confs.POOLS})
@@ -237,7 +240,7 @@ class SparkEngine:
 
     def _placed_confs(self, need: EngineNeed) -> dict[str, str]:
         """Those that depend on where it runs, with executors or without."""
-        ground = self._settings.ground
+        ground, s3 = self._settings.ground, self._settings.s3
         if ground.pods:
             pools = need.directory / _POOLS
         else:
@@ -246,14 +249,15 @@ class SparkEngine:
             "spark.connect.grpc.binding.address": ground.listens,
             "spark.scheduler.allocation.file": f"file://{pools}",
             "spark.ui.port": str(ground.port(STATUS_PORT)),
-            **({} if self._settings.s3 is None else s3a.confs(self._settings.s3)),
+            **({} if s3 is None else s3a.confs(s3, need.credentials)),
         }
 
     def _labels(self, need: EngineNeed) -> dict[str, str]:
         return {"engine": self.name.value, "project": need.project_id, "queue": need.queue}
 
-    def _secrets(self) -> Mapping[str, str]:
-        return {} if self._settings.s3 is None else s3a.environment(self._settings.s3)
+    def _secrets(self, need: EngineNeed) -> Mapping[str, str]:
+        s3 = self._settings.s3
+        return {} if s3 is None else s3a.environment(s3, need.credentials)
 
     def _check(self, uri: str) -> None:
         require_near(uri, self._settings.ground, engine=self.name.value)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from jobs.launchers.problems import Problem
 from storage.base.errors import ConflictError, UnavailableError
@@ -59,6 +59,13 @@ class Capacity:
     memory_bytes: int
 
 
+class SecretKey(NamedTuple):
+    """A value in a Secret of the cluster that somebody else keeps there."""
+
+    secret: str
+    key: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodOptions:
     """What a run asks for that processes of a machine have no use for.
@@ -77,6 +84,11 @@ class PodOptions:
     files: Mapping[str, str] = field(default_factory=dict)
     #: values for the pods that it makes, by their keys in the secret ``pods.name_of(run_id)``
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: variables of the run whose values only its node reads; the run's own go before them
+    variables: Mapping[str, SecretKey] = field(default_factory=dict)
+    #: variables that the run gets as well if the cluster puts them into its pod
+    passes: tuple[str, ...] = ()
+    service_account: str | None = None  #: None: the launcher's default
     template: Mapping[str, Any] = field(default_factory=dict)
 
 

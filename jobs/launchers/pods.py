@@ -23,7 +23,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from jobs.launchers.api import Capacity, PodOptions, RunSpec
+from jobs.launchers.api import Capacity, PodOptions, RunSpec, SecretKey
 from jobs.launchers.pod.brought import AUTHORITIES, command
 from storage.base.ids import RunId
 
@@ -171,7 +171,7 @@ def _container(spec: RunSpec, options: PodOptions, settings: PodSettings) -> Man
         "imagePullPolicy": settings.pull_policy,
         "command": [*settings.porter, home, f"{_ORDER}/order.json"],
         "env": [_field("POD_IP", "status.podIP"), _field("POD_NAME", "metadata.name"),
-                _field("NODE_NAME", "spec.nodeName")],
+                _field("NODE_NAME", "spec.nodeName"), *from_secrets(options.variables)],
         "ports": _ports(spec),
         "resources": _resources(spec, options, settings),
         "securityContext": _unprivileged(),
@@ -247,7 +247,17 @@ def _mib(size: int) -> str:
     return f"{-(-size // _MIB)}Mi"
 
 
+def from_secrets(variables: Mapping[str, SecretKey]) -> list[Manifest]:
+    """Variables of a container, as references."""
+    return [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": value.secret, "key": value.key}}}
+        for name, value in sorted(variables.items())
+    ]
+
+
 def _account(options: PodOptions, settings: PodSettings) -> str:
+    if options.service_account is not None:
+        return options.service_account
     if options.makes_pods and settings.service_account is not None:
         return settings.service_account
     return "default"
@@ -278,7 +288,8 @@ def _metadata(spec: RunSpec, settings: PodSettings, *, owner: str) -> Manifest:
 
 def _order(spec: RunSpec, order: Order) -> dict[str, Any]:
     """As a warden takes it, and what only the porter knows."""
-    bare = spec.pod is not None and spec.pod.bare
+    options = spec.pod or PodOptions()
+    bare = options.bare
     return {
         "command": list(spec.command),
         "environment": dict(spec.environment),
@@ -301,8 +312,9 @@ def _order(spec: RunSpec, order: Order) -> dict[str, Any]:
         "echo": True,
         "contained": True,
         "keeps": [*spec.keeps, *_stdout(spec)],
-        "files": dict(spec.pod.files) if spec.pod else {},
+        "files": dict(options.files),
         "inherits": bare,
+        "passes": [*sorted(options.variables), *options.passes],
         "authorities": f"{_BROUGHT}/{AUTHORITIES}" if bare else None,
         "inputs": order.inputs,
         "outputs": order.outputs,

@@ -68,7 +68,8 @@ REASONS: Mapping[str, Reason] = {
     ),
     "pod_config_invalid": Reason(
         "the pod refers to something that is not there, or leaves out what a quota asks for",
-        "check what the queue's pod template refers to: config maps, secrets, classes",
+        "check what the queue's pod template and the project's credentials refer to: config maps, "
+        "secrets and their keys, classes",
     ),
     "sandbox_failed": Reason(
         "the node cannot make a pod at all",
@@ -87,7 +88,8 @@ REASONS: Mapping[str, Reason] = {
     ),
     "service_account_missing": Reason(
         "the pod's service account is not there",
-        "install the chart's service accounts, or name one that is there",
+        "install the chart's service accounts, or name one that is there, in the settings, the "
+        "queue's pod template or the project's credentials",
     ),
     "namespace_missing": Reason(
         "the namespace of runs is not there", "make it, or name another one in the settings"

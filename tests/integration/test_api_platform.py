@@ -281,3 +281,77 @@ def test_a_table_is_told_in_full(service: Service, admin: httpx.Client, tmp_path
     assert admin.delete("/databases/default/tables/managed").status_code == 204
     missing = admin.get("/databases/default/tables/managed").json()
     assert missing["code"] == "table_missing"
+
+
+SALES = {"secret": {"name": "sales-s3", "access_key": "id"}, "service_account": "sales"}
+
+
+@pytest.fixture
+def sales(service: Service, admin: httpx.Client) -> Iterator[httpx.Client]:
+    """The first administrator in a project of its own."""
+    admin.post("/projects", json={"name": "sales"})
+    with service.client(**{"DLI-Project": "sales"}) as inside:
+        yield inside
+        inside.delete("/projects/sales/credentials")
+
+
+def test_credentials_are_names_that_are_set_shown_and_removed(sales: httpx.Client) -> None:
+    path = "/projects/sales/credentials"
+    assert sales.get(path).json()["code"] == "credentials_not_found"
+    made = sales.put(path, json=SALES)
+    assert (made.status_code, made.json()) == (
+        200,
+        {
+            "project": "sales",
+            "secret": {"name": "sales-s3", "access_key": "id", "secret_key": "secret-key"},
+            "service_account": "sales",
+            "in_force": False,
+        },
+    )
+    assert sales.get(path).json() == made.json()
+    sales.put(path, json={"service_account": "other"})
+    assert sales.get(path).json()["secret"] is None
+    assert sales.delete(path).status_code == 204
+    assert sales.delete(path).json()["code"] == "credentials_not_found"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "secret"),
+        ({"secret": {"name": "Not A Name"}}, "secret.name"),
+        ({"service_account": "a/b"}, "service_account"),
+    ],
+)
+def test_credentials_of_a_bad_form_are_explained(
+    sales: httpx.Client, body: dict[str, object], field: str
+) -> None:
+    refused = sales.put("/projects/sales/credentials", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (400, "credentials_invalid")
+    assert refused.json()["field"] == field
+
+
+def test_a_value_among_credentials_is_refused_by_the_name_of_its_field(sales: httpx.Client) -> None:
+    body = {"secret": {"name": "sales-s3", "value": "hidden"}}
+    refused = sales.put("/projects/sales/credentials", json=body)
+    assert refused.status_code == 400
+    assert "value" in refused.text
+    assert "hidden" not in refused.text
+
+
+def test_credentials_are_for_administrators_and_shown_to_admins_of_the_project(
+    service: Service, admin: httpx.Client, sales: httpx.Client
+) -> None:
+    path = "/projects/sales/credentials"
+    sales.put(path, json=SALES)
+    body = {"name": "c", "user": "sally", "role": "admin"}
+    token = sales.post("/tokens", json=body).json()["token"]
+    other = admin.post("/tokens", json={**body, "user": "otto"}).json()["token"]
+    with service.client(token) as sally, service.client(other) as otto:
+        assert sally.get(path).json()["service_account"] == "sales"
+        assert sally.put(path, json=SALES).status_code == 403
+        assert sally.delete(path).status_code == 403
+        for answer in (otto.get(path), otto.put(path, json=SALES), otto.delete(path)):
+            assert (answer.status_code, answer.json()["code"]) == (404, "project_not_found")
+    for method in ("GET", "PUT", "DELETE"):
+        assert httpx.request(method, f"{service.url}/api/v1{path}").status_code == 401

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from sqlalchemy import select
 
+from jobs.access.credentials import Access, Credentials, CredentialsMissingError, shared
 from jobs.engines.api import EngineNeed
 from jobs.engines.errors import (
     EngineLostError,
@@ -47,10 +48,14 @@ class Pools:
     launcher: LocalLauncher
     made: list[EnginePool]
 
-    def pool(self, *, engine: SailEngine | None = None, **settings: Any) -> EnginePool:
+    def pool(
+        self, *, engine: SailEngine | None = None, access: Access = shared, **settings: Any
+    ) -> EnginePool:
         values = PoolSettings(owner="replica", **settings)
         engines = [engine or SailEngine(SailSettings())]
-        pool = EnginePool(self.database, engines, self.launcher, SystemClock(), values)
+        pool = EnginePool(
+            self.database, engines, self.launcher, SystemClock(), values, access=access
+        )
         self.made.append(pool)
         return pool
 
@@ -416,3 +421,39 @@ def test_thousand_statements_leave_nothing_behind(pools: Pools) -> None:
         after,
     )
     assert pool.views()[0].served == 1051
+
+
+def test_an_engine_with_the_credentials_of_before_gets_no_more_statements(pools: Pools) -> None:
+    now: list[Credentials | None] = [None]
+    pool = pools.pool(access=lambda _: now[0])
+    first = acquire(pool)
+    now[0] = Credentials(service_account="sales")
+    second = acquire(pool)
+    assert second.run_id != first.run_id
+    assert acquire(pool).run_id == second.run_id
+    assert pool.counts().retired == {"credentials": 1}
+    pool.tick()
+    assert rows(first) == [{"a": 1}], "who was there goes on"
+    pool.release(first)
+    pool.tick()
+    assert {view.run_id for view in pool.views()} == {second.run_id}
+
+
+def test_an_idle_engine_goes_with_its_credentials(pools: Pools) -> None:
+    now: list[Credentials | None] = [None]
+    pool = pools.pool(access=lambda _: now[0])
+    pool.release(acquire(pool))
+    now[0] = Credentials(service_account="sales")
+    eventually(lambda: pool.tick() or not pool.views())
+    assert pool.counts().retired == {"credentials": 1}
+
+
+def test_without_credentials_there_is_no_engine(pools: Pools) -> None:
+    def refused(project_id: ProjectId) -> Credentials | None:
+        raise CredentialsMissingError("none")
+
+    pool = pools.pool(access=refused)
+    with pytest.raises(CredentialsMissingError):
+        acquire(pool)
+    pool.keep_warm([(ProjectId("a"), "q", SAIL)])
+    assert pool.views() == ()

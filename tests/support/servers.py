@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import json
 import os
 import shutil
 import socket
@@ -180,9 +181,17 @@ def s3_client(settings: S3Settings) -> Minio:
     )
 
 
+def tenant_keys(name: str) -> tuple[str, str]:
+    """The access key and the secret key of a tenant of ``seaweedfs``."""
+    return f"{name}-access", f"{name}-secret-key"
+
+
 @contextmanager
-def seaweedfs(host: str = "127.0.0.1") -> Iterator[S3Server]:
-    """A fresh SeaweedFS with SigV4; it listens on one address only and phones nobody."""
+def seaweedfs(host: str = "127.0.0.1", *, tenants: Sequence[str] = ()) -> Iterator[S3Server]:
+    """A fresh SeaweedFS with SigV4; it listens on one address only and phones nobody.
+
+    Each tenant may read and write the bucket of its name only, which there is not yet.
+    """
     weed = Path(sys.executable).with_name("weed")
     ports = dict(
         zip(
@@ -201,6 +210,24 @@ def seaweedfs(host: str = "127.0.0.1") -> Iterator[S3Server]:
 
     def command(folder: Path) -> list[str]:
         (folder / "data").mkdir()
+        identities = [("service", (settings.access_key, settings.secret_key), ["Admin"])]
+        for name in tenants:
+            may = [f"{action}:{name}" for action in ("Read", "Write", "List", "Tagging")]
+            identities.append((name, tenant_keys(name), may))
+        (folder / "identities.json").write_text(
+            json.dumps(
+                {
+                    "identities": [
+                        {
+                            "name": name,
+                            "credentials": [{"accessKey": key, "secretKey": secret}],
+                            "actions": may,
+                        }
+                        for name, (key, secret), may in identities
+                    ]
+                }
+            )
+        )
         return [
             str(weed), f"-logdir={folder}", "server", f"-dir={folder / 'data'}",
             f"-ip={host}", f"-ip.bind={host}", "-filer", "-s3",
@@ -209,6 +236,7 @@ def seaweedfs(host: str = "127.0.0.1") -> Iterator[S3Server]:
             f"-filer.localSocket={folder / 'filer.sock'}", f"-s3.localSocket={folder / 's3.sock'}",
             "-volume.max=10000", "-volume.minFreeSpace=0", "-master.volumeSizeLimitMB=1024",
             "-master.electionTimeout=1s", "-master.telemetry=false",
+            *([f"-s3.config={folder / 'identities.json'}"] if tenants else []),
         ]  # fmt: skip
 
     server = S3Server(settings=settings)

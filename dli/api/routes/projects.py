@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
@@ -10,6 +11,8 @@ from dli.api.deps import AllServices, Caller, IdempotencyKey
 from dli.api.envelope import moment
 from dli.api.idempotency import Once, do_once
 from dli.api.schemas.platform import (
+    CredentialsBody,
+    CredentialsReply,
     MemberBody,
     MemberReply,
     MembersPage,
@@ -22,6 +25,9 @@ from dli.identity import projects
 from dli.identity.principals import Principal, Role
 from dli.identity.projects import Project, ProjectMissingError
 from dli.projects import open_project
+from dli.services import Services
+from jobs.access import store as credentials
+from jobs.access.credentials import Credentials, NoCredentialsError, SecretKeys
 
 router = APIRouter(prefix="/projects", tags=["projects"])
 UserName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9._@-]{0,127}$")]
@@ -86,6 +92,52 @@ def remove_member(services: AllServices, caller: Caller, project: str, user: Use
         projects.remove_member(tx, caller.project_id, user)
     services.identity.forget()
     return Response(status_code=204)
+
+
+@router.get("/{project}/credentials", response_model=CredentialsReply)
+def get_credentials(services: AllServices, caller: Caller, project: str) -> Response:
+    """The names of the project's credentials for the object store. Needs the role admin."""
+    _require_admin(caller, project)
+    with services.database.read() as tx:
+        found = credentials.find(tx, caller.project_id)
+    if found is None:
+        raise NoCredentialsError(f"the project {project!r} has no credentials of its own")
+    return json_response(_credentials_json(services, project, found))
+
+
+@router.put("/{project}/credentials", response_model=CredentialsReply)
+def set_credentials(
+    services: AllServices, caller: Caller, project: str, body: CredentialsBody
+) -> Response:
+    """Name the credentials of the project's engines and batches, which are in the cluster; its
+    engines take no new statements. Needs an administrator: a pod can use any Secret beside it."""
+    _require_admin(caller, project)
+    caller.require_administrator()
+    secret = None if body.secret is None else SecretKeys(**body.secret.model_dump())
+    given = Credentials(secret=secret, service_account=body.service_account)
+    with services.database.transaction() as tx:
+        credentials.put(tx, caller.project_id, given, at=services.clock.now())
+    return json_response(_credentials_json(services, project, given))
+
+
+@router.delete("/{project}/credentials", status_code=204)
+def remove_credentials(services: AllServices, caller: Caller, project: str) -> Response:
+    """The project has none of its own any more; it uses the service's, if the settings let it.
+    Needs an administrator."""
+    _require_admin(caller, project)
+    caller.require_administrator()
+    with services.database.transaction() as tx:
+        credentials.remove(tx, caller.project_id)
+    return Response(status_code=204)
+
+
+def _credentials_json(services: Services, project: str, found: Credentials) -> dict[str, Any]:
+    return {
+        "project": project,
+        "secret": None if found.secret is None else asdict(found.secret),
+        "service_account": found.service_account,
+        "in_force": services.settings.launcher == "kubernetes",
+    }
 
 
 def _require_admin(caller: Principal, project: str) -> None:

@@ -42,6 +42,46 @@ class MembersPage(Reply):
     next_cursor: str | None
 
 
+class SecretBody(Body):
+    """A Secret in the namespace of runs. Names only: values never pass here."""
+
+    name: str = Field(min_length=1, max_length=253, description="Of the Secret.")
+    access_key: str = Field(
+        "access-key", min_length=1, max_length=253, description="Name of the key of the access key."
+    )
+    secret_key: str = Field(
+        "secret-key", min_length=1, max_length=253, description="Name of the key of the secret key."
+    )
+
+
+class CredentialsBody(Body):
+    """Who the engines and batches of the project are at the object store. At least one of both."""
+
+    secret: SecretBody | None = Field(None, description="Static keys.")
+    service_account: str | None = Field(
+        None,
+        min_length=1,
+        max_length=253,
+        description="Service account of its pods; without `secret` its own identity (web identity) "
+        "is used.",
+    )
+
+
+class SecretReply(Reply):
+    name: str
+    access_key: str
+    secret_key: str
+
+
+class CredentialsReply(Reply):
+    project: str
+    secret: SecretReply | None
+    service_account: str | None
+    in_force: bool = Field(
+        description="Whether runs are pods; processes of the service's machine are the service."
+    )
+
+
 class TokenBody(Body):
     name: str = Field(min_length=1, max_length=128, description="What it is for.")
     user: str | None = Field(

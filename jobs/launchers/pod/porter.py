@@ -7,6 +7,7 @@ ordered, it has:
 - ``inputs``: a signed link to a tar of the run's ``work`` folder, or none;
 - ``outputs``: a signed link that takes a tar of the exit facts, the log and of ``keeps``, or none;
 - ``inherits``: whether the command gets the environment of the container's image too;
+- ``passes``: the names of variables of the container that it gets, where they are;
 - ``authorities``: a file of those whom a store's certificate may come from, or none: the system's;
 - ``files``: small texts that are put into ``work``, by their names;
 - ``window``: the port and the token by which the service looks in (see ``window``).
@@ -205,6 +206,8 @@ def _complete(order: dict[str, Any]) -> None:
     """What only the pod knows: its names, its image's environment, and where a program lies."""
     if order.get("inherits"):
         order["environment"] = {**_inherited(), **order["environment"]}
+    given = {name: os.environ[name] for name in order.get("passes", ()) if name in os.environ}
+    order["environment"] = {**given, **order["environment"]}
     program, *words = (_expanded(word) for word in order["command"])
     if "/" not in program:
         path = order["environment"].get("PATH", os.defpath)

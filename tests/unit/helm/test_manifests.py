@@ -28,6 +28,7 @@ pytestmark = [needs_helm, pytest.mark.parametrize("case", CASES)]
 SECRETS = ("pass-word", "dli_0123456789", "0123456789abcdef", "the-access-key", "the-secret-key")
 SERVING = ("dli-api", "dli-worker", "dli-api-canary", "dli-worker-canary")
 SPARK_CONNECT, SPARK_PAGES = 15002, 4040
+PROJECTS = ("sales", "research")
 CLUSTER_WIDE = ("PriorityClass", "ClusterRole", "ClusterRoleBinding")
 
 
@@ -189,7 +190,8 @@ def test_bindings_lead_to_roles_and_accounts(case: str) -> None:
         space = each["metadata"]["namespace"]
         assert ("Role", each["roleRef"]["name"], space) in there
         for subject in each["subjects"]:
-            assert ("ServiceAccount", subject["name"], subject["namespace"]) in there
+            theirs = subject["name"] in PROJECTS  # they exist already
+            assert theirs or ("ServiceAccount", subject["name"], subject["namespace"]) in there
     for name, template in pod_templates(manifests):
         account = template["spec"].get("serviceAccountName")
         assert account is None or ("ServiceAccount", account, "dli") in there, name
@@ -232,6 +234,14 @@ def test_runs_hear_the_service_only(case: str) -> None:
         labels = pods[f"Deployment/{name}"]["metadata"]["labels"]
         assert matches(source["podSelector"]["matchLabels"], labels)
     assert all(rule.get("ports") for rule in policy["egress"]), "a rule without ports opens all"
+
+
+def test_accounts_of_projects_have_the_rights_of_drivers(case: str) -> None:
+    """Each may be that of a Spark driver, which makes its executors."""
+    subjects = named(render(case), "RoleBinding", "dli-driver")["subjects"]
+    assert len({each["namespace"] for each in subjects}) == 1
+    expected = ["dli-driver", *(PROJECTS if case == "everything" else ())]
+    assert [each["name"] for each in subjects] == expected
 
 
 def test_only_spark_engines_hear_other_runs_on_their_port(case: str) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from jobs.access.credentials import Credentials, SecretKeys
 from jobs.engines.api import Engine, EngineNeed, PodTerms
 from jobs.engines.errors import EngineCannotReadError
-from jobs.engines.executors import ExecutorGround, Executors
+from jobs.engines.executors import TEMPLATE, ExecutorGround, Executors
 from jobs.engines.ground import HERE, Ground
 from jobs.engines.sail import SailEngine, SailSettings
 from jobs.engines.spark import SparkEngine, SparkSettings
-from jobs.launchers.api import RunSpec
+from jobs.launchers.api import RunSpec, SecretKey
 from jobs.lifecycle.spec import Size
 from sql.statement import Binding
 from storage.base.ids import ProjectId, RunId
@@ -143,6 +145,77 @@ def test_each_spark_asks_for_a_token_that_only_its_order_has(tmp_path: Path) -> 
     assert spec.pod is not None
     assert wanted.token not in " ".join(spec.command)
     assert wanted.token not in f"{wanted} {spec} {spec.pod.secrets}", "its executors need none"
+
+
+KEYS = Credentials(secret=SecretKeys(name="sales-s3", access_key="id", secret_key="key"))
+ACCOUNT = Credentials(service_account="sales")
+SHARED = {
+    "AWS_ACCESS_KEY_ID": "hidden-key",
+    "AWS_SECRET_ACCESS_KEY": "hidden-secret",
+    "AWS_ENDPOINT": "http://s3:9000",
+}
+
+
+def planned(name: str, folder: Path, credentials: Credentials | None) -> RunSpec:
+    wanted = replace(need(), credentials=credentials)
+    if name == "sail":
+        return SailEngine(SailSettings(environment=SHARED, ground=PODS)).plan(wanted)
+    return SparkEngine(SparkSettings(cache=folder, ground=PODS, s3=S3)).plan(wanted)
+
+
+@pytest.mark.parametrize("credentials", [KEYS, ACCOUNT])
+@pytest.mark.parametrize("name", ["sail", "spark"])
+def test_a_run_of_a_project_with_credentials_has_none_of_the_services(
+    tmp_path: Path, name: str, credentials: Credentials
+) -> None:
+    spec = planned(name, tmp_path, credentials)
+    assert spec.pod is not None
+    told = [spec.command, dict(spec.environment), dict(spec.pod.secrets), dict(spec.pod.files)]
+    assert "hidden" not in json.dumps(told)
+
+
+@pytest.mark.parametrize("name", ["sail", "spark"])
+def test_its_keys_are_references_to_the_projects_secret(tmp_path: Path, name: str) -> None:
+    spec = planned(name, tmp_path, KEYS)
+    assert spec.pod is not None
+    assert spec.pod.variables == {
+        "AWS_ACCESS_KEY_ID": SecretKey("sales-s3", "id"),
+        "AWS_SECRET_ACCESS_KEY": SecretKey("sales-s3", "key"),
+    }
+    assert (spec.pod.passes, spec.pod.service_account) == ((), None)
+    if name == "sail":
+        assert spec.environment["AWS_ENDPOINT"] == "http://s3:9000", "it is still told where"
+
+
+@pytest.mark.parametrize("name", ["sail", "spark"])
+def test_an_account_has_no_keys_but_what_the_cluster_gives_it(tmp_path: Path, name: str) -> None:
+    spec = planned(name, tmp_path, ACCOUNT)
+    assert spec.pod is not None
+    assert (spec.pod.variables, spec.pod.service_account) == ({}, "sales")
+    assert {"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"} <= set(spec.pod.passes)
+
+
+def test_s3a_takes_an_identity_only_from_where_it_is_meant_to(tmp_path: Path) -> None:
+    key = "spark.hadoop.fs.s3a.aws.credentials.provider"
+    assert confs(planned("spark", tmp_path, KEYS))[key].endswith(
+        "EnvironmentVariableCredentialsProvider"
+    )
+    providers = confs(planned("spark", tmp_path, ACCOUNT))[key]
+    assert providers.split(",")[0].endswith(".WebIdentityTokenFileCredentialsProvider")
+    assert "Instance" not in providers, "the node's identity is everybody's"
+
+
+def test_executors_have_the_projects_keys_and_account(tmp_path: Path) -> None:
+    spec = planned("spark", tmp_path, replace(KEYS, service_account="sales"))
+    assert spec.pod is not None
+    made = json.loads(spec.pod.files[TEMPLATE])["spec"]
+    [container] = made["containers"]
+    named = {each["name"]: each["valueFrom"]["secretKeyRef"] for each in container["env"]}
+    assert named["AWS_ACCESS_KEY_ID"] == {"name": "sales-s3", "key": "id"}
+    assert named["AWS_SECRET_ACCESS_KEY"] == {"name": "sales-s3", "key": "key"}
+    assert named["_SPARK_AUTH_SECRET"]["name"] == "run-1"
+    assert made["serviceAccountName"] == "sales"
+    assert made["automountServiceAccountToken"] is False
 
 
 @pytest.mark.parametrize("name", ["sail", "spark"])

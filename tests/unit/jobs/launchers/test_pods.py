@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.launchers import pods
-from jobs.launchers.api import Capacity, Limits, PodOptions, RunSpec
+from jobs.launchers.api import Capacity, Limits, PodOptions, RunSpec, SecretKey
 from jobs.launchers.pods import Order, PodSettings, merged, name_of, pod, secret, token_in
 from storage.base.ids import RunId
 
@@ -52,6 +52,19 @@ def test_secret_has_the_order_and_the_token() -> None:
     assert (told["lease"], told["inputs"], told["outputs"]) == (60.0, "http://store/in", None)
     assert token_in(made) == "a token"
     assert "a token" not in repr(order)
+
+
+def test_values_of_others_are_references_that_the_porter_hands_on() -> None:
+    variables = {"AWS_SECRET_ACCESS_KEY": SecretKey("sales-s3", "key")}
+    options = PodOptions(variables=variables, passes=("AWS_ROLE_ARN",), service_account="sales")
+    made = pod(spec(pod=options), SETTINGS, owner="replica_1")
+    reference = {"secretKeyRef": {"name": "sales-s3", "key": "key"}}
+    assert {"name": "AWS_SECRET_ACCESS_KEY", "valueFrom": reference} in container(made)["env"]
+    assert made["spec"]["serviceAccountName"] == "sales"
+    order = Order(token="a token", lease=timedelta(minutes=1))
+    kept = secret(spec(pod=options), order, SETTINGS, owner="replica_1")
+    told = json.loads(base64.b64decode(kept["data"]["order.json"]))
+    assert told["passes"] == ["AWS_SECRET_ACCESS_KEY", "AWS_ROLE_ARN"]
 
 
 def test_pod_is_restricted() -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,10 @@ def order_of(home: Path, *, port: int = 0, **more: Any) -> dict[str, Any]:
 class Pod:
     """A porter with its folder, its order and its termination message."""
 
-    def __init__(self, root: Path, script: str, **more: Any) -> None:
+    def __init__(
+        self, root: Path, script: str, given: Mapping[str, str] | None = None, **more: Any
+    ) -> None:
+        """``given`` is put into the container's environment by others."""
         self.home, self.root = root / "run", root
         self.home.mkdir()
         self.port = free_port()
@@ -108,7 +111,11 @@ class Pod:
         (root / "order.json").write_text(json.dumps(order))
         self.process = subprocess.Popen(
             [sys.executable, "-I", module.__file__, self.home, root / "order.json"],
-            env={"DLI_TERMINATION_LOG": str(root / "message"), "POD_IP": "10.0.0.7"},
+            env={
+                "DLI_TERMINATION_LOG": str(root / "message"),
+                "POD_IP": "10.0.0.7",
+                **(given or {}),
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -162,7 +169,7 @@ def test_small_files_are_there_before_the_start(tmp_path: Path) -> None:
 def test_inputs_are_brought_and_outputs_are_taken(tmp_path: Path, store: Store) -> None:
     store.objects["/in"] = packed({"given": b"a gift"})
     script = "mkdir out; tr a-z A-Z < given > out/made; ln -s /etc/passwd out/link; echo done"
-    links = {"inputs": store.link("in"), "outputs": store.link("out")}
+    links: dict[str, Any] = {"inputs": store.link("in"), "outputs": store.link("out")}
     pod = Pod(tmp_path, script, keeps=["out", "not there"], **links)
     pod.output()
     assert pod.message["kept"] is True
@@ -268,6 +275,15 @@ def test_the_environment_of_the_image_is_below_that_of_the_run(tmp_path: Path) -
     names = {line.partition("=")[0] for line in pod.output().decode().splitlines()}
     assert "PATH" in names
     assert not names & {"POD_IP", "DLI_TERMINATION_LOG"}
+
+
+def test_variables_that_the_cluster_gave_are_handed_on_by_name(tmp_path: Path) -> None:
+    passes, own = ["KEY", "ROLE", "NOWHERE"], {"PATH": "/usr/bin:/bin", "ROLE": "own"}
+    given = {"KEY": "of the node", "ROLE": "of the node", "OTHER": "x"}
+    pod = Pod(tmp_path, "env", given=given, passes=passes, environment=own)
+    lines = pod.output().decode().splitlines()
+    assert {"KEY=of the node", "ROLE=own"} <= set(lines), "the run's own go before them"
+    assert not any(line.startswith(("OTHER=", "NOWHERE=")) for line in lines)
 
 
 def test_what_fits_a_pattern_is_kept_once(tmp_path: Path, store: Store) -> None:

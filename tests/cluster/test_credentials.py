@@ -1,0 +1,182 @@
+"""Projects with keys of their own at a store that knows two of them, each in one bucket only."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dli.client import Client
+from tests.cluster.test_spark import ACCOUNT
+from tests.support.cluster import Cluster, Namespace, wait
+from tests.support.servers import S3Server, seaweedfs, tenant_keys
+from tests.support.service import Service, in_process
+
+pytestmark = [
+    pytest.mark.xdist_group("cluster-credentials"),
+    pytest.mark.spark,
+    pytest.mark.timeout(900),
+]
+
+MIB = 1 << 20
+SALES, RESEARCH = "sales", "research"
+SMALL = {"cores": 1, "memory": "1536MiB"}
+
+PROGRAM = """
+import time
+from dli_batch import session
+
+spark = session()
+print("own", spark.read.parquet("s3a://sales/t").selectExpr("sum(n)").first()[0], flush=True)
+try:
+    spark.read.parquet("s3a://research/t").count()
+except Exception as error:
+    print("theirs", "AccessDenied" in str(error) or "Forbidden" in str(error), flush=True)
+time.sleep(4)  # to be looked at
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Here:
+    """A service that shares its keys with no project, and who may be asked."""
+
+    service: Service
+    namespace: Namespace
+
+    def client(self, project: str) -> Client:
+        return Client(self.service.url, self.service.token, project=project)
+
+    def told(self, *selector: str) -> str:
+        """All that anybody who reads pods can see of them."""
+        return json.dumps(self.namespace.get("pods", *selector)["items"])
+
+
+@pytest.fixture(scope="module")
+def store(cluster: Cluster) -> Iterator[S3Server]:
+    if cluster.host is None:
+        pytest.skip("DLI_TEST_POD_HOST does not say where pods reach this machine")
+    with seaweedfs(cluster.host, tenants=(SALES, RESEARCH)) as server:
+        rows = io.BytesIO()
+        pq.write_table(pa.table({"n": range(100)}), rows)
+        for name in (SALES, RESEARCH, "warehouse"):
+            server.client().make_bucket(bucket_name=name)
+            rows.seek(0)
+            server.client().put_object(name, "t/f.parquet", rows, len(rows.getvalue()))
+        yield server
+
+
+@pytest.fixture(scope="module")
+def here(
+    cluster: Cluster, store: S3Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Here]:
+    with cluster.namespace(f"credentials-{os.urandom(3).hex()}") as namespace:
+        access, secret = tenant_keys(SALES)
+        namespace.create(
+            *ACCOUNT,
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "sales-s3"},
+                "stringData": {"access-key": access, "secret-key": secret},
+            },
+        )
+        namespace.kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=60s")
+        settings: dict[str, Any] = {
+            "launcher": "kubernetes",
+            "kubernetes_kubeconfig": cluster.kubeconfig,
+            "kubernetes_image": cluster.image,
+            "kubernetes_namespace": namespace.name,
+            "kubernetes_pull_policy": "Never",
+            "kubernetes_service_account": "spark",
+            "kubernetes_shared_credentials": False,
+            "warehouse": "s3://warehouse/w",
+            "buckets": (SALES, RESEARCH),
+            "s3_endpoint": store.settings.endpoint,
+            "s3_access_key": store.settings.access_key,
+            "s3_secret_key": store.settings.secret_key,
+            "s3_secure": False,
+            "engine_cores": 1,
+            "sail_memory": 1024 * MIB,
+        }
+        with in_process(tmp_path_factory.mktemp("home"), **settings) as service:
+            found = Here(service=service, namespace=namespace)
+            with found.client("default") as administrator:
+                for name in (SALES, RESEARCH):
+                    administrator.create_project(name)
+                administrator.set_credentials(SALES, secret={"name": "sales-s3"})
+                administrator.set_credentials(RESEARCH, secret={"name": "nowhere"})
+            with found.client(SALES) as sales:
+                sales.update_queue("default", overcommit=1000)  # the nodes are small
+                sales.register_table("default.own", "s3://sales/t")
+                sales.register_table("default.theirs", "s3://research/t")
+            yield found
+        assert namespace.get("pods")["items"] == []
+
+
+def test_sail_reads_with_the_keys_of_its_project_only(here: Here) -> None:
+    with here.client(SALES) as sales:
+        own = sales.run("SELECT sum(n) FROM own", engine="sail")
+        with sales.download(own.id, "arrow") as pieces:
+            rows = pa.ipc.open_stream(b"".join(pieces)).read_all()
+        assert rows.column(0).to_pylist() == [4950]
+        theirs = sales.wait(sales.submit("SELECT sum(n) FROM theirs", engine="sail"))
+    assert theirs.error is not None
+    assert "403 Forbidden" in theirs.error.message
+    told = here.told("-l", "dli.dev/engine=sail")
+    assert '"secretKeyRef": {"key": "secret-key", "name": "sales-s3"}' in told
+    assert not [text for text in tenant_keys(SALES) if text in told]
+
+
+def test_a_batch_has_the_keys_of_its_project_on_driver_and_executor(
+    here: Here, tmp_path: Path
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    with here.client(SALES) as sales:
+        job = sales.submit_batch(
+            program, driver=SMALL, executor=SMALL, executors=1, timeout="10m", wait="0s"
+        )
+        label = f"dli.dev/job={job['id']}"
+        seen: list[str] = []
+
+        def looked() -> bool:
+            told = here.told("-l", label)
+            if told.count('"secretKeyRef": {"key": "secret-key", "name": "sales-s3"}') == 2:
+                seen.append(told)
+            return bool(seen) or sales.job(job["id"])["terminal"]
+
+        wait(looked, 240.0, lambda: here.namespace.kubectl("get", "pods"))
+        done = sales.wait_job(job)
+        with sales.log(job["id"]) as parts:
+            log = b"".join(parts).decode()
+    assert done["state"] == "finished", (done, log)
+    assert ("own 4950" in log, "theirs True" in log) == (True, True), log
+    assert seen, "driver and executor refer to the project's secret"
+    keys = (*tenant_keys(SALES), "test-secret-key")
+    assert not [text for text in keys if text in seen[0]]
+
+
+def test_a_project_without_credentials_is_refused(here: Here) -> None:
+    with here.client("default") as client:
+        refused = client.wait(client.submit("SELECT count(*) FROM range(3)", engine="sail"))
+    assert refused.state == "failed"
+    assert refused.error is not None
+    assert refused.error.code == "credentials_missing"
+
+
+def test_a_secret_that_is_nowhere_is_told_as_the_operators_fault(here: Here) -> None:
+    with here.client(RESEARCH) as research:
+        failed = research.wait(research.submit("SELECT count(*) FROM range(3)", engine="sail"))
+    assert failed.error is not None
+    assert failed.error.code == "engine_refused"
+    assert failed.error.details["reason"] == "pod_config_invalid"
+    assert failed.error.details["blame"] == "operator"
+    assert "nowhere" in failed.error.message
