@@ -90,8 +90,10 @@ def _claim(rounds: Rounds, database: Database) -> None:
     with database.read() as tx:
         seen = rounds.look(tx, seats=_SEATS, now=_NOW, most=_AT_ONCE)
 
-    def claim(job: Job) -> Claimed:
-        return Claimed(at=_NOW, owner="bench", lease_until=_NOW + timedelta(hours=1))
+    def claim(job: Job, cluster: str | None) -> Claimed:
+        return Claimed(
+            at=_NOW, owner="bench", lease_until=_NOW + timedelta(hours=1), cluster=cluster
+        )
 
     with database.transaction() as tx:
         started = start_waiting(

@@ -38,6 +38,7 @@ CHARTS_OWN = {
     "kubernetes_service_account": "the account that the chart makes for drivers",
     "kubernetes_kubeconfig": "the account of the pod",
     "kubernetes_context": "the account of the pod",
+    "kubernetes_clusters": "runs.clusters",
 }
 Schema = dict[str, Any]
 

@@ -32,7 +32,6 @@ def ground_of(settings: Settings, *, python: Path | None = None) -> Ground:
         python=python or _PYTHON,
         pods=True,
         executors=ExecutorGround(
-            namespace=settings.kubernetes_namespace,
             installation=settings.kubernetes_installation,
             image=settings.kubernetes_image,
             pull_policy=settings.kubernetes_pull_policy,
@@ -63,6 +62,7 @@ def terms_of(settings: Settings, database: Database) -> Callable[[ProjectId, str
             executor_template=found.pods.executor_template,
             image=found.pods.image,
             overcommit=found.overcommit,
+            clusters=found.pods.clusters,
         )
 
     return terms

@@ -13,6 +13,7 @@ from dli.settings import Settings
 from jobs.automation import Automation
 from jobs.batches.submitting import Batches
 from jobs.changes import Changes
+from jobs.clusters import Clusters
 from jobs.engines.pool import EnginePool
 from jobs.files import Files
 from jobs.loops.runner import Loop
@@ -38,6 +39,7 @@ class Services:
     results: Results
     pool: EnginePool
     jobs: JobService
+    clusters: Clusters
     batches: Batches
     tasks: Tasks
     files: Files

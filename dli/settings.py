@@ -281,6 +281,12 @@ class LauncherSettings(BaseModel):
         "does.",
     )
     kubernetes_context: str | None = Field(None, description="Context of that file.")
+    kubernetes_clusters: Path | None = Field(
+        None,
+        description="File of further clusters (TOML): a table for each by its name, with "
+        "`kubeconfig`, `context` if it is not the current one, and `namespace`. Without it there "
+        "is one cluster, called `default`; see docs/kubernetes.md.",
+    )
     kubernetes_scratch: Size = Field(
         10 * 2**30,
         ge=2**26,

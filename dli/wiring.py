@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from dli.api.documents import Documents
 from dli.api.idempotency import forget_replies
 from dli.billing.allowance import PricedAllowance
 from dli.billing.pricebook import read_price_book
+from dli.clusters import read_clusters
 from dli.grounds import access_of, executors_of, ground_of, spark_of, terms_of
 from dli.home import replica_name
 from dli.identity.authors import MemberRights
@@ -30,6 +31,7 @@ from jobs.batches.placing import Placing
 from jobs.batches.submitting import Batches
 from jobs.batches.work import BatchWork
 from jobs.changes import Changes
+from jobs.clusters import Clusters
 from jobs.engines.members import PoolSettings
 from jobs.engines.pool import EnginePool
 from jobs.engines.sail import SailEngine, SailSettings
@@ -38,8 +40,10 @@ from jobs.execution.ending import Ending
 from jobs.execution.parts import Parts
 from jobs.files import Files, FileSettings
 from jobs.launchers.api import Launcher
+from jobs.launchers.fleet import Fleet
 from jobs.launchers.local import LocalLauncher
 from jobs.launchers.pods import ClusterSettings, PodSettings
+from jobs.lifecycle.runs import DEFAULT_CLUSTER
 from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.loops.runner import Loop
 from jobs.notices.targets import Targets
@@ -101,6 +105,7 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
         allowance = PricedAllowance(book, stored.clock)
         news = News.make(stored.clock)
         parts = _parts(settings, stored, allowance, metrics, news, works=works)
+        assert parts.clusters is not None
         stack.callback(parts.pool.close)
         preparers = Preparers(
             relations=Relations(
@@ -145,6 +150,7 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
             results=stored.results,
             pool=parts.pool,
             jobs=jobs,
+            clusters=parts.clusters,
             batches=batches,
             tasks=tasks,
             files=files,
@@ -329,6 +335,7 @@ def _parts(
 ) -> Parts:
     replica = replica_name(settings.folder)
     launcher = _launcher(settings, stored, replica)
+    clusters = Clusters(database=stored.database, clock=stored.clock, launcher=launcher)
     ground = ground_of(settings)
     engines = (
         SailEngine(
@@ -356,6 +363,7 @@ def _parts(
         _pool_settings(settings, replica),
         terms=terms_of(settings, stored.database),
         access=access_of(settings, stored.database),
+        clusters=clusters,
     )
     return Parts(
         replica=replica,
@@ -374,6 +382,7 @@ def _parts(
         ),
         changes=Changes(stored.database),
         settings=_job_settings(settings, workers=settings.workers if works else 0),
+        clusters=clusters,
     )
 
 
@@ -388,7 +397,7 @@ def _launcher(settings: Settings, stored: _Stored, replica: str) -> Launcher:
         )
     if settings.kubernetes_image is None:
         raise InvalidSettingError("the kubernetes launcher needs kubernetes_image")
-    cluster = ClusterSettings(
+    default = ClusterSettings(
         kubeconfig=settings.kubernetes_kubeconfig,
         context=settings.kubernetes_context,
         namespace=settings.kubernetes_namespace,
@@ -403,10 +412,25 @@ def _launcher(settings: Settings, stored: _Stored, replica: str) -> Launcher:
     )
     # The cluster's client is large, and of no use to a service without a cluster.
     module = importlib.import_module("jobs.launchers.pod_launcher")
-    launcher: Launcher = module.open_launcher(
-        cluster, pods, root=root, store=stored.warehouse, clock=stored.clock, owner=replica
-    )
-    return launcher
+
+    def opened(cluster: ClusterSettings, folder: Path) -> Launcher:
+        launcher: Launcher = module.open_launcher(
+            cluster,
+            replace(pods, namespace=cluster.namespace),
+            root=folder,
+            store=stored.warehouse,
+            clock=stored.clock,
+            owner=replica,
+        )
+        return launcher
+
+    further = read_clusters(settings.kubernetes_clusters) if settings.kubernetes_clusters else {}
+    if not further:
+        return opened(default, root)
+    others = {name: opened(each, root.with_name(f"runs-{name}")) for name, each in further.items()}
+    fleet = Fleet({DEFAULT_CLUSTER: opened(default, root), **others})
+    fleet.look()
+    return fleet
 
 
 def _pool_settings(settings: Settings, replica: str) -> PoolSettings:

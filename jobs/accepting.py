@@ -142,7 +142,9 @@ class Accepting:
                 if starts:
                     now = parts.clock.now()
                     lease = now + parts.settings.lease_of(job.kind)
-                    claim = Claimed(at=now, owner=parts.replica, lease_until=lease)
+                    claim = Claimed(
+                        at=now, owner=parts.replica, lease_until=lease, cluster=entry.cluster
+                    )
                     claimed = next_step(job, claim)
                     assert claimed is not None
                     steps.append(claimed)

@@ -89,6 +89,7 @@ log = logging.getLogger(__name__)
 
 _TRIES = 5  # at a step that others compete for
 _SWEEP = timedelta(minutes=10)
+_LOOK = timedelta(seconds=2)  # between two questions to each cluster whether it is there
 
 
 class JobService:
@@ -111,6 +112,7 @@ class JobService:
             engine_memory=parts.settings.engine_memory,
             measure=parts.launcher.capacity if parts.settings.workers else None,
             shared=parts.launcher.place,
+            clusters=parts.clusters,
         )
         self._reading = Reading(
             parts=parts, workers=self._workers, recent=self._recent, ledger=self._ledger
@@ -442,6 +444,7 @@ class JobService:
             ("changes", parts.changes.poll, timedelta(milliseconds=250), timedelta(seconds=2)),
             ("engines", parts.pool.tick, timedelta(seconds=1), timedelta(seconds=10)),
             ("capacity", self._report, timedelta(seconds=10), timedelta(seconds=30)),
+            *self._clusters_loop(),
             ("expiry", parts.results.expire, timedelta(seconds=10), timedelta(minutes=1)),
             ("sweep", self._sweep, _SWEEP, _SWEEP),
         )
@@ -449,6 +452,13 @@ class JobService:
             name: Loop(name=name, tick=tick, clock=parts.clock, idle=idle, worst=worst)
             for name, tick, idle, worst in ticks
         }
+
+    def _clusters_loop(self) -> tuple[tuple[str, Callable[[], int], timedelta, timedelta], ...]:
+        """Nothing where there is one cluster: there is no other to go to."""
+        clusters = self._parts.clusters
+        if clusters is None or clusters.fleet is None:
+            return ()
+        return (("clusters", clusters.look, _LOOK, _LOOK),)
 
     def _reaper(self) -> Reaper:
         adoption = Adoption(parts=self._parts, workers=self._workers)

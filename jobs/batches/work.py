@@ -280,7 +280,11 @@ def _engine(parts: Parts, execution: Execution) -> Iterator[tuple[EngineHandle, 
     job = execution.job
     spec = _spec_of(job)
     handle = parts.pool.acquire(
-        project_id=job.project_id, queue=job.queue, engine=EngineName.SPARK, stop=execution.stop
+        project_id=job.project_id,
+        queue=job.queue,
+        engine=EngineName.SPARK,
+        stop=execution.stop,
+        cluster=job.cluster,
     )
     began, before = parts.clock.monotonic(), parts.pool.executors_used(handle)
     try:

@@ -33,6 +33,7 @@ class PodTerms:
     executor_template: Mapping[str, Any] = field(default_factory=dict)
     image: str | None = None  #: None: the installation's
     overcommit: int = 100  #: per cent of what is requested that may be used
+    clusters: Mapping[str, int] = field(default_factory=dict)  #: weights; none: all, as equals
 
     def options(self, cores: int, memory_bytes: int) -> PodOptions:
         """Of a pod that may use so much."""

@@ -49,7 +49,6 @@ _LONGEST_PREFIX = 47  # of an executor's name, by Spark's documentation
 class ExecutorGround:
     """What all executors of an installation have in common."""
 
-    namespace: str
     installation: str
     image: str
     pull_policy: str = "IfNotPresent"
@@ -99,7 +98,7 @@ def options(
 
 
 def confs(driver: DriverPod, executors: Executors, ground: ExecutorGround) -> dict[str, str]:
-    """What the driver is told. ``$(POD_IP)`` and ``$(POD_NAME)`` are put in by its porter."""
+    """What the driver is told. ``$(POD_IP)`` and the like are put in by its porter."""
     prefix = name_of(driver.run_id)
     if len(prefix) > _LONGEST_PREFIX:
         raise ValueError(f"{prefix} is too long to name executors")
@@ -113,7 +112,7 @@ def confs(driver: DriverPod, executors: Executors, ground: ExecutorGround) -> di
         "spark.executor.cores": str(size.cores),
         "spark.executor.memory": f"{driver.executor_heap // _MIB}m",
         "spark.executor.memoryOverhead": f"{(size.memory_bytes - driver.executor_heap) // _MIB}m",
-        "spark.kubernetes.namespace": ground.namespace,
+        "spark.kubernetes.namespace": "$(POD_NAMESPACE)",
         "spark.kubernetes.container.image": executors.image or ground.image,
         "spark.kubernetes.container.image.pullPolicy": ground.pull_policy,
         "spark.kubernetes.driver.pod.name": "$(POD_NAME)",

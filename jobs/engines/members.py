@@ -124,6 +124,7 @@ class Member:
     silent_since: float | None = None
     retired: str | None = None  #: why it gets no more statements
     ending: bool = False
+    unanswered: bool = False  #: its cluster did not answer when it was to start there
     ended: tuple[int | None, str | None] | None = None
 
     def view(self) -> EngineView:

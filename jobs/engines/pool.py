@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from jobs.access.credentials import Access, Credentials, CredentialsMissingError, shared
+from jobs.clusters import DRAINED, Clusters
 from jobs.engines.api import Engine, EngineNeed, Terms, no_terms
 from jobs.engines.errors import (
     EngineLostError,
@@ -25,7 +26,7 @@ from jobs.engines.errors import (
 from jobs.engines.members import EngineHandle, EngineView, Key, Member, PoolCounts, PoolSettings
 from jobs.launchers.api import Launcher, LaunchRefusedError
 from jobs.launchers.problems import Again, Problem
-from jobs.lifecycle.runs import cu_rate, is_of_job
+from jobs.lifecycle.runs import cluster_of, cu_rate, is_of_job, run_in
 from jobs.lifecycle.spec import EngineName
 from jobs.store import run_rows
 from sql.statement import Binding
@@ -62,10 +63,15 @@ class EnginePool:
         *,
         terms: Terms = no_terms,
         access: Access = shared,
+        clusters: Clusters | None = None,
     ) -> None:
-        """``terms`` are what a queue says of pods, ``access`` is who a project is in buckets."""
+        """``terms`` are what a queue says of pods, ``access`` is who a project is in buckets.
+
+        ``clusters`` are those of the launcher.
+        """
         self._terms = terms
         self._access = access
+        self._clusters = clusters
         self._database = database
         self._engines: Mapping[EngineName, Engine] = {engine.name: engine for engine in engines}
         self._launcher = launcher
@@ -88,13 +94,22 @@ class EnginePool:
             self._engines[engine].check(binding)
 
     def acquire(
-        self, *, project_id: ProjectId, queue: str, engine: EngineName, stop: threading.Event
+        self,
+        *,
+        project_id: ProjectId,
+        queue: str,
+        engine: EngineName,
+        stop: threading.Event,
+        cluster: str | None = None,
     ) -> EngineHandle:
         """An engine for one statement, started if need be; every handle must be released.
 
-        One that knows other credentials than its project's present ones is let go of. Raises
-        ``EngineStartError`` with the end of the engine's log, ``CredentialsMissingError``, and
-        ``StatementInterruptedError`` when ``stop`` is set first.
+        One that knows other credentials than its project's present ones is let go of. One that has
+        to be started gets its place in ``cluster``, if there are several and that one takes it;
+        where a cluster does not answer the start is tried in the next one.
+
+        Raises ``EngineStartError`` with the end of the engine's log, ``CredentialsMissingError``,
+        and ``StatementInterruptedError`` when ``stop`` is set first.
         """
         credentials = self._access(project_id)
         key = Key(project_id=project_id, queue=queue, engine=engine)
@@ -106,13 +121,15 @@ class EnginePool:
                 if self._closed:
                     raise EngineStartError("the service is stopping")
                 if waited_for is not None and waited_for.failure is not None:
-                    raise _again(waited_for.failure)
-                member = self._current.get(key)
+                    if not waited_for.unanswered:
+                        raise _again(waited_for.failure)
+                    cluster = None
+                member = self._open_member(key)
                 if member is not None and member.credentials != credentials:
                     self._retire(member, _CREDENTIALS)
                     member = None
                 if member is None:
-                    member = self._begin(key, credentials)
+                    member = self._begin(key, credentials, cluster)
                 if member.client is not None and member.users < self._settings.statements:
                     member.users += 1
                     return EngineHandle(
@@ -128,7 +145,11 @@ class EnginePool:
 
     def serves(self, *, project_id: ProjectId, queue: str, engine: EngineName) -> bool:
         """Whether such an engine takes statements here, or soon will."""
-        return Key(project_id=project_id, queue=queue, engine=engine) in self._current
+        key = Key(project_id=project_id, queue=queue, engine=engine)
+        if self._clusters is None:
+            return key in self._current
+        with self._changed:
+            return self._open_member(key) is not None
 
     def keep_warm(self, wanted: Iterable[tuple[ProjectId, str, EngineName]]) -> None:
         """Keep one of each though nobody uses it, from now on and instead of those before."""
@@ -144,7 +165,10 @@ class EnginePool:
             self._warm = keys
             for key, credentials in known.items():
                 if key not in self._current and not self._closed:
-                    self._begin(key, credentials)
+                    try:
+                        self._begin(key, credentials)
+                    except EngineStartError as error:
+                        log.info("nothing kept warm", extra={"reason": error.message})
 
     def make_room(self) -> bool:
         """Let go of the engine that was idle for longest, for others want its memory."""
@@ -262,6 +286,8 @@ class EnginePool:
         """Stop what is idle, old, large or dead; how many engines that were."""
         done = 0
         for member in self._snapshot():
+            if member.failure is not None:
+                self._end(member, timedelta(0))  # once more, if its cluster did not hear of it
             if member.client is None:
                 continue
             reason = self._verdict(member)
@@ -291,12 +317,53 @@ class EnginePool:
         for thread in self._threads:
             thread.join()
 
-    def _begin(self, key: Key, credentials: Credentials | None) -> Member:
+    def _open_member(self, key: Key) -> Member | None:
+        """The one that takes statements; not one whose cluster gets nothing new. Holds the lock."""
+        member = self._current.get(key)
+        if member is not None and (why := self._closed_to(member)) is not None:
+            self._retire(member, why)
+            return None
+        return member
+
+    def _closed_to(self, member: Member) -> str | None:
+        """Why the engine's cluster gets nothing new, if there is another that does."""
+        if self._clusters is None or self._clusters.fleet is None:
+            return None
+        why = self._clusters.closed_lately().get(cluster_of(member.run_id))
+        if why is None:
+            return None
+        if why == DRAINED:
+            return "drained"
+        return "silent cluster" if self._settled(member.key, member.run_id) else None
+
+    def _settled(self, key: Key, run_id: RunId) -> str | None:
+        assert self._clusters is not None
+        return self._clusters.settle(self._terms(key.project_id, key.queue).clusters, run_id)
+
+    def _named(self, key: Key, at: datetime, cluster: str | None) -> RunId:
+        """A new run's name, which tells its cluster. Raises ``EngineStartError``."""
+        run_id = RunId(new_id("run", at))
+        if self._clusters is None or self._clusters.fleet is None:
+            return run_id
+        closed = self._clusters.closed_lately()
+        if cluster is None or cluster in closed:
+            cluster = self._settled(key, run_id)
+        if cluster is None:
+            told = ", ".join(f"{name} {why}" for name, why in closed.items())
+            raise EngineStartError(
+                f"no cluster of the queue takes a new engine now: {told}",
+                hint="`dli cluster list` tells more",
+            )
+        return run_in(run_id, cluster)
+
+    def _begin(
+        self, key: Key, credentials: Credentials | None, cluster: str | None = None
+    ) -> Member:
         """Reserve the place, and start the engine on a thread of its own. Holds the lock."""
         now = self._clock.now()
         member = Member(
             key=key,
-            run_id=RunId(new_id("run", now)),
+            run_id=self._named(key, now, cluster),
             created_at=now,
             used_at=self._clock.monotonic(),
             credentials=credentials,
@@ -361,7 +428,6 @@ class EnginePool:
             self._retire(member, "it did not start")
             self._counts.failed += 1
             self._changed.notify_all()
-        self._launcher.stop(member.run_id, grace=timedelta(0), reason="it did not start")
         self._end(member, timedelta(0))
 
     def _launch(self, member: Member) -> None:
@@ -403,6 +469,8 @@ class EnginePool:
         try:
             self._launcher.launch(spec)
         except LaunchRefusedError as error:
+            several = self._clusters is not None and self._clusters.fleet is not None
+            member.unanswered = several and error.problem.code == "cluster_unavailable"
             raise _refused(member.key.engine, error.problem) from error
         address = self._wait_listening(member, spec.port)
         client = engine.connect(address, need.token)
@@ -460,6 +528,8 @@ class EnginePool:
         status = self._launcher.status(member.run_id)
         if status.state.ended:
             return "dead"
+        if (closed := self._closed_to(member)) is not None:
+            return closed
         if (deaf := self._deaf(member, now)) is not None:
             return deaf
         unused = not member.users and member.key not in self._warm
@@ -515,7 +585,13 @@ class EnginePool:
             member.ending = True
         reason = member.retired or "stopped"
         before = self._launcher.status(member.run_id)
-        status = self._launcher.stop(member.run_id, grace=grace, reason=reason)
+        try:
+            status = self._launcher.stop(member.run_id, grace=grace, reason=reason)
+        except ServiceError as error:  # its cluster does not answer: the next look tries again
+            log.warning("engine not ended", extra={"run": member.run_id, "reason": error.message})
+            with self._changed:
+                member.ending = False
+            return
         if member.client is not None:
             member.client.close()
         died = before.reason if before.state.ended else None

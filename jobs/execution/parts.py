@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.changes import Changes
+from jobs.clusters import Clusters
 from jobs.engines.pool import EnginePool
 from jobs.execution.ending import Ending
 from jobs.launchers.api import Launcher
@@ -34,6 +35,7 @@ class Parts:
     ending: Ending
     changes: Changes
     settings: JobSettings
+    clusters: Clusters | None = None  #: of the launcher; None: they are not told apart
 
     @property
     def backoff(self) -> Backoff:

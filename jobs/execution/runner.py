@@ -31,6 +31,7 @@ from storage.tables.errors import PartialWriteError
 
 log = logging.getLogger(__name__)
 
+_MOST_MOVES = 10  # of a job, from one cluster that does not answer to the next
 
 #: What a kind of job does between its claim and its end. It raises ``ServiceError``; whatever it
 #: started has ended when it returns or raises.
@@ -55,6 +56,7 @@ class AttemptFailedError(InvalidInputError):
         self, message: str, *, fault: Fault, memory_bytes: int | None = None, **given: Any
     ) -> None:
         super().__init__(message, **given)
+        self.unanswered: str | None = None  #: the cluster that was asked in vain to start the run
         self.fault = fault
         self.memory_bytes = memory_bytes
 
@@ -167,6 +169,8 @@ class Runner:
                 execution.timings["cancel"] = round(took * 1000, 3)
         elif execution.hand_over:
             event = HandedOver(at=at)
+        elif (cluster := _unanswered(error, job)) is not None:
+            event = HandedOver(at=at, unanswered=cluster)
         else:
             event = Failed(
                 at=at,
@@ -191,6 +195,13 @@ class Runner:
             "attempt ended",
             extra={"job": job.id, "state": execution.job.state.value, "code": error.code},
         )
+
+
+def _unanswered(error: ServiceError, job: Job) -> str | None:
+    """The cluster that did not even hear of the run, which another may take; a few times."""
+    moves = job.max_attempts - job.spec.retry.attempts
+    moved = isinstance(error, AttemptFailedError) and moves < _MOST_MOVES
+    return error.unanswered if moved and isinstance(error, AttemptFailedError) else None
 
 
 def _keep_beside(execution: Execution, tx: Tx) -> None:

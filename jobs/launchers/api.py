@@ -266,5 +266,11 @@ class Launcher(Protocol):
     def capacity(self) -> Capacity:
         """What there is for runs, used or not."""
 
+    def answers(self) -> bool:
+        """Whether it can start runs now, as far as one question tells; it takes 2 seconds at most.
+
+        One that does not answer may have runs that go on.
+        """
+
     def close(self) -> None:
         """End all that this launcher started without a lease; the others live on."""

@@ -25,6 +25,8 @@ from storage.base.errors import InvalidInputError, UnavailableError
 log = logging.getLogger(__name__)
 
 _CONNECT, _READ = 5.0, 30.0  # seconds
+_READY = 1.0  # seconds to connect, and as many to answer whether it is ready
+_BROKEN = 500
 _WATCH = 240  # seconds that the server keeps one watch open
 _SILENT = 60.0  # seconds beyond that without a byte: the connection is dead
 _RELIST = 300.0  # seconds after which all is listed again, whatever the watch said
@@ -42,13 +44,17 @@ class ClusterConfigError(InvalidInputError):
 
 
 class ApiError(UnavailableError):
-    """The API server refused (``status`` is its code), or did not answer (0)."""
+    """The API server refused (``status`` is its code), or did not answer (0).
+
+    ``asked``: it may have heard the request, and have done what was asked.
+    """
 
     code = "cluster_refused"
 
-    def __init__(self, message: str, *, status: int) -> None:
+    def __init__(self, message: str, *, status: int, asked: bool = True) -> None:
         super().__init__(message)
         self.status = status
+        self.asked = asked
 
 
 class Cluster:
@@ -113,6 +119,15 @@ class Cluster:
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 raise ApiError(f"the watch broke: {error}", status=0) from error
 
+    def answers(self) -> bool:
+        """Whether the API server is there and ready; a refusal of the question is an answer."""
+        kind = "application/json"
+        try:
+            with self._answered("GET", "/readyz", None, None, kind, timeout=_READY, connect=_READY):
+                return True
+        except ApiError as error:
+            return 0 < error.status < _BROKEN
+
     def of(self, kind: str, name: str = "") -> str:
         """The path of an object of our namespace, or of all of a kind."""
         base = f"/api/v1/namespaces/{self.namespace}/{kind}"
@@ -132,6 +147,7 @@ class Cluster:
         kind: str,
         *,
         timeout: float,
+        connect: float = _CONNECT,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
         with self._counting:
             self.calls[method] = self.calls.get(method, 0) + 1
@@ -149,11 +165,17 @@ class Cluster:
                 body=None if body is None else json.dumps(body).encode(),
                 headers=headers,
                 preload_content=False,
-                timeout=urllib3.Timeout(connect=_CONNECT, read=timeout),
+                timeout=urllib3.Timeout(connect=connect, read=timeout),
                 retries=False,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ApiError(f"the cluster does not answer: {error}", status=0) from error
+            # What found no connection was sent to nobody.
+            unsent = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+            raise ApiError(
+                f"the cluster does not answer: {error}",
+                status=0,
+                asked=not isinstance(error, unsent),
+            ) from error
         try:
             if not 200 <= response.status < 300:
                 raise ApiError(_told(response), status=response.status)
@@ -177,6 +199,7 @@ class Watched:
         self._views: dict[str, PodView] = {}
         self._made: dict[str, dict[str, PodView]] = {}  # those that a run made, by that run
         self._listed = False
+        self._connected = False
         self._cluster = cluster
         self._selector = selector
         self._clock = clock
@@ -220,6 +243,12 @@ class Watched:
         with self.changed:
             return self.changed.wait_for(lambda: self._listed, seconds)
 
+    @property
+    def connected(self) -> bool:
+        """Whether what is told of the pods is of now, as far as one connection tells."""
+        with self.changed:
+            return self._connected
+
     def close(self) -> None:
         """Follow no more; the thread ends with the next byte or silence of the server."""
         self._stop.set()
@@ -240,6 +269,8 @@ class Watched:
                     return
                 if error.status != _GONE:
                     log.warning("pods not watched", extra={"reason": error.message})
+                    with self.changed:
+                        self._connected = False
                 pause = _PAUSES[min(failures, len(_PAUSES) - 1)]
                 failures += 1
                 self._stop.wait(pause)
@@ -266,7 +297,7 @@ class Watched:
             self._made = {}
             for each in self._views.values():
                 self._index(each)
-            self._listed = True
+            self._listed = self._connected = True
             self.changed.notify_all()
         return version
 

@@ -44,7 +44,7 @@ from jobs.launchers.identity import moment
 from jobs.launchers.made import Made
 from jobs.launchers.pod.tars import Tar, below, unpack
 from jobs.launchers.pod_views import PodView, problem_in, refusal
-from jobs.launchers.pods import ClusterSettings, Order, PodSettings, name_of
+from jobs.launchers.pods import UNLEASED, ClusterSettings, Order, PodSettings, name_of
 from jobs.launchers.problems import Again, Blame, Problem
 from jobs.launchers.segments import PART, read_log, read_start
 from jobs.launchers.windows import WindowClosedError, Windows, listens
@@ -56,7 +56,6 @@ from storage.objects.ranges import RangeFile
 
 log = logging.getLogger(__name__)
 
-_UNLEASED = timedelta(seconds=60)  # an engine whose service is silent for so long ends
 _RENEW = 15.0  # seconds between two renewals of engines
 _SWEEP = 60.0  # seconds between two looks for what nobody forgot
 _STALE = timedelta(minutes=5)  # after the end of an engine of another replica: it is gone for good
@@ -66,9 +65,11 @@ _MEASURED = 0.2  # seconds for which a measurement is good
 _SHUT = 3.0  # seconds for which a window that did not answer is not asked again
 _HINTED = 2.0  # seconds of waiting after which the events of a pod are looked at, and again
 _LOST = timedelta(seconds=60)  # from the cluster's end of a pod to that of our patience with it
+_DIES = 10.0  # seconds from the end of a lease to the death of the last process, at most
 _LINK = timedelta(days=7)  # the longest that a signature allows
 _BLOCK = 8 << 20
 _MISSING, _TAKEN = 404, 409
+_UNKNOWN = frozenset({0, 504})  # what is known of a request then: nothing
 _SIGNALS = 128
 
 
@@ -79,6 +80,10 @@ class _Known:
     token: str | None = None
     launched: float = 0.0
     engine: bool = False
+    lease: float = 0.0  # seconds
+    unsure: float | None = None  # the moment of a launch of which nobody knows whether it was heard
+    asked: float = float("-inf")  # the moment from which its lease counts, as we were told
+    heard: float = float("-inf")  # and as the run knows
     reason: str | None = None  # that it was told to end for
     measured: tuple[float, dict[str, Any]] = (float("-inf"), {})
     shut_until: float = float("-inf")
@@ -159,16 +164,23 @@ class KubernetesLauncher:
         age = 0.0 if spec.renewed_at is None else max(moment() - spec.renewed_at, 0.0)
         wanted = Order(
             token=token,
-            lease=spec.lease or _UNLEASED,
+            lease=spec.lease or UNLEASED,
             age=age,
+            made=self._clock.now().timestamp(),
             inputs=inputs,
             outputs=self._link(spec.run_id, "out.tar", "PUT") if _leaves(spec) else None,
         )
-        self._create(spec, wanted)
+        known = _Known(
+            token=token,
+            launched=self._clock.monotonic(),
+            engine=spec.lease is None,
+            lease=wanted.lease.total_seconds(),
+        )
+        began = moment() - age
+        if not self._create(spec, wanted):
+            known.unsure = began
         with self._lock:
-            self._known[spec.run_id] = _Known(
-                token=token, launched=self._clock.monotonic(), engine=spec.lease is None
-            )
+            self._known[spec.run_id] = known
         log.info("run launched", extra={"run": spec.run_id, "labels": dict(spec.labels)})
         return RunStatus(run_id=spec.run_id, state=RunState.STARTING)
 
@@ -182,7 +194,7 @@ class KubernetesLauncher:
             return ended
         view = self._view(run_id)
         if view is None:
-            return RunStatus(run_id=run_id, state=RunState.GONE)
+            return self._unseen(run_id)
         if view.over:
             if not self._made.end(run_id):
                 return RunStatus(run_id=run_id, state=RunState.RUNNING)
@@ -191,13 +203,18 @@ class KubernetesLauncher:
             assert view.problem is not None
             self._give_up(run_id, view.problem.code, view.problem)
             return self.status(run_id)
+        if self._outlived(view):
+            self._give_up(run_id, "lease", _silent())
+            return self.status(run_id)
         return self._living(view)
 
     def stop(self, run_id: RunId, *, grace: timedelta, reason: str = "stopped") -> RunStatus:
         view = self._view(run_id)
-        if view is None or view.over:
-            return self.status(run_id)
         known = self._known_of(run_id)
+        if view is None and known.unsure is not None:
+            known.reason = known.reason or reason
+        if view is None or view.over or self._outlived(view):
+            return self.status(run_id)
         known.reason = known.reason or reason
         seconds = grace.total_seconds()
         try:
@@ -280,19 +297,32 @@ class KubernetesLauncher:
     def capacity(self) -> Capacity:
         return self._room.capacity()
 
+    def answers(self) -> bool:
+        return self._cluster.answers()
+
     def close(self) -> None:
         with self._lock:
             ours = [run_id for run_id, known in self._known.items() if known.engine]
         living = [run_id for run_id in ours if not self.status(run_id).state.ended]
-        list(self._several.map(lambda run_id: self.stop(run_id, grace=timedelta(0)), living))
+        list(self._several.map(self._end_at_close, living))
         self._stop.set()
         self._pods.close()
         self._several.shutdown()
         self._windows.close()
         self._cluster.close()
 
-    def _create(self, spec: RunSpec, order: Order) -> None:
-        """The secret, then the pod; what was made goes again if the rest is refused."""
+    def _end_at_close(self, run_id: RunId) -> None:
+        """A cluster that does not answer keeps nobody from going; leases end what is there."""
+        try:
+            self.stop(run_id, grace=timedelta(0))
+        except ServiceError as error:
+            log.warning("an engine is left", extra={"run": run_id, "reason": error.message})
+
+    def _create(self, spec: RunSpec, order: Order) -> bool:
+        """The secret, then the pod; what was made goes again if the rest is refused.
+
+        False where the pod's request may have been heard, but was not answered.
+        """
         name = name_of(spec.run_id)
         made = pods.secret(spec, order, self._settings, owner=self._owner)
         self._post("secrets", made, spec.run_id)
@@ -300,9 +330,14 @@ class KubernetesLauncher:
             manifest = pods.pod(spec, self._settings, owner=self._owner)
             self._pods.put(self._post("pods", manifest, spec.run_id))
         except (LaunchError, RunExistsError) as error:
+            cause = error.__cause__
+            if isinstance(cause, ApiError) and cause.asked and cause.status in _UNKNOWN:
+                log.warning("a pod may be there", extra={"run": spec.run_id})
+                return False
             if not isinstance(error, RunExistsError):
                 self._quietly("DELETE", "secrets", name)
             raise
+        return True
 
     def _post(self, kind: str, manifest: pods.Manifest, run_id: RunId) -> pods.Manifest:
         try:
@@ -339,7 +374,32 @@ class KubernetesLauncher:
             return False
         return self._clock.now() - view.deleted_at > _LOST
 
+    def _outlived(self, view: PodView) -> bool:
+        """Whether nothing is heard of its cluster for so long that its lease has ended the run.
+
+        A pod that begins later does not begin: its porter knows when it was made.
+        """
+        if view.lease is None or self._pods.connected:
+            return False
+        known = self._known_of(view.run_id)
+        made = (self._clock.now() - view.created_at).total_seconds()
+        return min(made, moment() - known.heard) > view.lease + _DIES
+
+    def _unseen(self, run_id: RunId) -> RunStatus:
+        """Without a pod nothing runs, unless the cluster was asked for it and may still make it."""
+        with self._lock:
+            known = self._known.get(run_id)
+        if known is None or known.unsure is None:
+            return RunStatus(run_id=run_id, state=RunState.GONE)
+        if moment() - known.unsure > known.lease + _DIES:
+            self._give_up(run_id, known.reason or "lease", _silent())
+            return self.status(run_id)
+        return RunStatus(run_id=run_id, state=RunState.STARTING, problem=_silent())
+
     def _living(self, view: PodView) -> RunStatus:
+        known = self._known_of(view.run_id)
+        if view.ready and known.heard < known.asked:  # it began after it was renewed
+            self._renew(view.run_id, known.asked)
         state = RunState.RUNNING if view.ready else RunState.STARTING
         problem = view.problem
         if not view.ready and problem is None:
@@ -487,10 +547,14 @@ class KubernetesLauncher:
         return view.ready and self._through(view, tell) is True
 
     def _renew(self, run_id: RunId, at: float) -> None:
-        view = self._view(run_id)
+        view, known = self._view(run_id), self._known_of(run_id)
+        known.asked = max(known.asked, at)
+        if known.reason is not None:
+            return  # it was told to end, or could not be told
 
         def renew(address: str, token: str) -> bool:
             self._windows.renew(address, token, age=max(moment() - at, 0.0))
+            known.heard = max(known.heard, at)
             return True
 
         if view is not None and view.ready and not self._leaves_it(view):
@@ -615,9 +679,12 @@ class KubernetesLauncher:
     def sweep(self) -> int:
         """Clear away engines of replicas that are gone, and secrets without a pod; how many."""
         done = 0
+        with self._lock:
+            engines = {run_id for run_id, known in self._known.items() if known.engine}
         long_ago = self._clock.now() - _STALE
         for view in self._pods.all():
-            foreign = view.role == pods.ENGINE and view.owner != self._owner
+            ours = view.owner == self._owner and view.run_id in engines
+            foreign = view.role == pods.ENGINE and not ours
             if foreign and view.over and (view.finished_at or view.created_at) < long_ago:
                 self._clear(view.name)
                 done += 1
@@ -666,6 +733,15 @@ def open_launcher(
     """A launcher for that cluster. Raises ``ClusterConfigError``."""
     return KubernetesLauncher(
         Cluster(cluster), settings, root=root, store=store, clock=clock, owner=owner
+    )
+
+
+def _silent() -> Problem:
+    return Problem(
+        code="cluster_unavailable",
+        message="the cluster does not answer, and what it ran has ended by its lease",
+        blame=Blame.PLATFORM,
+        again=Again.NOW,
     )
 
 

@@ -13,7 +13,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from jobs.launchers.pods import BRINGER, CONTAINER, DRIVER, GROUP, OWNER, ROLE, RUN, Manifest
+from jobs.launchers.pods import (
+    BRINGER,
+    CONTAINER,
+    DRIVER,
+    GROUP,
+    LEASE,
+    OWNER,
+    ROLE,
+    RUN,
+    Manifest,
+)
 from jobs.launchers.problems import Again, Blame, Problem
 from storage.base.ids import RunId
 
@@ -44,6 +54,7 @@ class PodView:
     version: int  #: grows with each change of any object
     created_at: datetime
     driver: str = ""  #: the run that made it; empty: we did
+    lease: float | None = None  #: seconds that it lives without a renewal
     started_at: datetime | None = None  #: of the container, by its node's clock
     finished_at: datetime | None = None
     exit_code: int | None = None  #: as the container runtime tells it
@@ -71,6 +82,7 @@ def view_of(pod: Manifest) -> PodView:
         owner=labels.get(OWNER, ""),
         role=labels.get(ROLE, ""),
         driver=labels.get(DRIVER, ""),
+        lease=_seconds(metadata.get("annotations", {}).get(LEASE)),
         phase=status.get("phase", "Unknown"),
         node=pod["spec"].get("nodeName"),
         ip=status.get("podIP"),
@@ -283,6 +295,10 @@ def _problem(code: str, message: str, blame: Blame, again: Again) -> Problem:
 def _last_seen(event: Manifest) -> str:
     moment = event.get("lastTimestamp") or event.get("eventTime") or ""
     return moment or event["metadata"].get("creationTimestamp", "")
+
+
+def _seconds(text: str | None) -> float | None:
+    return None if text is None else float(text)
 
 
 def _moment(text: str) -> datetime:

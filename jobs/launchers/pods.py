@@ -36,6 +36,8 @@ MANAGED, INSTALLATION = "app.kubernetes.io/managed-by", f"{GROUP}/installation"
 RUN, OWNER, ROLE = f"{GROUP}/run", f"{GROUP}/owner", f"{GROUP}/role"
 DRIVER = f"{GROUP}/driver"  #: the run that made the pod
 SCRATCH = f"{GROUP}/scratch"
+LEASE = f"{GROUP}/lease"  #: seconds after which the run ends unless it is renewed
+UNLEASED = timedelta(seconds=60)  #: an engine whose service is silent for so long ends
 CONTAINER = "run"
 BRINGER = "porter"  #: the container that brings the porter to a bare image
 ENGINE, JOB, EXECUTOR = "engine", "job", "executor"  #: roles
@@ -76,11 +78,16 @@ class PodSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What the porter needs beside the run's spec; ``age`` is how long its lease counts already."""
+    """What the porter needs beside the run's spec; ``age`` is how long its lease counts already.
+
+    ``made`` is the moment of the launch: seconds of Unix time, since the pod may be far from it in
+    time as well, and must not begin when its lease is over.
+    """
 
     token: str = field(repr=False)
     lease: timedelta
     age: float = 0.0  #: seconds
+    made: float | None = None
     inputs: str | None = field(default=None, repr=False)  #: a signed link
     outputs: str | None = field(default=None, repr=False)
     log_bytes: int = 1 << 20
@@ -118,7 +125,11 @@ def pod(spec: RunSpec, settings: PodSettings, *, owner: str) -> Manifest:
     ours: Manifest = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {**_metadata(spec, settings, owner=owner), "finalizers": [FINALIZER]},
+        "metadata": {
+            **_metadata(spec, settings, owner=owner),
+            "annotations": {LEASE: f"{(spec.lease or UNLEASED).total_seconds():g}"},
+            "finalizers": [FINALIZER],
+        },
         "spec": {
             "restartPolicy": "Never",
             "serviceAccountName": _account(options, settings),
@@ -170,8 +181,13 @@ def _container(spec: RunSpec, options: PodOptions, settings: PodSettings) -> Man
         "image": options.image or settings.image,
         "imagePullPolicy": settings.pull_policy,
         "command": [*settings.porter, home, f"{_ORDER}/order.json"],
-        "env": [_field("POD_IP", "status.podIP"), _field("POD_NAME", "metadata.name"),
-                _field("NODE_NAME", "spec.nodeName"), *from_secrets(options.variables)],
+        "env": [
+            _field("POD_IP", "status.podIP"),
+            _field("POD_NAME", "metadata.name"),
+            _field("POD_NAMESPACE", "metadata.namespace"),
+            _field("NODE_NAME", "spec.nodeName"),
+            *from_secrets(options.variables),
+        ],
         "ports": _ports(spec),
         "resources": _resources(spec, options, settings),
         "securityContext": _unprivileged(),
@@ -309,6 +325,7 @@ def _order(spec: RunSpec, order: Order) -> dict[str, Any]:
         "timeout": spec.timeout.total_seconds() if spec.timeout else None,
         "lease": order.lease.total_seconds(),
         "age": order.age,
+        "made": order.made,
         "echo": True,
         "contained": True,
         "keeps": [*spec.keeps, *_stdout(spec)],

@@ -20,11 +20,16 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A replica takes a queued job for a new attempt, until its lease ends."""
+    """A replica takes a queued job for a new attempt, until its lease ends.
+
+    ``cluster`` is where its run will live, where there are several: chosen here, once and for all,
+    so that whoever launches the run does it there.
+    """
 
     at: datetime
     owner: str
     lease_until: datetime
+    cluster: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +85,15 @@ class LeaseExpired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandedOver:
-    """The owner stops, as asked to, and gives the job back; no fault, so no attempt is lost."""
+    """The owner stops, as asked to, and gives the job back; no fault, so no attempt is lost.
+
+    ``unanswered`` is the cluster that gave no answer when the run was to start there: nothing did,
+    and another may take it.
+    """
 
     at: datetime
+    not_before: datetime | None = None
+    unanswered: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

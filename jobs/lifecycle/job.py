@@ -61,6 +61,7 @@ class Job:
     cpu_millis: int = 0  #: thousandths of cores that are reserved from its claim to its end
     memory_bytes: int = 0  #: likewise
     client_until: datetime | None = None  #: it is cancelled unless its client is heard before
+    cluster: str | None = None  #: of the current attempt's run, where there are several
 
     @property
     def turn(self) -> datetime:

@@ -68,6 +68,7 @@ def _claim(job: Job, event: Claimed) -> Job:
         started_at=None,
         run_id=None,
         engine_version=None,
+        cluster=event.cluster,
     )
 
 
@@ -111,9 +112,9 @@ def _lose(job: Job, event: LeaseExpired) -> Job:
     return _end(job, JobState.FAILED, event.at, failure=failure)
 
 
-def _hand_over(job: Job, _event: HandedOver) -> Job:
+def _hand_over(job: Job, event: HandedOver) -> Job:
     """The attempt still counts, since what it wrote must be told from the next one's."""
-    return replace(_queue_again(job, None), max_attempts=job.max_attempts + 1)
+    return replace(_queue_again(job, event.not_before), max_attempts=job.max_attempts + 1)
 
 
 def _cancel_now(job: Job, event: CancelRequested) -> Job:

@@ -13,7 +13,7 @@ from sqlalchemy import Row, bindparam, select
 from jobs.execution.parts import Parts
 from jobs.lifecycle.events import CancelRequested, DeadlinePassed, LeaseExpired
 from jobs.lifecycle.job import Job
-from jobs.lifecycle.runs import cu_millis, run_id_of
+from jobs.lifecycle.runs import cluster_of, cu_millis, run_id_of
 from jobs.lifecycle.spec import RUNS, JobKind
 from jobs.lifecycle.states import OWNED, JobState
 from jobs.store import run_rows
@@ -60,7 +60,7 @@ class Reaper:
             if self.adopt(seen):
                 return True
             assert seen.lease_until is not None
-            if seen.owner != parts.replica and now < seen.lease_until + _RUN_DIES:
+            if now < seen.lease_until + self._dies_within(seen):
                 return False
         elif seen.state is JobState.CANCELLING and seen.run_id is not None:
             # Cancelled means stopped: nobody is left to see it, so the engine itself must end.
@@ -78,6 +78,19 @@ class Reaper:
                 parts.tables.abandon(tx, seen.id, attempt=seen.attempt)
         self._tell(after.id, "lease expired", after.state)
         return True
+
+    def _dies_within(self, seen: Job) -> timedelta:
+        """The most time from the end of the job's lease to that of its run, which is not seen.
+
+        Nobody renews it. The lease of a job of our own was ended before its time (``recover``), and
+        where the cluster does not answer the run may go on for what was left of it.
+        """
+        parts = self.parts
+        if seen.owner != parts.replica:
+            return _RUN_DIES
+        fleet = None if parts.clusters is None else parts.clusters.fleet
+        known = parts.launcher.answers() if fleet is None else fleet.reaches(_cluster_of(seen))
+        return timedelta(0) if known else parts.settings.lease_of(seen.kind) + _RUN_DIES
 
     def _pass_deadlines(self, now: datetime) -> int:
         with self.parts.database.read() as tx:
@@ -117,6 +130,10 @@ class Reaper:
     def _tell(self, job_id: JobId, what: str, state: JobState) -> None:
         log.warning("job reaped", extra={"job": job_id, "what": what, "state": state.value})
         self.parts.changes.notify(job_id)
+
+
+def _cluster_of(job: Job) -> str:
+    return cluster_of(run_id_of(job))
 
 
 def _each(rows: Sequence[Row[Any]], work: Callable[[Row[Any]], bool]) -> int:

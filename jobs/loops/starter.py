@@ -75,7 +75,7 @@ class Starter:
                 tx,
                 seen.start,
                 now=now,
-                claim=lambda job: self._claimed(job, now),
+                claim=lambda job, cluster: self._claimed(job, cluster, now),
                 pay=lambda tx, job: self.purse.pay_late(tx, job, now=now),
                 seats=seats,
             )
@@ -90,9 +90,9 @@ class Starter:
             self._room_made = now
             self.parts.pool.make_room()
 
-    def _claimed(self, job: Job, now: datetime) -> Claimed:
+    def _claimed(self, job: Job, cluster: str | None, now: datetime) -> Claimed:
         until = now + self.parts.settings.lease_of(job.kind)
-        return Claimed(at=now, owner=self.parts.replica, lease_until=until)
+        return Claimed(at=now, owner=self.parts.replica, lease_until=until, cluster=cluster)
 
     def _execution(self, started: Started, plan: PreparedStatement | None) -> Execution:
         job = started.job

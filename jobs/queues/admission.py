@@ -68,6 +68,7 @@ class Entry(NamedTuple):
     starts: bool
     budget: QueueBudget | None
     full: QueueFullError | None = None  #: what to raise if it starts not and would have to wait
+    cluster: str | None = None  #: where it starts, if there are several and it takes room of one
 
 
 def take_turn(database: Database, tx: Tx, place: Place) -> None:
@@ -97,8 +98,10 @@ def let_in(
     check_admissible(queue, job)
     load_now = load_of(tx, queue)
     full = _full(queue, load_now)
-    if room and _passes(ledger, tx, asked, queue, load_now, served=served, now=now):
-        return Entry(True, queue.budget, full)
+    if room:
+        passes, cluster = _passes(ledger, tx, asked, queue, load_now, served=served, now=now)
+        if passes:
+            return Entry(True, queue.budget, full, cluster)
     if full is not None:
         raise full
     return Entry(False, queue.budget)
@@ -177,23 +180,24 @@ def _passes(
     *,
     served: bool,
     now: datetime,
-) -> bool:
-    """Whether the job may start before it has waited at all.
+) -> tuple[bool, str | None]:
+    """Whether the job may start before it has waited at all, and in which cluster.
 
     What takes nothing of the place asks only its own queue, which is one query for nearly every
     statement; all else is chosen among all that wait.
     """
     if not job.computes:
-        return True
+        return True, None
     if job.sized or not served:
         ledger.lock(tx)
         others = heads(tx, now=now, each=_EACH)
         room = ledger.room(tx, {job.place, *(other.place for other in others)})
         known = tuple(other for other in others if other.place in room.queues)
-        return job.id in choose((*known, job), room=room, now=now).start
+        choice = choose((*known, job), room=room, now=now)
+        return job.id in choice.start, choice.clusters.get(job.id)
     if load_now.waiting:
-        return False
-    return fits(job, queue, load_now.running, engine_cu=ledger.engine_cu)
+        return False, None
+    return fits(job, queue, load_now.running, engine_cu=ledger.engine_cu), None
 
 
 _HERE = (jobs.c.project_id == bindparam("project"), jobs.c.queue == bindparam("queue"))

@@ -2,6 +2,7 @@
 
 A limit is a *dimension* with an amount: seats of a lane, running jobs of a queue or of a user in
 it, compute units of a queue, processors and memory of the machine. A job needs an amount of each.
+Where there are several clusters, each has processors and memory of its own.
 
 The first job that a machine, or a queue, has no room for gets a reservation: it starts at the
 latest when those that run have passed their hard ends. Whoever comes after it in the order may
@@ -16,16 +17,27 @@ from datetime import datetime
 from typing import Any
 
 from jobs.queues.definitions import QueueDef
-from jobs.queues.demand import Room, Running, Server, Waiting
+from jobs.queues.demand import ONLY, Room, Running, Server, Waiting
 
 Dimension = tuple[Any, ...]
 Amounts = Mapping[Dimension, int]
 
-CPU: Dimension = ("cpu",)  #: thousandths of cores of this machine
-MEMORY: Dimension = ("memory",)  #: bytes of it
-#: Bytes of it that batches and tasks leave to engines, which share that among themselves.
-ENGINES: Dimension = ("engines",)
 MILLI = 1000
+
+
+def cpu(cluster: str = ONLY) -> Dimension:
+    """Thousandths of cores of this machine, or of a cluster."""
+    return ("cpu", cluster)
+
+
+def memory(cluster: str = ONLY) -> Dimension:
+    """Bytes of it."""
+    return ("memory", cluster)
+
+
+def engines(cluster: str = ONLY) -> Dimension:
+    """Bytes of it that batches and tasks leave to engines, which share that among themselves."""
+    return ("engines", cluster)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,10 +78,12 @@ class Books:
             self._enter_running(running)
         for server, ends_by in self._serving.items():
             self._enter({("cu", server.place): self._engine_millis(server)}, ends_by)
-        self._enter({MEMORY: sum(room.servers.values())}, None)
+        held = {name: each.engines for name, each in room.clusters.items()}
+        for name, size in (held or {ONLY: sum(room.servers.values())}).items():
+            self._enter({memory(name): size}, None)
 
-    def needs(self, job: Waiting) -> dict[Dimension, int]:
-        """What the job would take of each limit that there is."""
+    def needs(self, job: Waiting, cluster: str = ONLY) -> dict[Dimension, int]:
+        """What the job would take of each limit that there is, if it starts in that cluster."""
         needs: dict[Dimension, int] = {}
         queue = self._room.queues[job.place]
         if job.computes:
@@ -80,22 +94,28 @@ class Books:
             if server not in self._serving:
                 needs["cu", job.place] = self._engine_need(server)
             if server not in self._servers:
-                needs[ENGINES] = self._room.engine_memory.get(job.engine, 0)
+                needs[engines(cluster)] = self._room.engine_memory.get(job.engine, 0)
         if job.sized:
             needs["cu", job.place] = needs.get(("cu", job.place), 0) + job.cpu_millis
-            needs[CPU] = job.cpu_millis
-            needs[MEMORY] = job.memory_bytes
+            needs[cpu(cluster)] = job.cpu_millis
+            needs[memory(cluster)] = job.memory_bytes
         needs["seats", job.lane] = 1
         self._limit_user(queue, job)
         return {name: need for name, need in needs.items() if need and name in self._limits}
 
-    def holds(self, job: Waiting, needs: Amounts) -> Amounts:
+    def settles(self, job: Waiting) -> bool:
+        """Whether it takes something of a cluster, so that one has to be chosen for it."""
+        if job.sized:
+            return True
+        return job.engine is not None and Server(job.place, job.engine) not in self._servers
+
+    def holds(self, job: Waiting, needs: Amounts, cluster: str = ONLY) -> Amounts:
         """``needs``, and what its engine holds that lives for it, or lives on for it."""
         if job.engine is None:
             return needs
         held = dict(needs)
-        if ENGINES in needs:
-            held[MEMORY] = needs[ENGINES]
+        if engines(cluster) in needs:
+            held[memory(cluster)] = needs[engines(cluster)]
         name = ("cu", job.place)
         if name in self._limits and name not in needs:
             held[name] = self._engine_need(Server(job.place, job.engine))
@@ -115,17 +135,17 @@ class Books:
             name for name, need in needs.items() if name[0] != "seats" and need > self._limits[name]
         ]
 
-    def start(self, job: Waiting, needs: Amounts) -> None:
+    def start(self, job: Waiting, needs: Amounts, cluster: str = ONLY) -> None:
         """The job runs from now on. An engine that it starts stays when it has ended."""
         taken = dict(needs)
-        engine = taken.pop(ENGINES, 0)
+        engine = taken.pop(engines(cluster), 0)
         if job.engine is not None:
             server = Server(job.place, job.engine)
             self._serving.setdefault(server, job.ends_by)
             self._servers.add(server)
-            self._enter({MEMORY: engine}, None)
-        elif MEMORY in taken:
-            taken[ENGINES] = taken[MEMORY]
+            self._enter({memory(cluster): engine}, None)
+        elif memory(cluster) in taken:
+            taken[engines(cluster)] = taken[memory(cluster)]
         self._enter(taken, job.ends_by)
 
     def reserve(self, needs: Amounts) -> Reservation:
@@ -152,9 +172,12 @@ class Books:
             self._limits["running", place] = queue.max_running
             if queue.max_cu is not None:
                 self._limits["cu", place] = queue.max_cu * MILLI
-        if room.capacity is not None:
-            self._limits[CPU] = room.capacity.cpu_millis
-            self._limits[MEMORY] = self._limits[ENGINES] = room.capacity.memory_bytes
+        places = {name: each.capacity for name, each in room.clusters.items()}
+        if not places and room.capacity is not None:
+            places = {ONLY: room.capacity}
+        for name, capacity in places.items():
+            self._limits[cpu(name)] = capacity.cpu_millis
+            self._limits[memory(name)] = self._limits[engines(name)] = capacity.memory_bytes
         for lane, seats in (room.seats or {}).items():
             self._limits["seats", lane] = seats
 
@@ -169,8 +192,9 @@ class Books:
             amounts["running", place] = amounts["user", place, running.user_id] = count
         amounts["cu", place] = running.cpu_millis * count
         if running.here:
-            amounts[CPU] = running.cpu_millis * count
-            amounts[MEMORY] = amounts[ENGINES] = running.memory_bytes * count
+            where = running.cluster
+            amounts[cpu(where)] = running.cpu_millis * count
+            amounts[memory(where)] = amounts[engines(where)] = running.memory_bytes * count
         self._enter(amounts, running.ends_by)
         if running.engine is not None:
             server = Server(place, running.engine)

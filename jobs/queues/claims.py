@@ -37,14 +37,15 @@ def start_waiting(
     wanted: Sequence[Waiting],
     *,
     now: datetime,
-    claim: Callable[[Job], Claimed],
+    claim: Callable[[Job, str | None], Claimed],
     pay: Callable[[Tx, Job], Job | None],
     seats: Mapping[Lane, int] | None = None,
 ) -> tuple[Started, ...]:
     """Claim those of ``wanted`` that wait still and fit into the room that there is.
 
-    ``pay`` gives one that waits for money as it is paid for, or None: it goes on waiting. The
-    caller runs the claimed ones after the commit.
+    ``claim`` gets the cluster too, where there are several. ``pay`` gives one that waits for money
+    as it is paid for, or None: it goes on waiting. The caller runs the claimed ones after the
+    commit.
     """
     take_turns(ledger.database, tx, {job.place for job in wanted})
     ledger.lock(tx)
@@ -52,13 +53,14 @@ def start_waiting(
     room = ledger.room(tx, {job.place for job in wanted}, seats=seats)
     asked = [waiting_of(queued.job) for queued in found.values()]
     known = [job for job in asked if job.place in room.queues]
-    chosen = [found[job_id] for job_id in choose(known, room=room, now=now, told=False).start]
+    choice = choose(known, room=room, now=now, told=False)
+    chosen = [found[job_id] for job_id in choice.start]
     paid: list[tuple[Queued, Job]] = []
     for queued in chosen:
         job = pay(tx, queued.job) if queued.job.waits_for_money else queued.job
         if job is not None:
             paid.append((queued, job))
-    claimed = apply_all(tx, [(job, claim(job)) for _, job in paid])
+    claimed = apply_all(tx, [(job, claim(job, choice.clusters.get(job.id))) for _, job in paid])
     return tuple(
         Started(job=job, timings=queued.timings, usage=queued.usage)
         for job, (queued, _) in zip(claimed, paid, strict=True)

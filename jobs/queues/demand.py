@@ -21,6 +21,9 @@ from storage.base.ids import JobId, ProjectId, UserId
 STEP = TURN_STEP  #: of waiting is worth one step of priority
 
 
+ONLY = ""  #: stands for the one place that there is where no clusters are told apart
+
+
 class Place(NamedTuple):
     """A queue by its key."""
 
@@ -100,6 +103,7 @@ class Running:
     memory_bytes: int = 0
     ends_by: datetime | None = None  #: the last of them, at the latest
     here: bool = True
+    cluster: str = ONLY
 
     @property
     def computes(self) -> bool:
@@ -108,11 +112,26 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterRoom:
+    """One of several clusters. ``engines`` are bytes that engines hold there.
+
+    ``closed`` is why nothing new starts there, for people; empty: it may.
+    """
+
+    capacity: Capacity
+    engines: int = 0
+    closed: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
     """All that starts are measured against.
 
     ``capacity`` None: no bound is known. ``seats`` are what this replica can still take; None: do
     not ask. ``servers`` are the engines that live here, or are about to, and their memory.
+
+    With ``clusters`` each job starts in one of them, and ``capacity`` is of them all; ``servers``
+    are those in clusters that take statements still.
     """
 
     queues: Mapping[Place, QueueDef]
@@ -122,15 +141,18 @@ class Room:
     servers: Mapping[Server, int] = field(default_factory=dict)
     engine_cu: Mapping[EngineName, int] = field(default_factory=dict)
     engine_memory: Mapping[EngineName, int] = field(default_factory=dict)
+    clusters: Mapping[str, ClusterRoom] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """Jobs to start now, in order, and why each of the others waits.
 
+    ``clusters`` are where those start that take room of one, if there are several.
     ``wants_memory``: one lacks nothing but memory, which engines that nobody uses may hold.
     """
 
     start: tuple[JobId, ...]
     waits: Mapping[JobId, Wait]
     wants_memory: bool = False
+    clusters: Mapping[JobId, str] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from storage.base.errors import InvalidInputError
 _MOST_EXECUTORS = 1000
 _MOST_CORES = 256
 _LEAST_MEMORY, _MOST_MEMORY = 1536 << 20, 1 << 40  # bytes; Spark itself needs most of the least
+_MOST_WEIGHT = 1000
 _LONGEST = 64 << 10  # characters of a template as JSON
 _PARTS = frozenset({"apiVersion", "kind", "metadata", "spec"})
 _METADATA = frozenset({"labels", "annotations"})
@@ -37,15 +38,20 @@ class QueuePods:
     image: str | None = None
     template: Mapping[str, Any] = field(default_factory=dict)  #: of engines, drivers and tasks
     executor_template: Mapping[str, Any] = field(default_factory=dict)
+    clusters: Mapping[str, int] = field(default_factory=dict)  #: weights; none: all, as equals
 
     @property
     def reaches_out(self) -> bool:
         """Whether it says what only an administrator of the service may: what is in the pods."""
         return bool(self.image or self.template or self.executor_template)
 
+    def weight_of(self, cluster: str) -> int:
+        """Of the queue's work in this one; 0: none of it goes there."""
+        return self.clusters.get(cluster, 0) if self.clusters else 1
+
     def as_json(self) -> dict[str, Any]:
         """By the names of the fields, as ``pods_of`` reads it."""
-        return {
+        told = {
             "min_executors": self.min_executors,
             "max_executors": self.max_executors,
             "executor_cores": self.executor_cores,
@@ -54,6 +60,8 @@ class QueuePods:
             "template": dict(self.template),
             "executor_template": dict(self.executor_template),
         }
+        # Left out where it says nothing: a release before this one does not know it.
+        return {**told, "clusters": dict(self.clusters)} if self.clusters else told
 
 
 DEFAULT_PODS = QueuePods()
@@ -74,6 +82,8 @@ def checked_pods(pods: QueuePods) -> QueuePods:
         _within("executor_cores", pods.executor_cores, 1, _MOST_CORES)
     if pods.executor_memory is not None:
         _within("executor_memory", pods.executor_memory, _LEAST_MEMORY, _MOST_MEMORY)
+    for name, weight in pods.clusters.items():
+        _within(f"clusters.{name}", weight, 1, _MOST_WEIGHT)
     _check_template("template", pods.template)
     _check_template("executor_template", pods.executor_template)
     return pods

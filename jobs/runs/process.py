@@ -35,6 +35,7 @@ from jobs.runs.logs import LogKeeper
 from jobs.runs.problems import lost, not_started
 from jobs.store import run_rows
 from jobs.usage import COMPUTE_CU_MILLIS
+from storage.base.errors import UnavailableError
 from storage.base.ids import RunId
 from storage.meta.database import Tx
 
@@ -43,6 +44,8 @@ log = logging.getLogger(__name__)
 _FIRST_LOOKS = (0.01, 0.02, 0.05, 0.1, 0.1, 0.2)  # seconds; a short task waits for few of them
 _LATER = 0.5
 _KEEP_AGAIN = timedelta(seconds=1)
+_STOP_AGAIN = timedelta(seconds=1)
+_RUN_DIES = timedelta(seconds=10)  # after its lease, at most
 
 
 class DetachedError(AttemptLostError):
@@ -85,7 +88,7 @@ def process(
     except DetachedError:
         raise
     except BaseException:
-        status = parts.launcher.stop(run_id, grace=timedelta(0), reason="its attempt failed")
+        status = _ended_for_sure(parts, run_id, reason="its attempt failed")
         _note_end(parts, execution, status, used)
         raise
     finally:
@@ -123,7 +126,10 @@ def _followed(
         try:
             launcher.launch(_leased(parts, execution, spec))
         except LaunchRefusedError as error:
-            raise not_started(error.problem) from error
+            failure = not_started(error.problem)
+            if error.problem.code == "cluster_unavailable":
+                failure.unanswered = execution.job.cluster
+            raise failure from error
         crash_point("after_launch")
 
     def end(reason: str = "cancelled", pause: timedelta = grace) -> None:
@@ -135,6 +141,24 @@ def _followed(
         execution.step(EngineReady(at=parts.clock.now(), run_id=run_id))
     crash_point("run_started")
     return _awaited(parts, execution, run_id)
+
+
+def _ended_for_sure(parts: Parts, run_id: RunId, *, reason: str) -> RunStatus:
+    """End the run. Where that cannot be told to its cluster, its lease does it: it is waited for,
+    since another attempt may follow, and there are never two."""
+    lease = parts.settings.run_lease + _RUN_DIES
+    until, never = parts.clock.monotonic() + lease.total_seconds(), threading.Event()
+    while True:
+        try:
+            status = parts.launcher.stop(run_id, grace=timedelta(0), reason=reason)
+        except UnavailableError as error:
+            log.warning("run not ended", extra={"run": run_id, "reason": error.message})
+            status = RunStatus(run_id=run_id, state=RunState.STARTING)
+        if status.state.ended:
+            return status
+        if parts.clock.monotonic() > until:
+            return RunStatus(run_id=run_id, state=RunState.GONE, reason=reason)
+        parts.clock.wait(never, _STOP_AGAIN)
 
 
 def _leased(parts: Parts, execution: Execution, spec: RunSpec) -> RunSpec:

@@ -77,6 +77,7 @@ def _engine(parts: Parts, execution: Execution) -> Iterator[EngineHandle]:
             queue=job.queue,
             engine=job.statement.engine,
             stop=execution.stop,
+            cluster=job.cluster,
         )
     began, before = parts.clock.monotonic(), parts.pool.executors_used(handle)
     execution.condemn = lambda reason: parts.pool.condemn(handle, reason)

@@ -21,6 +21,7 @@ from jobs.lifecycle.events import (
     EngineReady,
     Event,
     Failed,
+    HandedOver,
 )
 from jobs.lifecycle.job import CancelReason, Job
 from jobs.lifecycle.machine import decide
@@ -306,6 +307,7 @@ def job_of(row: Row[Any]) -> Job:
         cpu_millis=row.cpu_millis,
         memory_bytes=row.memory_bytes,
         client_until=row.client_until,
+        cluster=row.cluster,
     )
 
 
@@ -328,7 +330,7 @@ _FIXED = (
 _CHANGING = (
     "state", "version", "attempt", "max_attempts", "started_at", "ended_at", "owner",
     "lease_until", "not_before", "run_id", "engine_version", "cancel_reason", "failure",
-    "memory_bytes",
+    "memory_bytes", "cluster",
 )  # fmt: skip
 _MEASURED = ("timings", "usage", "progress_rows", "progress_bytes")
 
@@ -420,7 +422,10 @@ def _event_values(step: Step) -> dict[str, Any]:
 
 def _detail(after: Job, event: Event) -> dict[str, Any]:
     if isinstance(event, Claimed | Adopted):
-        return {"attempt": after.attempt, "owner": event.owner}
+        where = {} if after.cluster is None else {"cluster": after.cluster}
+        return {"attempt": after.attempt, "owner": event.owner, **where}
+    if isinstance(event, HandedOver):
+        return {} if event.unanswered is None else {"unanswered": event.unanswered}
     if isinstance(event, EngineReady):
         return {} if event.run_id is None else {"run_id": event.run_id}
     if isinstance(event, Failed):

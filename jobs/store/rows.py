@@ -61,6 +61,7 @@ jobs = Table(
     Column("client_until", UtcDateTime),
     Column("facts", Json),  # what a batch, task or pipeline came to: outputs, stages, nodes
     Column("turn", UtcDateTime, nullable=False, server_default="0"),  # orders a queue
+    Column("cluster", String(16)),  # of its attempt's run; None: the only one, or none yet
     Index("ix_jobs_project", "project_id", "id"),
     Index("ix_jobs_listed", "project_id", "state", "id"),
     Index(
@@ -167,6 +168,15 @@ queues = Table(
     Column("monthly_budget", BigInteger),
     Column("user_weights", Json),  # None: all the same
     Column("pods", Json),  # None: the default
+)
+
+#: Of the clusters that take nothing new: who said so. Others have no row.
+drained_clusters = Table(
+    "drained_clusters",
+    METADATA,
+    Column("name", String(16), primary_key=True),
+    Column("drained_at", UtcDateTime, nullable=False),
+    Column("drained_by", String(64), nullable=False),
 )
 
 #: What each machine gives to jobs, by the name of the replica that starts them there.

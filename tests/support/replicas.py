@@ -21,11 +21,14 @@ from dli.billing.bills import Bill, find_bill
 from dli.billing.pricebook import read_price_book
 from dli.metering.ledger import UsageLedger
 from jobs.changes import Changes
+from jobs.clusters import Clusters
 from jobs.engines.pool import EnginePool, PoolSettings
 from jobs.engines.sail import SailEngine, SailSettings
 from jobs.engines.spark import SparkEngine, SparkSettings
 from jobs.execution.ending import Ending
 from jobs.execution.parts import Parts
+from jobs.launchers.api import Launcher
+from jobs.launchers.fleet import Fleet
 from jobs.launchers.local import LocalLauncher
 from jobs.lifecycle.states import JobState
 from jobs.preparers import Preparers
@@ -134,8 +137,12 @@ def start_replica(
     settings: JobSettings = FAST,
     pool: PoolSettings | None = None,
     loops: Sequence[str] | None = None,
+    fleet: Fleet | None = None,
 ) -> Iterator[Replica]:
-    """A replica over a database with its schema; ``loops`` names those that run, all by default."""
+    """A replica over a database with its schema; ``loops`` names those that run, all by default.
+
+    It closes the ``fleet``, if it gets one.
+    """
     database, clock = Database(database_url), SystemClock()
     files = root / "files"
     files.mkdir(parents=True, exist_ok=True)
@@ -143,7 +150,9 @@ def start_replica(
     catalog = Catalog(clock)
     locations = Locations(folders=[root], s3=None, buckets=[])
     tables = Tables(database, catalog, locations, store, clock)
-    launcher = LocalLauncher(root / "runs" / name)
+    launcher: Launcher = fleet or LocalLauncher(root / "runs" / name)
+    clusters = Clusters(database=database, clock=clock, launcher=launcher)
+    clusters.look()
     engines = (
         SailEngine(SailSettings()),
         SparkEngine(SparkSettings(cache=CACHE, quick_compiler=True)),
@@ -157,11 +166,12 @@ def start_replica(
         tables=tables,
         results=Results(database, store, clock),
         store=store,
-        pool=EnginePool(database, engines, launcher, clock, pool_settings),
+        pool=EnginePool(database, engines, launcher, clock, pool_settings, clusters=clusters),
         launcher=launcher,
         ending=Ending(allowance=PricedAllowance(read_price_book(), clock), sink=UsageLedger()),
         changes=Changes(database),
         settings=settings,
+        clusters=clusters,
     )
     relations = Relations(
         database=database, catalog=catalog, tables=tables, refresh_after=settings.refresh_after

@@ -15,7 +15,9 @@ from pathlib import Path
 import psutil
 
 from jobs.launchers.api import Launcher, RunSpec, RunStatus
+from jobs.launchers.fleet import Fleet
 from jobs.launchers.local import LocalLauncher
+from jobs.lifecycle.runs import run_in
 from storage.base.ids import RunId, new_id
 
 LAUNCHERS: dict[str, Callable[[Path], Launcher]] = {"local": LocalLauncher}
@@ -76,7 +78,10 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def spec(launcher: Launcher, script: str, **more: object) -> RunSpec:
+    """Of a run that has a fleet's last cluster for its own."""
     run_id = RunId(new_id("run", datetime.now(UTC)))
+    if isinstance(launcher, Fleet):
+        run_id = run_in(run_id, launcher.clusters[-1])
     values = {
         "run_id": run_id,
         "command": ("/bin/sh", "-c", script),
@@ -113,12 +118,12 @@ def pids(launcher: Launcher, run_id: RunId, count: int) -> list[int]:
 
 def python(launcher: Launcher) -> str:
     """The Python of the launcher's runs."""
-    return sys.executable if isinstance(launcher, LocalLauncher) else IMAGE_PYTHON
+    return sys.executable if isinstance(launcher, LocalLauncher | Fleet) else IMAGE_PYTHON
 
 
 def lives(launcher: Launcher, run_id: RunId, pid: int) -> bool:
     """Whether the process of a run does; one of a pod ends with the pod's first at the latest."""
-    if isinstance(launcher, LocalLauncher):
+    if isinstance(launcher, LocalLauncher | Fleet):
         return alive(pid)
     return not launcher.status(run_id).state.ended
 

@@ -41,7 +41,7 @@ from tars import Tar, below, unpack  # type: ignore[import-not-found]
 from warden import Run  # type: ignore[import-not-found]
 
 MESSAGE = os.environ.get("DLI_TERMINATION_LOG", "/dev/termination-log")
-_NAMES = ("POD_IP", "POD_NAME", "NODE_NAME")
+_NAMES = ("POD_IP", "POD_NAME", "POD_NAMESPACE", "NODE_NAME")
 _BLOCK = 1 << 20
 _PATIENCE = 900.0  # seconds for a store that does not answer
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -62,12 +62,16 @@ def main() -> int:
     held = facts.lock(home, wait=True)
     os.makedirs(order["directory"], mode=0o700, exist_ok=True)
     facts.write(home, "order.json", {"merged": order["merged"], "stdout": order["stdout"]})
-    facts.touch(home, "lease", moment() - order["age"])
+    late = _late(order)
+    facts.touch(home, "lease", moment() - order["age"] - late)
     for name, text in order["files"].items():
         with open(os.path.join(order["directory"], name), "w") as file:
             file.write(text)
     window = _Window(home, order)
     try:
+        if order["age"] <= order["lease"] / 2 < order["age"] + late:
+            window.open()
+            _await_renewal(home, order["lease"])
         if order["inputs"]:
             window.open()
             _fetch(order, home)
@@ -86,6 +90,21 @@ def main() -> int:
     assert held is not None
     code = ended["code"]
     return _LOST if code is None else code if code >= 0 else 128 - code
+
+
+def _late(order: dict[str, Any]) -> float:
+    """Seconds from the launch to this beginning, by two machines' clocks of the day."""
+    made = order.get("made")
+    return 0.0 if made is None else max(time.time() - made, 0.0)
+
+
+def _await_renewal(home: str, seconds: float) -> None:
+    """A run that begins late may be nobody's any more: it is stopped unless somebody renews it."""
+    before, until = facts.touched(home, "lease"), moment() + seconds
+    while facts.touched(home, "lease") == before and facts.read(home, "stop") is None:
+        if moment() > until:
+            facts.write(home, "stop", {"reason": "lease", "kill_at": moment()})
+        select.select([], [], [], _PAUSES[0])
 
 
 def members(home: str, keeps: list[str]) -> Iterator[tuple[str, str]]:

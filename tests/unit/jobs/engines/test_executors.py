@@ -24,7 +24,7 @@ from jobs.lifecycle.spec import Size
 from storage.base.ids import RunId
 
 GIB = 1 << 30
-GROUND = ExecutorGround(namespace="team", installation="dli", image="dli:1", scratch_bytes=GIB)
+GROUND = ExecutorGround(installation="dli", image="dli:1", scratch_bytes=GIB)
 DRIVER = DriverPod(
     run_id=RunId("run_01abc_1"),
     directory="/runs/work",
@@ -44,7 +44,7 @@ def test_the_driver_reaches_and_names_its_executors() -> None:
     assert told["spark.driver.host"] == told["spark.driver.bindAddress"] == "$(POD_IP)"
     assert told["spark.kubernetes.driver.pod.name"] == "$(POD_NAME)"
     assert told["spark.kubernetes.executor.podNamePrefix"] == "run-01abc-1"
-    assert told["spark.kubernetes.namespace"] == "team"
+    assert told["spark.kubernetes.namespace"] == "$(POD_NAMESPACE)"
     assert told["spark.kubernetes.executor.podTemplateFile"] == f"/runs/work/{TEMPLATE}"
 
 

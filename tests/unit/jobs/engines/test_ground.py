@@ -31,7 +31,7 @@ ALL = "0.0.0.0"  # noqa: S104  a pod's network is its own
 PODS = Ground(
     python=Path("/opt/dli/bin/python"),
     pods=True,
-    executors=ExecutorGround(namespace="team", installation="dli", image="dli:1"),
+    executors=ExecutorGround(installation="dli", image="dli:1"),
 )
 TERMS = PodTerms(
     executors=Executors(least=1, most=4, size=Size(cores=2, memory_bytes=4 * GIB)),

@@ -93,7 +93,7 @@ def _claim(ledger: Ledger, tx: Tx, *places: Place, most: int = 9) -> list[str]:
     room = ledger.room(tx, {job.place for job in found})
     start = choose(found, room=room, now=NOW).start
     wanted = [job for job in found if job.id in start and job.place in places][:most]
-    started = start_waiting(ledger, tx, wanted, now=NOW, claim=lambda _: CLAIM, pay=_unpaid)
+    started = start_waiting(ledger, tx, wanted, now=NOW, claim=lambda *_: CLAIM, pay=_unpaid)
     return [each.job.id for each in started]
 
 
@@ -248,7 +248,7 @@ def test_a_job_that_somebody_cancelled_meanwhile_is_passed_over(database: Databa
         wanted = [waiting_of(first), waiting_of(second)]
         apply(tx, first, CancelRequested(at=NOW))
         started = start_waiting(
-            _ledger(database), tx, wanted, now=NOW, claim=lambda _: CLAIM, pay=_unpaid
+            _ledger(database), tx, wanted, now=NOW, claim=lambda *_: CLAIM, pay=_unpaid
         )
     assert [each.job.id for each in started] == ["stm_2"]
 
@@ -259,7 +259,7 @@ def test_what_was_chosen_before_the_locks_passes_no_limit(database: Database) ->
         wanted = [waiting_of(job) for job in _add(tx, "stm_1", "stm_2", "stm_3")]
         _add(tx, "stm_0", **RUNNING)
         started = start_waiting(
-            _ledger(database), tx, wanted, now=NOW, claim=lambda _: CLAIM, pay=_unpaid
+            _ledger(database), tx, wanted, now=NOW, claim=lambda *_: CLAIM, pay=_unpaid
         )
         assert [each.job.id for each in started] == ["stm_1"]
         assert [event.kind for event in history(tx, JobId("stm_1"))] == ["submitted", "claimed"]
@@ -277,7 +277,7 @@ def test_one_that_is_not_paid_for_goes_on_waiting(database: Database) -> None:
         unpaid = _add(tx, "stm_1", "stm_2", not_before=NOW)
         wanted = [waiting_of(job) for job in (*unpaid, *_add(tx, "stm_3"))]
         started = start_waiting(
-            _ledger(database), tx, wanted, now=NOW, claim=lambda _: CLAIM, pay=pay
+            _ledger(database), tx, wanted, now=NOW, claim=lambda *_: CLAIM, pay=pay
         )
     assert ([each.job.id for each in started], asked) == (["stm_2", "stm_3"], ["stm_1", "stm_2"])
 

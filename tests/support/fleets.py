@@ -1,0 +1,45 @@
+"""Several clusters for tests: folders of this machine, one of which may fall silent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jobs.launchers.api import Capacity, LaunchRefusedError, RunSpec, RunStatus
+from jobs.launchers.fleet import Fleet, unavailable
+from jobs.launchers.local import LocalLauncher
+from storage.base.ids import RunId
+
+GIB = 2**30
+
+
+class Site(LocalLauncher):
+    """A machine of its own size that can be cut off: then it starts nothing, and says so."""
+
+    def __init__(self, root: Path, *, cores: int = 8, gib: int = 64, place: str | None = None):
+        super().__init__(root)
+        self.place = place
+        self.silent = False
+        self.started: list[RunId] = []
+        self._size = Capacity(cpu_millis=cores * 1000, memory_bytes=gib * GIB)
+
+    def launch(self, spec: RunSpec) -> RunStatus:
+        if self.silent:
+            raise LaunchRefusedError(unavailable("this one"))
+        self.started.append(spec.run_id)
+        return super().launch(spec)
+
+    def capacity(self) -> Capacity:
+        return self._size
+
+    def answers(self) -> bool:
+        return not self.silent
+
+
+def make_fleet(root: Path, **sizes: int) -> tuple[Fleet, dict[str, Site]]:
+    """Clusters of so many cores; ``default`` has 8 where none is given. All were looked at."""
+    sites = {
+        name: Site(root / name, cores=cores) for name, cores in {"default": 8, **sizes}.items()
+    }
+    fleet = Fleet(sites)
+    fleet.look()
+    return fleet, sites
