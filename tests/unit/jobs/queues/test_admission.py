@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from datetime import timedelta
 from typing import Any
@@ -24,7 +25,7 @@ from jobs.queues.definitions import (
     QueueRefusesError,
     QueueState,
 )
-from jobs.queues.demand import Place, waiting_of
+from jobs.queues.demand import Place, Waiting, waiting_of
 from jobs.queues.heads import heads
 from jobs.queues.ledger import Ledger
 from jobs.queues.policy import choose
@@ -311,6 +312,43 @@ def test_two_replicas_never_pass_a_limit_together(database_url: str) -> None:
     for replica in replicas:
         replica.close()
     assert sorted(claimed) == [f"stm_{number:02}" for number in range(5)]
+
+
+def test_rounds_of_two_queues_never_take_the_same_room(database_url: str) -> None:
+    """Both have chosen with the whole machine free, and only one of them can have it."""
+    replicas = [Database(database_url) for _ in range(2)]
+    with replicas[0].transaction() as tx:
+        for queue in ("one", "two"):
+            _kept(tx, make_queue(name=queue))
+            job = _batch(f"bat_{queue}", cores=4, queue=queue)
+            add(tx, [first_step(job)], plan=None, summary=Summary())
+        wanted = [job for job in heads(tx, now=NOW, each=16) if job.kind is JobKind.BATCH]
+    assert len(wanted) == 2
+    claimed: list[str] = []
+    both = threading.Barrier(2)
+
+    def claim(_job: Job) -> Claimed:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(timeout=0.5)  # the other one comes only where nothing holds it up
+        return CLAIM
+
+    def start(database: Database, job: Waiting) -> None:
+        ledger = _ledger(database, cores=4)
+        with database.transaction() as tx:
+            for each in start_waiting(ledger, tx, [job], now=NOW, claim=claim, pay=_unpaid):
+                claimed.append(each.job.id)
+
+    threads = [
+        threading.Thread(target=start, args=(each, job))
+        for each, job in zip(replicas, wanted, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for replica in replicas:
+        replica.close()
+    assert len(claimed) == 1
 
 
 def test_two_drivers_cannot_take_each_others_part(database_url: str) -> None:
