@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -55,12 +57,12 @@ def _batch(name: str, cores: int = 1, **changes: object) -> Job:
     return make_job(id=JobId(name), cpu_millis=cores * 1000, **values | changes)
 
 
-def _ledger(database: Database, cores: int | None = None) -> Ledger:
+def _ledger(database: Database, cores: int | None = None, replica: str = "a") -> Ledger:
     capacity = Capacity(cpu_millis=(cores or 0) * 1000, memory_bytes=8 * GIB)
     measure = None if cores is None else lambda: capacity
     return Ledger(
         database=database,
-        replica="a",
+        replica=replica,
         engine_cu=CU,
         engine_memory={EngineName.SAIL: 2 * GIB},
         measure=measure,
@@ -96,6 +98,14 @@ def _claim(ledger: Ledger, tx: Tx, *places: Place, most: int = 9) -> list[str]:
     wanted = [job for job in found if job.id in start and job.place in places][:most]
     started = start_waiting(ledger, tx, wanted, now=NOW, claim=lambda *_: CLAIM, pay=_unpaid)
     return [each.job.id for each in started]
+
+
+def _at_once(*works: Callable[[], object]) -> None:
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def test_an_empty_queue_starts_at_once(database: Database) -> None:
@@ -291,27 +301,31 @@ def test_waiting_jobs_are_counted_to_the_bound_only(database: Database) -> None:
 
 
 def test_two_replicas_never_pass_a_limit_together(database_url: str) -> None:
-    replicas = [Database(database_url) for _ in range(2)]
-    with replicas[0].transaction() as tx:
-        _add(tx, *(f"stm_{number:02}" for number in range(20)))
-        place = _kept(tx, make_queue(max_running=5))
+    """Each has a place of its own, so that only the turns of the queue hold them apart."""
+    replicas = {name: Database(database_url) for name in ("a", "b")}
+    with replicas["a"].transaction() as tx:
+        _add(tx, *(f"stm_{number:02}" for number in range(4)))
+        _kept(tx, make_queue(max_running=2))
+        wanted = heads(tx, now=NOW, each=16)
     claimed: list[str] = []
-    start = threading.Barrier(2)
+    both = threading.Barrier(2)
 
-    def claim(database: Database) -> None:
-        start.wait()
-        for _ in range(5):
-            with database.transaction() as tx:
-                claimed.extend(_claim(_ledger(database), tx, place, most=2))
+    def claim(_job: Job) -> Claimed:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(timeout=0.5)
+        return CLAIM
 
-    threads = [threading.Thread(target=claim, args=(each,)) for each in replicas]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for replica in replicas:
-        replica.close()
-    assert sorted(claimed) == [f"stm_{number:02}" for number in range(5)]
+    def start(name: str, jobs: Sequence[Waiting]) -> None:
+        database = replicas[name]
+        ledger = _ledger(database, replica=name)
+        with database.transaction() as tx:
+            for each in start_waiting(ledger, tx, jobs, now=NOW, claim=claim, pay=_unpaid):
+                claimed.append(each.job.id)
+
+    _at_once(partial(start, "a", wanted[:2]), partial(start, "b", wanted[2:]))
+    for database in replicas.values():
+        database.close()
+    assert len(claimed) == 2
 
 
 def test_rounds_of_two_queues_never_take_the_same_room(database_url: str) -> None:
@@ -338,14 +352,7 @@ def test_rounds_of_two_queues_never_take_the_same_room(database_url: str) -> Non
             for each in start_waiting(ledger, tx, [job], now=NOW, claim=claim, pay=_unpaid):
                 claimed.append(each.job.id)
 
-    threads = [
-        threading.Thread(target=start, args=(each, job))
-        for each, job in zip(replicas, wanted, strict=True)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    _at_once(*(partial(start, *each) for each in zip(replicas, wanted, strict=True)))
     for replica in replicas:
         replica.close()
     assert len(claimed) == 1
@@ -371,14 +378,7 @@ def test_two_drivers_cannot_take_each_others_part(database_url: str) -> None:
                     add(tx, [first_step(running)], plan=None, summary=Summary())
                     started.append(running.id)
 
-    threads = [
-        threading.Thread(target=submit, args=(each, queue))
-        for each, queue in zip(replicas, ("one", "two"), strict=True)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    _at_once(*(partial(submit, *each) for each in zip(replicas, ("one", "two"), strict=True)))
     for replica in replicas:
         replica.close()
     assert len(started) == 3
