@@ -10,11 +10,12 @@ import pytest
 
 from jobs.launchers.api import RunState, RunStatus
 from jobs.launchers.local import LocalLauncher
+from jobs.lifecycle.events import Claimed, LeaseExpired
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import JobState
 from jobs.loops.reaper import Reaper
-from jobs.store.jobs import Summary, add, first_step, load
+from jobs.store.jobs import Summary, add, apply, first_step, load, renew
 from storage.base.ids import JobId, RunId
 from tests.support.jobs import SPECS, make_job
 from tests.support.replicas import Replica, start_replica
@@ -26,8 +27,10 @@ def _lost(
     *,
     kind: JobKind = JobKind.TASK,
     state: JobState = JobState.RUNNING,
+    owner: str = "gone",
+    silent: timedelta = timedelta(hours=1),
 ) -> Job:
-    """A job whose owner was silent for an hour."""
+    """A job whose owner was silent, for an hour beyond its lease by default."""
     now = replica.parts.clock.now()
     job = make_job(
         id=JobId(job_id),
@@ -36,13 +39,21 @@ def _lost(
         state=state,
         run_id=RunId("run_engine"),
         attempt=1,
-        owner="gone",
+        owner=owner,
         started_at=now - timedelta(hours=2),
-        lease_until=now - timedelta(hours=1),
+        lease_until=now - silent,
+        deadline=None,
     )
     with replica.parts.database.transaction() as tx:
         add(tx, [first_step(job)], plan=None, summary=Summary())
     return job
+
+
+def _after(replica: Replica, job: Job) -> Job:
+    with replica.parts.database.read() as tx:
+        after = load(tx, job.id)
+    assert after is not None
+    return after
 
 
 class Powerless(LocalLauncher):
@@ -61,10 +72,7 @@ def test_cancelled_is_not_said_before_the_engine_ended(
         launcher = LocalLauncher(tmp_path / "runs") if ends else Powerless(tmp_path / "runs")
         parts = replace(replica.parts, launcher=launcher)
         Reaper(parts=parts, adopt=lambda _: False).tick()
-        with replica.parts.database.read() as tx:
-            after = load(tx, lost.id)
-    assert after is not None
-    assert after.state.value == state
+        assert _after(replica, lost).state.value == state
 
 
 def test_a_job_that_cannot_be_moved_strands_no_other(database_url: str, tmp_path: Path) -> None:
@@ -78,8 +86,52 @@ def test_a_job_that_cannot_be_moved_strands_no_other(database_url: str, tmp_path
 
         with pytest.raises(RuntimeError):
             Reaper(parts=replica.parts, adopt=adopt).tick()
-        with replica.parts.database.read() as tx:
-            moved, left = load(tx, other.id), load(tx, stuck.id)
-    assert moved is not None
-    assert left is not None
-    assert (moved.state, left.state) == (JobState.QUEUED, JobState.RUNNING)
+        states = (_after(replica, other).state, _after(replica, stuck).state)
+    assert states == (JobState.QUEUED, JobState.RUNNING)
+
+
+@pytest.mark.parametrize(
+    ("owner", "silent", "state"),
+    [
+        ("gone", timedelta(seconds=2), JobState.RUNNING),  # its warden may be about to end it
+        ("gone", timedelta(seconds=11), JobState.QUEUED),
+        ("one", timedelta(seconds=2), JobState.QUEUED),  # whose launcher knows that it has ended
+    ],
+)
+def test_a_run_of_another_replica_has_time_to_end(
+    database_url: str, tmp_path: Path, owner: str, silent: timedelta, state: JobState
+) -> None:
+    with start_replica(tmp_path, database_url, loops=()) as replica:
+        lost = _lost(replica, "tsk_1", owner=owner, silent=silent)
+        Reaper(parts=replica.parts, adopt=lambda _: False).tick()
+        assert _after(replica, lost).state is state
+
+
+def test_a_lease_that_was_renewed_meanwhile_holds(database_url: str, tmp_path: Path) -> None:
+    with start_replica(tmp_path, database_url, loops=()) as replica:
+        lost, database = _lost(replica, "tsk_1"), replica.parts.database
+
+        def renewed_by_its_owner(job: Job) -> bool:
+            with database.transaction() as tx:
+                renew(tx, "gone", [job.id], replica.parts.clock.now() + timedelta(minutes=1))
+            return False
+
+        Reaper(parts=replica.parts, adopt=renewed_by_its_owner).tick()
+        assert _after(replica, lost).state is JobState.RUNNING
+
+
+def test_a_job_that_moved_meanwhile_is_left(database_url: str, tmp_path: Path) -> None:
+    """Another replica's reaper was first, and who claimed the job then has lost it as well."""
+    with start_replica(tmp_path, database_url, loops=()) as replica:
+        lost, parts = _lost(replica, "tsk_1"), replica.parts
+        past = parts.clock.now() - timedelta(minutes=30)
+
+        def moved_by_another(job: Job) -> bool:
+            with parts.database.transaction() as tx:
+                freed = apply(tx, job, LeaseExpired(at=past, not_before=past))
+                apply(tx, freed, Claimed(at=past, owner="other", lease_until=past))
+            return False
+
+        Reaper(parts=parts, adopt=moved_by_another).tick()
+        after = _after(replica, lost)
+    assert (after.state, after.owner, after.attempt) == (JobState.STARTING, "other", 2)
