@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import JobState
 from jobs.loops.reaper import Reaper
-from jobs.store.jobs import Summary, add, apply, first_step, load, renew
+from jobs.store.jobs import Summary, add, apply, first_step, load, renew, renew_client
 from storage.base.ids import JobId, RunId
 from tests.support.jobs import SPECS, make_job
 from tests.support.replicas import Replica, start_replica
@@ -135,3 +136,42 @@ def test_a_job_that_moved_meanwhile_is_left(database_url: str, tmp_path: Path) -
         Reaper(parts=parts, adopt=moved_by_another).tick()
         after = _after(replica, lost)
     assert (after.state, after.owner, after.attempt) == (JobState.STARTING, "other", 2)
+
+
+def test_what_a_lost_statement_began_to_write_is_given_up(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Whoever has it then may be alive and late: what it wrote can be committed no more."""
+    with start_replica(tmp_path, database_url, loops=()) as replica:
+        lost, parts = _lost(replica, "stm_1", kind=JobKind.STATEMENT), replica.parts
+        with parts.database.transaction() as tx:
+            for attempt in (1, 2):
+                parts.tables.stage(tx, table_id=None, job_id=lost.id, attempt=attempt)
+        Reaper(parts=parts, adopt=lambda _: False).tick()
+        with parts.database.transaction() as tx:
+            assert parts.tables.abandon(tx, lost.id, attempt=1) == 0
+            assert parts.tables.abandon(tx, lost.id, attempt=2) == 1
+
+
+def test_a_client_that_comes_back_meanwhile_keeps_its_job(
+    database_url: str, tmp_path: Path
+) -> None:
+    with start_replica(tmp_path, database_url, loops=()) as replica:
+        parts = replica.parts
+        now = parts.clock.now()
+        gone = make_job(deadline=None, client_until=now - timedelta(seconds=1))
+        jobs = [replace(gone, id=JobId(name)) for name in ("stm_1", "stm_2")]
+        with parts.database.transaction() as tx:
+            for job in jobs:
+                add(tx, [first_step(job)], plan=None, summary=Summary())
+
+        def come_back(job_id: JobId) -> None:
+            with parts.database.transaction() as tx:
+                renew_client(tx, job_id, now + timedelta(minutes=1))
+
+        # The change of whichever is first is told before the other is looked at again.
+        parts.changes.subscribe(jobs[0].id, partial(come_back, jobs[1].id))
+        parts.changes.subscribe(jobs[1].id, partial(come_back, jobs[0].id))
+        Reaper(parts=parts, adopt=lambda _: False).tick()
+        states = {_after(replica, job).state for job in jobs}
+    assert states == {JobState.QUEUED, JobState.CANCELLED}
