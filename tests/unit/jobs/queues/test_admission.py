@@ -310,7 +310,7 @@ def test_two_replicas_never_pass_a_limit_together(database_url: str) -> None:
     claimed: list[str] = []
     both = threading.Barrier(2)
 
-    def claim(_job: Job) -> Claimed:
+    def claim(_job: Job, _cluster: str | None) -> Claimed:
         with contextlib.suppress(threading.BrokenBarrierError):
             both.wait(timeout=0.5)
         return CLAIM
@@ -341,7 +341,7 @@ def test_rounds_of_two_queues_never_take_the_same_room(database_url: str) -> Non
     claimed: list[str] = []
     both = threading.Barrier(2)
 
-    def claim(_job: Job) -> Claimed:
+    def claim(_job: Job, _cluster: str | None) -> Claimed:
         with contextlib.suppress(threading.BrokenBarrierError):
             both.wait(timeout=0.5)  # the other one comes only where nothing holds it up
         return CLAIM
