@@ -14,6 +14,7 @@ from sql.analysis.bind import BoundStatement, bind
 from sql.analysis.expand import read_view
 from sql.analysis.names import qualified, resolve
 from sql.analysis.queries import query_of
+from sql.analysis.repeatable import repeatable
 from sql.analysis.view import CatalogView, Relation
 from sql.cost.estimate import Estimate, estimate
 from sql.ddl.databases import create_database, drop_database, drop_table
@@ -37,6 +38,7 @@ from sql.statement import (
     Finding,
     FindingLevel,
     PreparedStatement,
+    Repeatable,
     StatementKind,
     TableName,
     WriteTarget,
@@ -174,6 +176,7 @@ class _Request:
         priced = estimate(bound, scans(bound))
         findings = self._guard(bound, priced)
         explained = parsed.explain is not None
+        same = repeatable(query) if parsed.kind is StatementKind.QUERY else Repeatable.UNSURE
         return PreparedStatement(
             kind=StatementKind.EXPLAIN if explained else parsed.kind,
             fingerprint=parsed.fingerprint,
@@ -187,6 +190,7 @@ class _Request:
             target=target,
             explains=parsed.kind if explained else None,
             explain_level=parsed.explain,
+            repeatable=same,
         )
 
     def _create_target(self, bound: BoundStatement) -> WriteTarget:

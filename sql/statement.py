@@ -210,6 +210,14 @@ class Show:
     extended: bool = False
 
 
+class Repeatable(StrEnum):
+    """Whether a query gives the same rows each time it reads the same files."""
+
+    YES = "yes"
+    UNSURE = "unsure"  #: rows that are equal in its order may come in any
+    NO = "no"  #: chance, the clock, or a limit without an order
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedStatement:
     """One statement, understood at one moment of the catalog.
@@ -234,3 +242,4 @@ class PreparedStatement:
     show: Show | None = None
     explains: StatementKind | None = None  #: what an EXPLAIN is about
     explain_level: ExplainLevel | None = None
+    repeatable: Repeatable = Repeatable.UNSURE  #: told of queries only
