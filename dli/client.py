@@ -490,6 +490,29 @@ class Client:
     def delete_queue(self, name: str) -> None:
         self._ask("DELETE", f"/queues/{name}")
 
+    def canary(self, queue: str) -> Json:
+        """The queue's canary, with its ``figures`` and the statements that are ``worst``."""
+        return self._json("GET", f"/queues/{queue}/canary")
+
+    def canaries(self, queue: str) -> list[Json]:
+        """All that the queue had, the newest first."""
+        return list(self._pages(f"/queues/{queue}/canaries", {}))
+
+    def start_canary(self, queue: str, *, image: str, **fields: object) -> Json:
+        """``fields``: ``percent``, ``shadow``, and ``max_errors``, where None means: no bound."""
+        return self._json("POST", f"/queues/{queue}/canary", body={"image": image, **fields})
+
+    def change_canary(self, queue: str, **fields: object) -> Json:
+        """As ``start_canary``; what is not named stays."""
+        return self._json("PATCH", f"/queues/{queue}/canary", body=fields)
+
+    def promote_canary(self, queue: str) -> Json:
+        """Make its image the queue's own."""
+        return self._json("POST", f"/queues/{queue}/canary/promote")
+
+    def roll_back_canary(self, queue: str) -> Json:
+        return self._json("POST", f"/queues/{queue}/canary/rollback")
+
     def tokens(self) -> list[Json]:
         return list(self._pages("/tokens", {}))
 

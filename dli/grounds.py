@@ -55,12 +55,12 @@ def terms_of(settings: Settings, database: Database) -> Callable[[ProjectId, str
             with database.read() as tx:
                 found = get(tx, project_id, queue)
         except QueueMissingError:
-            return PodTerms()
+            return PodTerms(image=settings.kubernetes_image)
         return PodTerms(
             executors=executors_of(settings, found),
             template=found.pods.template,
             executor_template=found.pods.executor_template,
-            image=found.pods.image,
+            image=found.pods.image or settings.kubernetes_image,
             overcommit=found.overcommit,
             clusters=found.pods.clusters,
         )

@@ -298,6 +298,16 @@ class LauncherSettings(BaseModel):
         description="Whether engines and batches of a project without credentials of its own use "
         "the service's keys of S3; if not, they are refused.",
     )
+    canary_shadow_timeout: Span = Field(
+        timedelta(seconds=60),
+        ge=timedelta(seconds=1),
+        description="How long a query may take that is repeated on a canary (span); what took more "
+        "than half of it is not repeated.",
+    )
+    canary_shadow_bytes: Size = Field(
+        64 * 2**20,
+        description="A larger result, as it is stored, is not compared with a canary's (size).",
+    )
     spark_executors: int = Field(
         4,
         ge=0,
@@ -429,6 +439,12 @@ class RetentionSettings(BaseModel):
         timedelta(days=30),
         ge=timedelta(days=1),
         description="Deliveries of webhooks are forgotten so long after their end (span).",
+    )
+    canary_trials_kept: Span = Field(
+        timedelta(days=30),
+        ge=timedelta(days=1),
+        description="What became of statements on a canary is forgotten so long after it (span); "
+        "the figures of canaries that ended are kept.",
     )
     idempotency_kept: Span = Field(
         timedelta(hours=24),

@@ -8,6 +8,7 @@ from dli.identity import rows as identity
 from dli.metering import rows as metering
 from jobs import files
 from jobs.access import store as access
+from jobs.canaries import rows as canaries
 from jobs.firings import rows as firings
 from jobs.history import rows as history
 from jobs.notices import rows as notices
@@ -25,6 +26,7 @@ ROWS = (
     access,
     api,
     billing,
+    canaries,
     files,
     identity,
     metering,

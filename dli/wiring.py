@@ -30,6 +30,8 @@ from jobs.automation import Automation, News
 from jobs.batches.placing import Placing
 from jobs.batches.submitting import Batches
 from jobs.batches.work import BatchWork
+from jobs.canaries.canaries import Canaries
+from jobs.canaries.shadows import Shadows, ShadowSettings
 from jobs.changes import Changes
 from jobs.clusters import Clusters
 from jobs.engines.members import PoolSettings
@@ -107,6 +109,7 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
         parts = _parts(settings, stored, allowance, metrics, news, works=works)
         assert parts.clusters is not None
         stack.callback(parts.pool.close)
+        stack.callback(parts.shadows.close)
         preparers = Preparers(
             relations=Relations(
                 database=stored.database,
@@ -132,7 +135,7 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
         pipelines = Pipelines(parts, jobs, documents, runs, MemberRights())
         jobs.add_kind(JobKind.PIPELINE, pipelines.work)
         automation = _automation(stored, jobs, documents, targets, news, metrics, settings)
-        watch_parts(metrics, stored.database, parts.pool, jobs.orphans)
+        watch_parts(metrics, stored.database, parts.pool, parts.canaries, jobs.orphans)
         loops = (
             *jobs.loops(),
             *automation.loops(),
@@ -355,15 +358,36 @@ def _parts(
             )
         ),
     )
+    terms = terms_of(settings, stored.database)
+    canaries = Canaries(
+        stored.database,
+        stored.clock,
+        own_image=lambda project_id, queue: terms(project_id, queue).image,
+        possible=ground.pods,
+        kept=settings.canary_trials_kept,
+    )
+    job_settings = _job_settings(settings, workers=settings.workers if works else 0)
     pool = EnginePool(
         stored.database,
         engines,
         launcher,
         stored.clock,
         _pool_settings(settings, replica),
-        terms=terms_of(settings, stored.database),
+        terms=terms,
         access=access_of(settings, stored.database),
         clusters=clusters,
+        images=canaries.images,
+    )
+    shadows = Shadows(
+        database=stored.database,
+        canaries=canaries,
+        pool=pool,
+        results=stored.results,
+        clock=stored.clock,
+        engine_cu=job_settings.engine_cu,
+        settings=ShadowSettings(
+            timeout=settings.canary_shadow_timeout, max_bytes=settings.canary_shadow_bytes
+        ),
     )
     return Parts(
         replica=replica,
@@ -381,8 +405,10 @@ def _parts(
             notices=news.notices,
         ),
         changes=Changes(stored.database),
-        settings=_job_settings(settings, workers=settings.workers if works else 0),
         clusters=clusters,
+        canaries=canaries,
+        shadows=shadows,
+        settings=job_settings,
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import delete, select, update
 
 from jobs.accepting import Accepting, KeyTakenError
 from jobs.changes import Changes
+from jobs.engines.members import Key
 from jobs.errors import (
     EngineUnknownError,
     IdempotencyConflictError,
@@ -41,6 +42,7 @@ from jobs.loops.runner import Loop
 from jobs.loops.starter import Starter
 from jobs.preparers import Preparers
 from jobs.queues import store as queue_store
+from jobs.queues.canaries import QueueCanaries
 from jobs.queues.definitions import (
     QueueChangedError,
     QueueDef,
@@ -118,12 +120,18 @@ class JobService:
             parts=parts, workers=self._workers, recent=self._recent, ledger=self._ledger
         )
         self._keys = Keys(database=parts.database, get=self.get)
+        known = KnownQueues(parts.database, parts.clock)
+        #: New images of queues' engines.
+        self.canaries = QueueCanaries(
+            database=parts.database, clock=parts.clock, canaries=parts.canaries, known=known
+        )
         #: Where jobs wait.
         self.queues = Queues(
             database=parts.database,
             clock=parts.clock,
             engine_cu=parts.settings.held_cu,
-            known=KnownQueues(parts.database, parts.clock),
+            canaries=self.canaries,
+            known=known,
             room_changed=self._wake_starter,
         )
         purse = Purse(allowance=parts.ending.allowance)
@@ -425,7 +433,13 @@ class JobService:
             with self._parts.database.read() as tx:
                 wanted = queue_store.warm(tx)
             self._parts.pool.keep_warm(
-                (queue.project_id, queue.name, queue.default_engine) for queue in wanted
+                Key(
+                    project_id=queue.project_id,
+                    queue=queue.name,
+                    engine=queue.default_engine,
+                    image=self._parts.canaries.own_image(queue.project_id, queue.name),
+                )
+                for queue in wanted
             )
         return 0
 
@@ -443,15 +457,24 @@ class JobService:
             ("orphans", self._orphans.tick, timedelta(seconds=10), timedelta(minutes=1)),
             ("changes", parts.changes.poll, timedelta(milliseconds=250), timedelta(seconds=2)),
             ("engines", parts.pool.tick, timedelta(seconds=1), timedelta(seconds=10)),
+            ("canaries", parts.canaries.tick, timedelta(seconds=2), timedelta(seconds=30)),
             ("capacity", self._report, timedelta(seconds=10), timedelta(seconds=30)),
             *self._clusters_loop(),
             ("expiry", parts.results.expire, timedelta(seconds=10), timedelta(minutes=1)),
             ("sweep", self._sweep, _SWEEP, _SWEEP),
         )
-        return {
+        made = {
             name: Loop(name=name, tick=tick, clock=parts.clock, idle=idle, worst=worst)
             for name, tick, idle, worst in ticks
         }
+        shadows = Loop(
+            name="shadows",
+            tick=parts.shadows.tick,
+            clock=parts.clock,
+            idle=timedelta(seconds=30),
+            wake=parts.shadows.wake,
+        )
+        return made | {"shadows": shadows}
 
     def _clusters_loop(self) -> tuple[tuple[str, Callable[[], int], timedelta, timedelta], ...]:
         """Nothing where there is one cluster: there is no other to go to."""

@@ -159,6 +159,8 @@ def _told(job: Job) -> dict[str, Any]:
                 "engine": {
                     "name": spec.engine.value if spec.engine else None,
                     "version": job.engine_version,
+                    "image": job.image,
+                    "canary": job.canary_id,
                     "reason": spec.engine_reason,
                 },
             }

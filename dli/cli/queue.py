@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dli.cli import canary
 from dli.cli.output import print_facts, print_items, print_json
 from dli.cli.parameters import parse_labels
 from dli.cli.session import JsonFlag, UsageError, session_of
@@ -15,6 +16,7 @@ from storage.base.errors import InvalidInputError
 from storage.base.quantities import parse_size
 
 app = typer.Typer(no_args_is_help=True, help="Create, change, drain and look at queues.")
+app.add_typer(canary.app, name="canary")
 
 Engine = Annotated[str | None, typer.Option(help="Engine of those who name none: sail or spark.")]
 Engines = Annotated[str | None, typer.Option(help="Engines that may be asked for, by commas.")]

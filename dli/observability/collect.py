@@ -9,6 +9,8 @@ from dataclasses import replace
 from sqlalchemy import func, select
 
 from dli.observability.metrics import Metrics, Reading
+from jobs.canaries.canaries import DROPPED, Canaries
+from jobs.canaries.trials import OUTCOMES, TrialKind
 from jobs.engines.pool import EnginePool
 from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import TERMINAL, JobState
@@ -19,12 +21,16 @@ from storage.meta.database import Database
 
 
 def watch_parts(
-    metrics: Metrics, database: Database, pool: EnginePool, orphans: Callable[[], int]
+    metrics: Metrics,
+    database: Database,
+    pool: EnginePool,
+    canaries: Canaries,
+    orphans: Callable[[], int],
 ) -> None:
     """Tell the metrics of jobs under way (of all replicas), this one's engines and orphans."""
 
     def read() -> Iterable[Reading]:
-        return (*_jobs(database), *_engines(pool), *_orphans(orphans()))
+        return (*_jobs(database), *_engines(pool), *_canaries(canaries), *_orphans(orphans()))
 
     metrics.read_from(read)
 
@@ -75,6 +81,26 @@ def _orphans(found: int) -> Iterator[Reading]:
         "Processes that no job wanted any more, found and ended here since the start.",
         (),
         [((), found)],
+    )
+
+
+def _canaries(canaries: Canaries) -> Iterator[Reading]:
+    counts = canaries.counts()
+    yield (
+        "dli_canary_trials_total",
+        "Statements that met a canary here since the start, by kind and outcome.",
+        ("kind", "outcome"),
+        [
+            ((kind.value, outcome), counts.get((kind, outcome), 0))
+            for kind in TrialKind
+            for outcome in (*OUTCOMES[kind], *([DROPPED] if kind is TrialKind.SHADOW else []))
+        ],
+    )
+    yield (
+        "dli_canary_shadow_cu_ms_total",
+        "Milliseconds of compute units of queries that were repeated, which nobody is billed.",
+        (),
+        [((), canaries.shadow_cu_ms)],
     )
 
 

@@ -283,6 +283,7 @@ def _engine(parts: Parts, execution: Execution) -> Iterator[tuple[EngineHandle, 
         project_id=job.project_id,
         queue=job.queue,
         engine=EngineName.SPARK,
+        image=parts.canaries.own_image(job.project_id, job.queue),
         stop=execution.stop,
         cluster=job.cluster,
     )

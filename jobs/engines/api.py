@@ -7,8 +7,8 @@ server that runs; a session is one statement's private room in it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any, Protocol
@@ -45,6 +45,13 @@ class PodTerms:
             template=self.template,
         )
 
+    def with_image(self, image: str | None) -> PodTerms:
+        """With pods of that image, executors among them; None: as they are."""
+        if image is None:
+            return self
+        executors = self.executors and replace(self.executors, image=image)
+        return replace(self, image=image, executors=executors)
+
     def part(self, limit: int) -> int:
         """What is requested for a limit, rounded up."""
         return -(-limit * 100 // self.overcommit)
@@ -52,6 +59,8 @@ class PodTerms:
 
 #: What a queue says of pods now.
 Terms = Callable[[ProjectId, str], PodTerms]
+#: The images that engines of a queue may have now; None among them: no pods.
+Images = Callable[[ProjectId, str], Collection[str | None]]
 
 
 def no_terms(project_id: ProjectId, queue: str) -> PodTerms:

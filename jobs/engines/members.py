@@ -45,6 +45,7 @@ class Key:
     project_id: ProjectId
     queue: str
     engine: EngineName
+    image: str | None = None  #: of its pod; None: what the queue's terms say when it is launched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,7 @@ class EngineView:
     project_id: ProjectId
     queue: str
     engine: EngineName
+    image: str | None
     state: str  #: starting, ready, leaving
     users: int
     served: int
@@ -135,6 +137,7 @@ class Member:
             project_id=self.key.project_id,
             queue=self.key.queue,
             engine=self.key.engine,
+            image=self.key.image,
             state=state,
             users=self.users,
             served=self.served,

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from jobs.access.credentials import Access, Credentials, CredentialsMissingError, shared
 from jobs.clusters import DRAINED, Clusters
-from jobs.engines.api import Engine, EngineNeed, Terms, no_terms
+from jobs.engines.api import Engine, EngineNeed, Images, Terms, no_terms
 from jobs.engines.errors import (
     EngineLostError,
     EngineOutOfMemoryError,
@@ -64,11 +64,13 @@ class EnginePool:
         terms: Terms = no_terms,
         access: Access = shared,
         clusters: Clusters | None = None,
+        images: Images | None = None,
     ) -> None:
         """``terms`` are what a queue says of pods, ``access`` is who a project is in buckets.
 
-        ``clusters`` are those of the launcher.
+        ``clusters`` are those of the launcher, ``images`` those that a queue's engines may have.
         """
+        self._images = images
         self._terms = terms
         self._access = access
         self._clusters = clusters
@@ -99,20 +101,22 @@ class EnginePool:
         project_id: ProjectId,
         queue: str,
         engine: EngineName,
+        image: str | None = None,
         stop: threading.Event,
         cluster: str | None = None,
     ) -> EngineHandle:
         """An engine for one statement, started if need be; every handle must be released.
 
-        One that knows other credentials than its project's present ones is let go of. One that has
-        to be started gets its place in ``cluster``, if there are several and that one takes it;
-        where a cluster does not answer the start is tried in the next one.
+        Engines of different images are apart; None is what the queue's terms say. One that knows
+        other credentials than its project's present ones is let go of. One that has to be started
+        gets its place in ``cluster``, if there are several and that one takes it; where a cluster
+        does not answer the start is tried in the next one.
 
         Raises ``EngineStartError`` with the end of the engine's log, ``CredentialsMissingError``,
         and ``StatementInterruptedError`` when ``stop`` is set first.
         """
         credentials = self._access(project_id)
-        key = Key(project_id=project_id, queue=queue, engine=engine)
+        key = Key(project_id=project_id, queue=queue, engine=engine, image=image)
         with self._changed:
             waited_for: Member | None = None
             while True:
@@ -144,19 +148,17 @@ class EnginePool:
                 self._changed.wait(_STOPPED)
 
     def serves(self, *, project_id: ProjectId, queue: str, engine: EngineName) -> bool:
-        """Whether such an engine takes statements here, or soon will."""
-        key = Key(project_id=project_id, queue=queue, engine=engine)
-        if self._clusters is None:
-            return key in self._current
+        """Whether such an engine takes statements here, or soon will, whatever its image."""
+        wanted = (project_id, queue, engine)
         with self._changed:
-            return self._open_member(key) is not None
+            like = [
+                key for key in self._current if (key.project_id, key.queue, key.engine) == wanted
+            ]
+            return any(self._open_member(key) is not None for key in like)
 
-    def keep_warm(self, wanted: Iterable[tuple[ProjectId, str, EngineName]]) -> None:
+    def keep_warm(self, wanted: Iterable[Key]) -> None:
         """Keep one of each though nobody uses it, from now on and instead of those before."""
-        keys = frozenset(
-            Key(project_id=project_id, queue=queue, engine=engine)
-            for project_id, queue, engine in wanted
-        )
+        keys = frozenset(wanted)
         known = {}
         for key in keys:
             with suppress(CredentialsMissingError):  # who asks for it is told
@@ -433,7 +435,7 @@ class EnginePool:
     def _launch(self, member: Member) -> None:
         engine, settings = self._engines[member.key.engine], self._settings
         directory = self._launcher.directory(member.run_id)
-        terms = self._terms(member.key.project_id, member.key.queue)
+        terms = self._terms(member.key.project_id, member.key.queue).with_image(member.key.image)
         need = EngineNeed(
             run_id=member.run_id,
             project_id=member.key.project_id,
@@ -459,6 +461,7 @@ class EnginePool:
                 project_id=member.key.project_id,
                 queue=member.key.queue,
                 engine=member.key.engine,
+                image=terms.image,
                 owner=settings.owner,
                 at=member.created_at,
                 cpu_millis=cpu_millis,
@@ -532,6 +535,10 @@ class EnginePool:
             return closed
         if (deaf := self._deaf(member, now)) is not None:
             return deaf
+        if self._images is not None:
+            wanted = self._images(member.key.project_id, member.key.queue)
+            if member.key.image not in wanted:
+                return "image"
         unused = not member.users and member.key not in self._warm
         if unused and now - member.used_at >= settings.idle.total_seconds():
             return "idle"

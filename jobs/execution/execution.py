@@ -70,6 +70,11 @@ class Execution:
         self.condemn: Callable[[str], None] | None = None  #: kills the engine, while it holds one
         self.beside_the_end: Callable[[Tx], None] | None = None  #: in its last transaction
         self.after_the_end: Callable[[], None] | None = None  #: once that is written
+        self.on_canary = False  #: the attempt's failure is tried again elsewhere, whoever's it is
+        self.engine_millis: int | None = (
+            None  #: that rows were waited for; None: no stream gave all
+        )
+        self.executor_cu_ms = 0  #: what executors of the engine used meanwhile
         self.progress = Progress()
         self.timings: dict[str, float] = dict(timings)
         self.used: dict[str, int] = {}  #: by this attempt, by meter
@@ -245,7 +250,11 @@ class Execution:
             return False
         unwritten = self._job
         self._job = replace(
-            stored, run_id=unwritten.run_id, engine_version=unwritten.engine_version
+            stored,
+            run_id=unwritten.run_id,
+            engine_version=unwritten.engine_version,
+            image=unwritten.image,
+            canary_id=unwritten.canary_id,
         )
         self._seen = stored.version
         self._steps = []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jobs.canaries.canaries import Canaries
+from jobs.canaries.shadows import Shadows
 from jobs.changes import Changes
 from jobs.clusters import Clusters
 from jobs.engines.pool import EnginePool
@@ -34,6 +36,8 @@ class Parts:
     launcher: Launcher
     ending: Ending
     changes: Changes
+    canaries: Canaries
+    shadows: Shadows
     settings: JobSettings
     clusters: Clusters | None = None  #: of the launcher; None: they are not told apart
 

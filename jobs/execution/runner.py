@@ -175,8 +175,8 @@ class Runner:
             event = Failed(
                 at=at,
                 failure=Failure.of(error),
-                fault=fault_of(error, job),
-                not_before=parts.backoff.not_before(job, at),
+                fault=Fault.PLATFORM if execution.on_canary else fault_of(error, job),
+                not_before=at if execution.on_canary else parts.backoff.not_before(job, at),
                 memory_bytes=error.memory_bytes if isinstance(error, AttemptFailedError) else None,
             )
         execution.timings["total"] = round((at - job.created_at).total_seconds() * 1000, 3)

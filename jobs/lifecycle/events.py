@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from storage.base.errors import Failure
-from storage.base.ids import RunId
+from storage.base.ids import CanaryId, RunId
 
 
 class Fault(StrEnum):
@@ -48,6 +48,8 @@ class EngineReady:
     at: datetime
     run_id: RunId | None = None
     engine_version: str | None = None
+    image: str | None = None
+    canary_id: CanaryId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from jobs.lifecycle.spec import JobKind, JobSpec, StatementSpec
 from jobs.lifecycle.states import JobState
 from jobs.usage import Quote
 from storage.base.errors import Failure
-from storage.base.ids import JobId, ProjectId, RunId, UserId
+from storage.base.ids import CanaryId, JobId, ProjectId, RunId, UserId
 
 TURN_STEP = timedelta(minutes=10)  #: of waiting is worth one step of priority
 
@@ -52,6 +52,8 @@ class Job:
     not_before: datetime | None = None  #: a retry waits until then
     run_id: RunId | None = None  #: the engine that serves, or served, the current attempt
     engine_version: str | None = None
+    image: str | None = None  #: of the engine; None where it is no pod
+    canary_id: CanaryId | None = None  #: whose image that is; None: the queue's own
     cancel_reason: CancelReason | None = None
     quote: Quote | None = None
     failure: Failure | None = None

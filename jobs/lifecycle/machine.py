@@ -69,6 +69,8 @@ def _claim(job: Job, event: Claimed) -> Job:
         run_id=None,
         engine_version=None,
         cluster=event.cluster,
+        image=None,
+        canary_id=None,
     )
 
 
@@ -83,6 +85,8 @@ def _start(job: Job, event: EngineReady) -> Job:
         started_at=event.at,
         run_id=event.run_id,
         engine_version=event.engine_version,
+        image=event.image,
+        canary_id=event.canary_id,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from jobs.lifecycle.spec import EngineName
 from jobs.queues import store
 from jobs.queues.admission import take_turn
+from jobs.queues.canaries import QueueCanaries
 from jobs.queues.definitions import QueueDef
 from jobs.queues.demand import Place
 from jobs.queues.known import KnownQueues
@@ -25,6 +26,7 @@ class Queues:
     database: Database
     clock: Clock
     engine_cu: Mapping[EngineName, int]
+    canaries: QueueCanaries
     known: KnownQueues  #: as they were a moment ago, for what need not be exact
     room_changed: Callable[[], object]  #: somebody may start now who could not before
 
@@ -67,6 +69,7 @@ class Queues:
         with self.database.transaction() as tx:
             take_turn(self.database, tx, Place(project_id=project_id, queue=name))
             store.remove(tx, project_id, name)
+            self.canaries.end_with(tx, project_id, name)
         self.known.forget()
 
     def budget_changed(self, project_id: ProjectId) -> None:

@@ -9,15 +9,19 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from jobs.canaries.canaries import Choice
 from jobs.crash import crash_point
 from jobs.engines.api import EngineSession
 from jobs.engines.errors import EngineLostError, ResultTooLargeError
+from jobs.engines.naming import named_batch, named_schema
 from jobs.engines.pool import EngineHandle
+from jobs.engines.stopwatch import Stopwatch
 from jobs.execution.execution import CancellingError, Execution
 from jobs.execution.outcome import Outcome
 from jobs.execution.parts import Parts
 from jobs.lifecycle.events import EngineReady
 from jobs.lifecycle.spec import EngineName
+from jobs.statements.on_canary import counted, repeat_later
 from jobs.statements.spill import read_spilled, remove_spilled, spill_key
 from jobs.statements.stopping import has_let_go, wait_until_dead
 from jobs.statements.writing import prepare_write
@@ -32,7 +36,8 @@ def run_on_engine(parts: Parts, execution: Execution) -> Outcome:
 
     Raises the engine's errors. An engine that does not let go is condemned first.
     """
-    with _engine(parts, execution) as handle:
+    choice = parts.canaries.choose(execution.job)
+    with counted(parts, execution, choice), _engine(parts, execution, choice) as handle:
         crash_point("after_engine")
         session = handle.client.open_session()
         try:
@@ -44,10 +49,15 @@ def run_on_engine(parts: Parts, execution: Execution) -> Outcome:
                     at=parts.clock.now(),
                     run_id=handle.run_id,
                     engine_version=handle.version,
+                    image=choice.image,
+                    canary_id=choice.canary.id if choice.canary and choice.splits else None,
                 )
             )
             crash_point("after_bind")
-            return _executed(execution, _Work(parts=parts, execution=execution, session=session))
+            work = _Work(parts=parts, execution=execution, session=session)
+            outcome = _executed(execution, work)
+            repeat_later(parts, execution, choice, outcome.manifest)
+            return outcome
         finally:
             execution.interrupt = None
             session.release()
@@ -66,7 +76,7 @@ def _executed(execution: Execution, work: _Work) -> Outcome:
 
 
 @contextmanager
-def _engine(parts: Parts, execution: Execution) -> Iterator[EngineHandle]:
+def _engine(parts: Parts, execution: Execution, choice: Choice) -> Iterator[EngineHandle]:
     """An engine that serves the statement, and what its time costs."""
     job = execution.job
     assert job.statement.engine is not None
@@ -76,6 +86,7 @@ def _engine(parts: Parts, execution: Execution) -> Iterator[EngineHandle]:
             project_id=job.project_id,
             queue=job.queue,
             engine=job.statement.engine,
+            image=choice.image,
             stop=execution.stop,
             cluster=job.cluster,
         )
@@ -99,7 +110,8 @@ def _engine(parts: Parts, execution: Execution) -> Iterator[EngineHandle]:
         execution.let_go.set()
         cu = parts.settings.engine_cu.get(job.statement.engine, 1)
         millis = max(1, round((parts.clock.monotonic() - began) * 1000 * cu))
-        millis += max(parts.pool.executors_used(handle) - before, 0)
+        execution.executor_cu_ms = max(parts.pool.executors_used(handle) - before, 0)
+        millis += execution.executor_cu_ms
         execution.used[COMPUTE_CU_MILLIS] = execution.used.get(COMPUTE_CU_MILLIS, 0) + millis
         parts.pool.release(handle)
 
@@ -161,8 +173,13 @@ class _Work:
         return plan.cost.rows.likely > most
 
     def _by_stream(self, sql: str) -> Manifest:
-        stream = self.session.execute(sql, operation_id=self._begin())
-        return self._store(stream.schema, stream)
+        operation_id, watch = self._begin(), Stopwatch(self.parts.clock)
+        with watch.running():
+            stream = self.session.execute(sql, operation_id=operation_id)
+            schema = stream.schema
+        manifest = self._store(schema, watch.over(stream))
+        self.execution.engine_millis = watch.millis
+        return manifest
 
     def _by_files(self, sql: str) -> Manifest:
         key = spill_key(self.execution.job)
@@ -184,10 +201,11 @@ class _Work:
             max_rows=job.statement.max_rows,
             max_bytes=settings.max_result_bytes,
         )
-        writer.declare(self._named_schema(schema))
+        names = self.execution.plan.column_names
+        writer.declare(named_schema(schema, names))
         for batch in batches:
             self._check_stop()
-            more = writer.write(self._named(batch))
+            more = writer.write(named_batch(batch, names))
             self.execution.progress = Progress(rows=writer.rows, bytes=writer.bytes)
             crash_point("mid_execute")
             if not more:
@@ -212,22 +230,6 @@ class _Work:
 
         self.execution.interrupt = interrupt
         return operation_id
-
-    def _named(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Columns as the author named them: engines differ in how they call expressions."""
-        told = self._names(batch.schema.names)
-        return batch if told == batch.schema.names else batch.rename_columns(told)
-
-    def _named_schema(self, schema: pa.Schema) -> pa.Schema:
-        """Likewise, before there are rows."""
-        fields = zip(schema, self._names(schema.names), strict=True)
-        return pa.schema([field.with_name(name) for field, name in fields])
-
-    def _names(self, given: list[str]) -> list[str]:
-        names = self.execution.plan.column_names
-        if len(names) != len(given):
-            return given
-        return [name or column for name, column in zip(names, given, strict=True)]
 
     def _stop_engine(self) -> None:
         """Enough rows: what the engine still does is of no use."""

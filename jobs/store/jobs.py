@@ -298,6 +298,8 @@ def job_of(row: Row[Any]) -> Job:
         not_before=row.not_before,
         run_id=row.run_id,
         engine_version=row.engine_version,
+        image=row.image,
+        canary_id=row.canary_id,
         cancel_reason=None if row.cancel_reason is None else CancelReason(row.cancel_reason),
         quote=None if row.quote is None else from_json(Quote, row.quote),
         failure=None if row.failure is None else from_json(Failure, row.failure),
@@ -330,7 +332,7 @@ _FIXED = (
 _CHANGING = (
     "state", "version", "attempt", "max_attempts", "started_at", "ended_at", "owner",
     "lease_until", "not_before", "run_id", "engine_version", "cancel_reason", "failure",
-    "memory_bytes", "cluster",
+    "memory_bytes", "cluster", "image", "canary_id",
 )  # fmt: skip
 _MEASURED = ("timings", "usage", "progress_rows", "progress_bytes")
 
@@ -427,15 +429,16 @@ def _detail(after: Job, event: Event) -> dict[str, Any]:
     if isinstance(event, HandedOver):
         return {} if event.unanswered is None else {"unanswered": event.unanswered}
     if isinstance(event, EngineReady):
-        return {} if event.run_id is None else {"run_id": event.run_id}
+        told = {"run_id": event.run_id, "image": event.image, "canary": event.canary_id}
+        return {name: value for name, value in told.items() if value is not None}
     if isinstance(event, Failed):
         failure = event.failure
         kept = {"code": failure.code, "message": failure.message, "fault": event.fault.value}
         grows = event.memory_bytes is not None and not after.state.terminal
         return kept | ({"next_memory_bytes": event.memory_bytes} if grows else {})
     if isinstance(event, CancelRequested):
-        told: dict[str, Any] = {} if event.by is None else {"by": event.by}
-        return told | ({"client_gone": True} if event.client_gone else {})
+        by: dict[str, Any] = {} if event.by is None else {"by": event.by}
+        return by | ({"client_gone": True} if event.client_gone else {})
     return {}
 
 

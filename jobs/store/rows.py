@@ -47,6 +47,8 @@ jobs = Table(
     Column("not_before", UtcDateTime),
     Column("run_id", String(64)),
     Column("engine_version", String(64)),
+    Column("image", String(512)),
+    Column("canary_id", String(64)),
     Column("cancel_reason", String(16)),
     Column("failure", Json),
     Column("timings", Json),

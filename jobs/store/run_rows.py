@@ -52,6 +52,7 @@ runs = Table(
     Column("cpu_millis", BigInteger, nullable=False, server_default="0"),  # what it may use
     Column("memory_bytes", BigInteger, nullable=False, server_default="0"),  # likewise
     Column("facts", Json),  # what its work told of itself: stages, bytes, spill
+    Column("image", String(512)),  # of its pod, as far as the service named one
     Column("log_removed_at", UtcDateTime),  # what it wrote was kept for so long as it is
     Index(None, "ended_at", "owner"),
 )
@@ -66,6 +67,7 @@ def plan_run(
     engine: EngineName,
     owner: str,
     at: datetime,
+    image: str | None = None,
     cpu_millis: int = 0,
     memory_bytes: int = 0,
 ) -> None:
@@ -76,6 +78,7 @@ def plan_run(
             project_id=project_id,
             queue=queue,
             engine=engine.value,
+            image=image,
             owner=owner,
             created_at=at,
             seen_at=at,

@@ -87,6 +87,16 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", f"{Q}/{{queue}}"): Rule(missing=True),
     ("PATCH", f"{Q}/{{queue}}"): Rule(role="admin", body={"max_running": 3}, missing=True),
     ("DELETE", f"{Q}/{{queue}}"): Rule(role="admin", missing=True),
+    ("GET", f"{Q}/{{queue}}/canary"): Rule(missing=True),
+    ("POST", f"{Q}/{{queue}}/canary"): Rule(
+        role="administrator", body={"image": "dli:2"}, missing=True
+    ),
+    ("PATCH", f"{Q}/{{queue}}/canary"): Rule(
+        role="administrator", body={"percent": 5}, missing=True
+    ),
+    ("POST", f"{Q}/{{queue}}/canary/promote"): Rule(role="administrator", missing=True),
+    ("POST", f"{Q}/{{queue}}/canary/rollback"): Rule(role="administrator", missing=True),
+    ("GET", f"{Q}/{{queue}}/canaries"): Rule(missing=True),
     ("GET", P): Rule(),
     ("POST", P): Rule(role="administrator", body={"name": "fresh"}),
     ("GET", f"{P}/{{project}}/members"): Rule(role="admin", missing=True),

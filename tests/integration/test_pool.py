@@ -17,13 +17,14 @@ import pytest
 from sqlalchemy import select
 
 from jobs.access.credentials import Access, Credentials, CredentialsMissingError, shared
-from jobs.engines.api import EngineNeed
+from jobs.engines.api import EngineNeed, Images
 from jobs.engines.errors import (
     EngineLostError,
     EngineOutOfMemoryError,
     EngineStartError,
     StatementInterruptedError,
 )
+from jobs.engines.members import Key
 from jobs.engines.pool import EngineHandle, EnginePool, PoolSettings
 from jobs.engines.sail import SailEngine, SailSettings
 from jobs.launchers.api import RunSpec
@@ -49,12 +50,23 @@ class Pools:
     made: list[EnginePool]
 
     def pool(
-        self, *, engine: SailEngine | None = None, access: Access = shared, **settings: Any
+        self,
+        *,
+        engine: SailEngine | None = None,
+        access: Access = shared,
+        images: Images | None = None,
+        **settings: Any,
     ) -> EnginePool:
         values = PoolSettings(owner="replica", **settings)
         engines = [engine or SailEngine(SailSettings())]
         pool = EnginePool(
-            self.database, engines, self.launcher, SystemClock(), values, access=access
+            self.database,
+            engines,
+            self.launcher,
+            SystemClock(),
+            values,
+            access=access,
+            images=images,
         )
         self.made.append(pool)
         return pool
@@ -448,6 +460,20 @@ def test_an_idle_engine_goes_with_its_credentials(pools: Pools) -> None:
     assert pool.counts().retired == {"credentials": 1}
 
 
+def test_an_engine_ends_with_its_image_and_its_last_statement(pools: Pools) -> None:
+    wanted = {"old:1"}
+    pool = pools.pool(images=lambda _project, _queue: wanted)
+    old = pool.acquire(
+        project_id=ProjectId("a"), queue="q", engine=SAIL, image="old:1", stop=threading.Event()
+    )
+    wanted = {"new:1"}
+    assert pool.tick() == 0
+    assert rows(old) == [{"a": 1}]
+    pool.release(old)
+    eventually(lambda: pool.tick() or not pool.views())
+    assert pool.counts().retired == {"image": 1}
+
+
 def test_without_credentials_there_is_no_engine(pools: Pools) -> None:
     def refused(project_id: ProjectId) -> Credentials | None:
         raise CredentialsMissingError("none")
@@ -455,5 +481,5 @@ def test_without_credentials_there_is_no_engine(pools: Pools) -> None:
     pool = pools.pool(access=refused)
     with pytest.raises(CredentialsMissingError):
         acquire(pool)
-    pool.keep_warm([(ProjectId("a"), "q", SAIL)])
+    pool.keep_warm([Key(project_id=ProjectId("a"), queue="q", engine=SAIL)])
     assert pool.views() == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from jobs.engines.members import Key
 from jobs.engines.pool import EnginePool
 from jobs.lifecycle.spec import EngineName
 from storage.base.ids import ProjectId
@@ -21,11 +22,11 @@ def _serves(pool: EnginePool, queue: str = "q") -> bool:
 def test_a_warm_engine_is_there_before_the_first_statement_and_never_idle(pools: Pools) -> None:
     pool = pools.pool(idle=timedelta(0))
     assert not _serves(pool)
-    pool.keep_warm([(A, "q", EngineName.SAIL)])
+    pool.keep_warm([Key(project_id=A, queue="q", engine=EngineName.SAIL)])
     assert _serves(pool)
     eventually(lambda: [each.state for each in pool.views()] == ["ready"])
     assert pool.tick() == 0
-    pool.keep_warm([(A, "q", EngineName.SAIL)])
+    pool.keep_warm([Key(project_id=A, queue="q", engine=EngineName.SAIL)])
     assert len(pool.views()) == 1
     pool.keep_warm([])
     assert pool.tick() == 1
@@ -49,7 +50,7 @@ def test_room_is_made_by_the_engine_that_was_idle_for_longest(pools: Pools) -> N
 
 def test_a_warm_engine_makes_no_room(pools: Pools) -> None:
     pool = pools.pool()
-    pool.keep_warm([(A, "q", EngineName.SAIL)])
+    pool.keep_warm([Key(project_id=A, queue="q", engine=EngineName.SAIL)])
     eventually(lambda: [each.state for each in pool.views()] == ["ready"])
     pool.release(acquire(pool))
     assert not pool.make_room()

@@ -20,8 +20,11 @@ from dli.billing.allowance import PricedAllowance
 from dli.billing.bills import Bill, find_bill
 from dli.billing.pricebook import read_price_book
 from dli.metering.ledger import UsageLedger
+from jobs.canaries.canaries import Canaries, OwnImage, no_image
+from jobs.canaries.shadows import Shadows, ShadowSettings
 from jobs.changes import Changes
 from jobs.clusters import Clusters
+from jobs.engines.api import Engine, PodTerms
 from jobs.engines.pool import EnginePool, PoolSettings
 from jobs.engines.sail import SailEngine, SailSettings
 from jobs.engines.spark import SparkEngine, SparkSettings
@@ -33,10 +36,11 @@ from jobs.launchers.local import LocalLauncher
 from jobs.lifecycle.states import JobState
 from jobs.preparers import Preparers
 from jobs.preparing.relations import Relations
+from jobs.queues.store import get
 from jobs.service import JobService, JobView, QueueDef, StatementRequest, Terms
 from jobs.settings import JobSettings
 from storage.base.clock import SystemClock
-from storage.base.ids import JobId, UserId
+from storage.base.ids import JobId, ProjectId, UserId
 from storage.catalog.catalog import Catalog
 from storage.catalog.commands import CreateDatabase
 from storage.meta.database import Database
@@ -54,6 +58,8 @@ FAST = JobSettings(
     refresh_after=timedelta(0),
     prepare_limit=timedelta(seconds=5),
 )
+
+OWN_IMAGE = "engines:1"
 
 #: Minutes of work that nothing can shorten.
 ENDLESS = """SELECT count(*) AS n FROM range(300000) a CROSS JOIN range(300000) b
@@ -138,10 +144,14 @@ def start_replica(
     pool: PoolSettings | None = None,
     loops: Sequence[str] | None = None,
     fleet: Fleet | None = None,
+    engines: Sequence[Engine] = (),
+    images: bool = False,
+    shadow: ShadowSettings | None = None,
 ) -> Iterator[Replica]:
     """A replica over a database with its schema; ``loops`` names those that run, all by default.
 
-    It closes the ``fleet``, if it gets one.
+    It closes the ``fleet``, if it gets one. ``images``: as if engines were pods, each has the
+    image that its queue names, or ``OWN_IMAGE``.
     """
     database, clock = Database(database_url), SystemClock()
     files = root / "files"
@@ -153,23 +163,47 @@ def start_replica(
     launcher: Launcher = fleet or LocalLauncher(root / "runs" / name)
     clusters = Clusters(database=database, clock=clock, launcher=launcher)
     clusters.look()
-    engines = (
+    made_engines: tuple[Engine, ...] = (
         SailEngine(SailSettings()),
         SparkEngine(SparkSettings(cache=CACHE, quick_compiler=True)),
     )
     pool_settings = pool or PoolSettings(owner=name, improve=False)
+    own_image = _own_images(database) if images else no_image
+    canaries = Canaries(database, clock, own_image=own_image, possible=images)
+    results = Results(database, store, clock)
+    made_pool = EnginePool(
+        database,
+        engines or made_engines,
+        launcher,
+        clock,
+        pool_settings,
+        terms=lambda project_id, queue: PodTerms(image=own_image(project_id, queue)),
+        images=canaries.images,
+        clusters=clusters,
+    )
+    shadows = Shadows(
+        database=database,
+        canaries=canaries,
+        pool=made_pool,
+        results=results,
+        clock=clock,
+        engine_cu=settings.engine_cu,
+        settings=shadow,
+    )
     parts = Parts(
         replica=name,
         database=database,
         clock=clock,
         catalog=catalog,
         tables=tables,
-        results=Results(database, store, clock),
+        results=results,
         store=store,
-        pool=EnginePool(database, engines, launcher, clock, pool_settings, clusters=clusters),
+        pool=made_pool,
         launcher=launcher,
         ending=Ending(allowance=PricedAllowance(read_price_book(), clock), sink=UsageLedger()),
         changes=Changes(database),
+        canaries=canaries,
+        shadows=shadows,
         settings=settings,
         clusters=clusters,
     )
@@ -194,6 +228,7 @@ def start_replica(
     finally:
         service.drain(timedelta(0))
         made.stop.set()
+        parts.shadows.close()
         for loop in service.loops():
             loop.wake.set()
         for thread in threads:
@@ -202,6 +237,16 @@ def start_replica(
         parts.pool.close()
         launcher.close()
         database.close()
+
+
+def _own_images(database: Database) -> OwnImage:
+    """As the documents of queues say."""
+
+    def own_image(project_id: ProjectId, queue: str) -> str | None:
+        with database.read() as tx:
+            return get(tx, project_id, queue).pods.image or OWN_IMAGE
+
+    return own_image
 
 
 def _furnish(parts: Parts, service: JobService) -> None:

@@ -61,6 +61,10 @@ class StatementBody(TermsBody):
 class EngineReply(Reply):
     name: str | None
     version: str | None
+    image: str | None = Field(None, description="Of its pod; null where it is none.")
+    canary: str | None = Field(
+        None, description="Id of the canary whose image that is; null: the queue's own."
+    )
     reason: str = Field(description="Why this engine.")
 
 
