@@ -122,6 +122,7 @@ def bill(context: typer.Context, statement_id: Id, as_json: JsonFlag = False) ->
 def print_statement(session: Session, statement: Statement) -> None:
     """All that people ask about one statement."""
     timings = ", ".join(f"{name} {value:,.1f}" for name, value in statement.timings_ms.items())
+    engine = statement.raw.get("engine") or {}
     print_facts(
         session.out,
         {
@@ -132,6 +133,8 @@ def print_statement(session: Session, statement: Statement) -> None:
             "queue": statement.queue,
             "database": statement.database,
             "engine": statement.engine,
+            "image": engine.get("image"),
+            "canary": engine.get("canary"),
             "created": statement.created_at,
             "ended": statement.ended_at,
             "milliseconds": timings or None,

@@ -133,7 +133,8 @@ def test_one_command_for_each_step(
     canary = ("queue", "canary")
     started = dli(*canary, "start", queue, "--image", "dli:2", "--percent", "100")
     assert "100 % of statements run on dli:2" in started
-    ran(admin, queue)
+    job = ran(admin, queue)
+    assert "dli:2" in dli("statement", "show", job["id"])
     told = dli(*canary, "show", queue)
     assert "finished=1" in told
     assert "0 (0 %)" in told

@@ -1,7 +1,7 @@
 """A Kubernetes cluster for tests: ours (the scripts in tests/cluster) or one that is given.
 
 ``DLI_TEST_KUBECONFIG`` names the kubeconfig of a given one; its nodes must have the image
-``DLI_TEST_IMAGE``, and pods must reach this machine at ``DLI_TEST_POD_HOST``. ``python -m
+``DLI_TEST_IMAGE`` (``DLI_TEST_SECOND_IMAGE`` under another name), and pods must reach this machine at ``DLI_TEST_POD_HOST``. ``python -m
 tests.support.cluster up`` and ``down`` are what ``make cluster-up`` and ``cluster-down`` call.
 """
 
@@ -314,6 +314,18 @@ def given() -> Cluster | None:
         host=os.environ.get("DLI_TEST_POD_HOST"),
         run=None,
     )
+
+
+def second_image(cluster: Cluster) -> str | None:
+    """The cluster's image under another name; None where nobody says which a given one has."""
+    if cluster.run is None:
+        return os.environ.get("DLI_TEST_SECOND_IMAGE")
+    name = f"{cluster.image}-second"
+    for socket in sorted(cluster.run.glob("node-*/containerd.sock")):
+        ctr = [_program("ctr") or "ctr", "-a", str(socket), "-n", "k8s.io"]
+        tag = [*ctr, "images", "tag", "--force", cluster.image, name]
+        subprocess.run(tag, check=True, capture_output=True)
+    return name
 
 
 def _script(name: str | Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
