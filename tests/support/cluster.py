@@ -1,8 +1,9 @@
 """A Kubernetes cluster for tests: ours (the scripts in tests/cluster) or one that is given.
 
 ``DLI_TEST_KUBECONFIG`` names the kubeconfig of a given one; its nodes must have the image
-``DLI_TEST_IMAGE`` (``DLI_TEST_SECOND_IMAGE`` under another name), and pods must reach this machine at ``DLI_TEST_POD_HOST``. ``python -m
-tests.support.cluster up`` and ``down`` are what ``make cluster-up`` and ``cluster-down`` call.
+``DLI_TEST_IMAGE`` (``DLI_TEST_SECOND_IMAGE`` under another name), and pods must reach this machine
+at ``DLI_TEST_POD_HOST``. ``python -m tests.support.cluster up`` and ``down`` are what ``make
+cluster-up`` and ``cluster-down`` call.
 """
 
 from __future__ import annotations
