@@ -513,6 +513,20 @@ class Client:
     def roll_back_canary(self, queue: str) -> Json:
         return self._json("POST", f"/queues/{queue}/canary/rollback")
 
+    def clusters(self) -> list[Json]:
+        """Where runs are started; for administrators of the service."""
+        return list(self._pages("/clusters", {}))
+
+    def cluster(self, name: str) -> Json:
+        return self._json("GET", f"/clusters/{name}")
+
+    def drain_cluster(self, name: str) -> Json:
+        """Start nothing new there; what runs goes on."""
+        return self._json("PATCH", f"/clusters/{name}", body={"drained": True})
+
+    def undrain_cluster(self, name: str) -> Json:
+        return self._json("PATCH", f"/clusters/{name}", body={"drained": False})
+
     def tokens(self) -> list[Json]:
         return list(self._pages("/tokens", {}))
 

@@ -1,6 +1,7 @@
-"""The file of further clusters: how each is reached, by its name.
+"""How clusters are reached: the one of the settings, and those that a file of theirs names.
 
-TOML, a table for each: ``kubeconfig`` is a path, from the folder of the file if it is relative.
+It is TOML, a table for each: ``kubeconfig`` is a path, from the folder of
+the file if it is relative.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from dli.settings import InvalidSettingError
+from dli.settings import InvalidSettingError, Settings
 from jobs.launchers.pods import ClusterSettings
 from jobs.lifecycle.runs import DEFAULT_CLUSTER
 
@@ -27,6 +28,17 @@ class _Entry(BaseModel):
     kubeconfig: Path
     context: str | None = None
     namespace: str
+
+
+def every_cluster(settings: Settings) -> Mapping[str, ClusterSettings]:
+    """By name, the one of the other settings first. Raises ``InvalidSettingError``."""
+    default = ClusterSettings(
+        kubeconfig=settings.kubernetes_kubeconfig,
+        context=settings.kubernetes_context,
+        namespace=settings.kubernetes_namespace,
+    )
+    further = settings.kubernetes_clusters
+    return {DEFAULT_CLUSTER: default} | ({} if further is None else dict(read_clusters(further)))
 
 
 def read_clusters(path: Path) -> Mapping[str, ClusterSettings]:

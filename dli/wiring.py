@@ -15,7 +15,7 @@ from dli.api.documents import Documents
 from dli.api.idempotency import forget_replies
 from dli.billing.allowance import PricedAllowance
 from dli.billing.pricebook import read_price_book
-from dli.clusters import read_clusters
+from dli.clusters import every_cluster
 from dli.grounds import access_of, executors_of, ground_of, spark_of, terms_of
 from dli.home import replica_name
 from dli.identity.authors import MemberRights
@@ -135,7 +135,14 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
         pipelines = Pipelines(parts, jobs, documents, runs, MemberRights())
         jobs.add_kind(JobKind.PIPELINE, pipelines.work)
         automation = _automation(stored, jobs, documents, targets, news, metrics, settings)
-        watch_parts(metrics, stored.database, parts.pool, parts.canaries, jobs.orphans)
+        watch_parts(
+            metrics,
+            stored.database,
+            parts.pool,
+            parts.canaries,
+            jobs.orphans,
+            parts.clusters,
+        )
         loops = (
             *jobs.loops(),
             *automation.loops(),
@@ -423,11 +430,6 @@ def _launcher(settings: Settings, stored: _Stored, replica: str) -> Launcher:
         )
     if settings.kubernetes_image is None:
         raise InvalidSettingError("the kubernetes launcher needs kubernetes_image")
-    default = ClusterSettings(
-        kubeconfig=settings.kubernetes_kubeconfig,
-        context=settings.kubernetes_context,
-        namespace=settings.kubernetes_namespace,
-    )
     pods = PodSettings(
         installation=settings.kubernetes_installation,
         namespace=settings.kubernetes_namespace,
@@ -450,11 +452,11 @@ def _launcher(settings: Settings, stored: _Stored, replica: str) -> Launcher:
         )
         return launcher
 
-    further = read_clusters(settings.kubernetes_clusters) if settings.kubernetes_clusters else {}
-    if not further:
-        return opened(default, root)
-    others = {name: opened(each, root.with_name(f"runs-{name}")) for name, each in further.items()}
-    fleet = Fleet({DEFAULT_CLUSTER: opened(default, root), **others})
+    clusters = every_cluster(settings)
+    if len(clusters) == 1:
+        return opened(clusters[DEFAULT_CLUSTER], root)
+    folders = {name: root.with_name(f"runs-{name}") for name in clusters} | {DEFAULT_CLUSTER: root}
+    fleet = Fleet({name: opened(each, folders[name]) for name, each in clusters.items()})
     fleet.look()
     return fleet
 

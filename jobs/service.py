@@ -344,6 +344,10 @@ class JobService:
         self._loops["reaper"].wake.set()
         return len(left)
 
+    def room_changed(self) -> None:
+        """Somebody may start now who could not before."""
+        self._wake_starter()
+
     def orphans(self) -> int:
         """How many processes that no job wanted were found and ended here, since the start."""
         return self._orphans.found

@@ -12,6 +12,7 @@ from dli.api.rates import Rates
 from dli.api.routes import (
     batches,
     canaries,
+    clusters,
     databases,
     files,
     health,
@@ -40,7 +41,7 @@ def create_app(services: Services, *, rates: Rates | None = None) -> FastAPI:
     # Side by side, not in a router of their own: each level is searched for each request.
     parts = (
         statements, jobs, history, batches, tasks, pipelines, files, databases, tables, queues,
-        canaries, schedules, triggers, webhooks, projects, tokens, money,
+        canaries, schedules, triggers, webhooks, projects, tokens, money, clusters,
     )  # fmt: skip
     for router in (*(part.router for part in parts), triggers.hooks, jobs.schemas):
         app.include_router(router, prefix=PREFIX, responses=PROBLEMS)

@@ -9,6 +9,7 @@ import typer
 from dli.cli import (
     batch,
     budget,
+    cluster,
     completion,
     database,
     doctor,
@@ -95,6 +96,7 @@ app.command("usage", rich_help_panel="Money")(usage.usage)
 app.command("price", rich_help_panel="Money")(price.price)
 app.add_typer(budget.app, name="budget", rich_help_panel="Money")
 app.add_typer(queue.app, name="queue", rich_help_panel="Administration")
+app.add_typer(cluster.app, name="cluster", rich_help_panel="Administration")
 app.add_typer(token.app, name="token", rich_help_panel="Administration")
 app.add_typer(project.app, name="project", rich_help_panel="Administration")
 app.add_typer(runs.app, name="runs", rich_help_panel="Administration")

@@ -52,6 +52,13 @@ Budget = Annotated[str | None, typer.Option(help="Most money of its jobs in a mo
 Pods = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="File of JSON: `pods` of the API.")
 ]
+Cluster = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cluster",
+        help="EU=3: three parts of its work in cluster EU; repeatable, all anew; `all`: in all.",
+    ),
+]
 Guard = Annotated[list[str] | None, typer.Option(help="RULE=off, warn or refuse; repeatable.")]
 PriceClass = Annotated[str | None, typer.Option(help="Whose prices of the list apply.")]
 
@@ -125,6 +132,7 @@ def create(
     max_cost: MaxCost = None,
     budget: Budget = None,
     pods: Pods = None,
+    cluster: Cluster = None,
     guard: Guard = None,
     price_class: PriceClass = None,
 ) -> None:
@@ -132,7 +140,7 @@ def create(
     given = _fields(locals())
     session = session_of(context)
     with session.client() as client:
-        client.create_queue(name, **given)
+        client.create_queue(name, **_placed(given, given["pods"] or {}, cluster))
     session.say(f"queue {name} created")
 
 
@@ -160,15 +168,19 @@ def update(
     max_cost: MaxCost = None,
     budget: Budget = None,
     pods: Pods = None,
+    cluster: Cluster = None,
     guard: Guard = None,
     price_class: PriceClass = None,
 ) -> None:
     """Change limits of a queue; what is not named stays. No job is lost by it."""
     changes = _fields(locals())
-    if all(value is None for value in changes.values()):
+    if cluster is None and all(value is None for value in changes.values()):
         raise UsageError("nothing to change: name a limit, as --max-running 4")
     session = session_of(context)
     with session.client() as client:
+        if cluster is not None:
+            pods_now = changes["pods"] or client.queue(name)["pods"]
+            changes = _placed(changes, pods_now, cluster)
         client.update_queue(name, **changes)
     session.say(f"queue {name} updated")
 
@@ -224,7 +236,7 @@ def _fields(options: dict[str, Any]) -> dict[str, Any]:
     given = {
         _NAMES.get(name, name): value
         for name, value in options.items()
-        if name not in ("context", "name", "priorities")
+        if name not in ("context", "name", "priorities", "cluster")
     }
     least, highest = _priorities(options["priorities"])
     return given | {
@@ -239,16 +251,26 @@ def _fields(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _placed(
+    fields: dict[str, Any], pods: dict[str, Any], clusters: list[str] | None
+) -> dict[str, Any]:
+    """With the weights of clusters in what the queue says of ``pods``."""
+    if clusters is None:
+        return fields
+    weights = {} if clusters == ["all"] else _weights(clusters, "--cluster")
+    return fields | {"pods": {**pods, "clusters": weights or {}}}
+
+
 def _words(text: str | None) -> list[str] | None:
     return None if text is None else [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _weights(given: list[str] | None) -> dict[str, int] | None:
+def _weights(given: list[str] | None, option: str = "--user-weight") -> dict[str, int] | None:
     try:
-        weights = parse_labels(given or (), "--user-weight") or {}
-        return {user: int(weight) for user, weight in weights.items()} or None
+        weights = parse_labels(given or (), option) or {}
+        return {name: int(weight) for name, weight in weights.items()} or None
     except ValueError as error:
-        raise UsageError("--user-weight: write USER=2, a whole number") from error
+        raise UsageError(f"{option}: write NAME=2, a whole number") from error
 
 
 def _priorities(text: str | None) -> tuple[int | None, int | None]:

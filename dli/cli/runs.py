@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from dli.cli.session import UsageError, session_of
+from storage.base.errors import ServiceError
 
 app = typer.Typer(no_args_is_help=True, help="The pods of a service that is no more.")
 
@@ -29,10 +30,10 @@ def clear(
     ] = 10,
     limit: Annotated[int, typer.Option(min=1, help="Seconds after which it gives up.")] = 120,
 ) -> None:
-    """End and remove all pods and secrets of an installation in a cluster, finalizers included.
+    """End and remove all pods and secrets of an installation in its clusters, finalizers included.
 
-    For the time after the service: the chart does it when it is uninstalled. Which cluster,
-    namespace and installation is meant, the settings of the service say (`DLI_KUBERNETES_…`).
+    For the time after the service: the chart does it when it is uninstalled. Which clusters,
+    namespace and installation are meant, the settings of the service say (`DLI_KUBERNETES_…`).
 
     Example: `dli runs clear --all`
     """
@@ -41,17 +42,18 @@ def clear(
     settings = importlib.import_module("dli.settings").load()
     if settings.launcher != "kubernetes":
         raise UsageError("runs on a machine end with their service; DLI_LAUNCHER is not kubernetes")
-    pods = importlib.import_module("jobs.launchers.pods")
-    reached = pods.ClusterSettings(
-        kubeconfig=settings.kubernetes_kubeconfig,
-        context=settings.kubernetes_context,
-        namespace=settings.kubernetes_namespace,
-    )
-    found = importlib.import_module("jobs.launchers.clearing").clear(
-        importlib.import_module("jobs.launchers.cluster").Cluster(reached),
-        settings.kubernetes_installation,
-        settle=timedelta(seconds=settle),
-        limit=timedelta(seconds=limit),
-        clock=importlib.import_module("storage.base.clock").SystemClock(),
-    )
+    found, away = 0, None
+    for cluster in importlib.import_module("dli.clusters").every_cluster(settings).values():
+        try:
+            found += importlib.import_module("jobs.launchers.clearing").clear(
+                importlib.import_module("jobs.launchers.cluster").Cluster(cluster),
+                settings.kubernetes_installation,
+                settle=timedelta(seconds=settle),
+                limit=timedelta(seconds=limit),
+                clock=importlib.import_module("storage.base.clock").SystemClock(),
+            )
+        except ServiceError as error:  # the others are cleared none the less
+            away = error
     session_of(context).out.print(f"{found} objects of the installation removed")
+    if away is not None:
+        raise away

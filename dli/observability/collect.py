@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from dli.observability.metrics import Metrics, Reading
 from jobs.canaries.canaries import DROPPED, Canaries
 from jobs.canaries.trials import OUTCOMES, TrialKind
+from jobs.clusters import Clusters
 from jobs.engines.pool import EnginePool
 from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import TERMINAL, JobState
@@ -26,11 +27,19 @@ def watch_parts(
     pool: EnginePool,
     canaries: Canaries,
     orphans: Callable[[], int],
+    clusters: Clusters,
 ) -> None:
-    """Tell the metrics of jobs under way (of all replicas), this one's engines and orphans."""
+    """Tell the metrics of jobs under way (of all replicas), this one's engines and orphans, and
+    of clusters, where there are several."""
 
     def read() -> Iterable[Reading]:
-        return (*_jobs(database), *_engines(pool), *_canaries(canaries), *_orphans(orphans()))
+        return (
+            *_jobs(database),
+            *_engines(pool),
+            *_canaries(canaries),
+            *_orphans(orphans()),
+            *_clusters(clusters),
+        )
 
     metrics.read_from(read)
 
@@ -102,6 +111,37 @@ def _canaries(canaries: Canaries) -> Iterator[Reading]:
         (),
         [((), canaries.shadow_cu_ms)],
     )
+
+
+def _clusters(clusters: Clusters) -> Iterator[Reading]:
+    """None where there is one cluster, or while the database is away."""
+    if clusters.fleet is None:
+        return
+    try:
+        views = clusters.views()
+    except ServiceError:
+        return
+    up = [((view.name,), int(view.answers)) for view in views]
+    yield "dli_cluster_up", "Whether a cluster answers this replica.", ("cluster",), up
+    drained = [((view.name,), int(view.drain is not None)) for view in views]
+    yield "dli_cluster_drained", "Whether a cluster takes nothing new.", ("cluster",), drained
+    given = [((view.name,), view.capacity) for view in views if view.capacity is not None]
+    yield (
+        "dli_cluster_capacity_cores",
+        "Cores that a cluster gives to runs and engines.",
+        ("cluster",),
+        [(name, capacity.cpu_millis / 1000) for name, capacity in given],
+    )
+    yield (
+        "dli_cluster_capacity_bytes",
+        "Memory that a cluster gives to runs and engines.",
+        ("cluster",),
+        [(name, capacity.memory_bytes) for name, capacity in given],
+    )
+    cores = [((view.name,), view.used.cpu_millis / 1000) for view in views]
+    yield "dli_cluster_used_cores", "Cores of it that are set aside.", ("cluster",), cores
+    memory = [((view.name,), view.used.memory_bytes) for view in views]
+    yield "dli_cluster_used_bytes", "Memory of it that is set aside.", ("cluster",), memory
 
 
 def _engines(pool: EnginePool) -> Iterator[Reading]:

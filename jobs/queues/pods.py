@@ -42,8 +42,9 @@ class QueuePods:
 
     @property
     def reaches_out(self) -> bool:
-        """Whether it says what only an administrator of the service may: what is in the pods."""
-        return bool(self.image or self.template or self.executor_template)
+        """Whether it says what only an administrator of the service may: what is in the pods, and
+        where they are."""
+        return bool(self.image or self.template or self.executor_template or self.clusters)
 
     def weight_of(self, cluster: str) -> int:
         """Of the queue's work in this one; 0: none of it goes there."""

@@ -216,3 +216,36 @@ def test_what_ran_before_can_be_read(admin: httpx.Client) -> None:
     assert (seen["outcome"], seen["attempt"]) == ("finished", 1)
     assert seen["seconds"] > 0
     assert seen["job"] != job["id"], "one a minute is noted"
+
+
+def test_the_one_cluster_is_told_and_cannot_be_drained(admin: httpx.Client) -> None:
+    [told] = admin.get("/clusters").json()["items"]
+    assert (told["name"], told["answers"], told["drained"]) == ("default", True, False)
+    assert told["capacity"]["cores"] >= 1
+    assert admin.get("/clusters/default").json()["name"] == "default"
+    refused = admin.patch("/clusters/default", json={"drained": True})
+    assert (refused.status_code, refused.json()["code"]) == (409, "cluster_alone")
+    assert admin.patch("/clusters/default", json={"drained": False}).status_code == 200
+    missing = admin.patch("/clusters/mars", json={"drained": True})
+    assert (missing.status_code, missing.json()["code"]) == (404, "cluster_not_found")
+    bad = admin.patch("/clusters/default", json={"drained": "now and then"})
+    assert (bad.status_code, "drained" in bad.text) == (400, True)
+
+
+def test_a_queue_names_clusters_that_there_are(admin: httpx.Client, service: Service) -> None:
+    pods = {"clusters": {"default": 3}}
+    made = admin.post("/queues", json={"name": "placed", "pods": pods})
+    assert made.status_code == 201, made.text
+    assert admin.get("/queues/placed").json()["pods"]["clusters"] == {"default": 3}
+    unknown = admin.patch("/queues/placed", json={"pods": {"clusters": {"mars": 1}}})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "cluster_not_found")
+    heavy = admin.patch("/queues/placed", json={"pods": {"clusters": {"default": 1001}}})
+    assert (heavy.status_code, heavy.json()["code"]) == (400, "queue_pods_invalid")
+    assert heavy.json()["field"] == "pods.clusters.default"
+    admin.post("/projects", json={"name": "placing"})
+    there = {"DLI-Project": "placing"}
+    made = admin.post("/tokens", json={"name": "p", "user": "pat", "role": "admin"}, headers=there)
+    headers = {"Authorization": f"Bearer {made.json()['token']}"}
+    with httpx.Client(base_url=admin.base_url, headers=headers) as project_admin:
+        refused = project_admin.patch("/queues/default", json={"pods": pods})
+        assert refused.status_code == 403

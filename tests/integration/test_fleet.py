@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from dli.observability.collect import watch_parts
+from dli.observability.metrics import Metrics
 from jobs.clusters import ClusterAloneError, ClusterMissingError
 from jobs.lifecycle.runs import cluster_of, run_id_of
 from jobs.lifecycle.spec import JobKind, RetryPolicy
@@ -61,6 +63,22 @@ def waits_as(replica: Replica, job_id: JobId, reason: str) -> JobView:
     raise AssertionError(f"{view.job.state}: {view.wait}")
 
 
+def assert_measured(replica: Replica) -> None:
+    parts, metrics = replica.parts, Metrics()
+    assert parts.clusters is not None
+    orphans = replica.service.orphans
+    watch_parts(metrics, parts.database, parts.pool, parts.canaries, orphans, parts.clusters)
+    told = metrics.exposition()[0].decode()
+    for line in (
+        'dli_cluster_up{cluster="eu"} 1.0',
+        'dli_cluster_drained{cluster="eu"} 0.0',
+        'dli_cluster_capacity_cores{cluster="eu"} 8.0',
+        'dli_cluster_used_cores{cluster="default"} 6.0',
+        'dli_cluster_used_bytes{cluster="eu"} 5.36870912e+08',
+    ):
+        assert line in told
+
+
 def test_jobs_run_in_clusters_by_weight(tmp_path: Path, sqlite_template: Path) -> None:
     with service(tmp_path, sqlite_template) as (replica, sites):
         weigh(replica, default=3, eu=1)
@@ -68,6 +86,7 @@ def test_jobs_run_in_clusters_by_weight(tmp_path: Path, sqlite_template: Path) -
         made = [submit_command(replica, hold) for _ in range(8)]
         held = [replica.await_state(each.job.id, JobState.RUNNING).job for each in made]
         assert Counter(job.cluster for job in held) == {"default": 6, "eu": 2}
+        assert_measured(replica)
         views = replica.parts.clusters
         assert views is not None
         assert {each.name: (each.runs, each.used.cpu_millis) for each in views.views()} == {

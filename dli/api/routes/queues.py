@@ -103,6 +103,7 @@ def _changed(services: Services, queue: QueueDef, body: QueueChanges) -> QueueDe
         changes["user_weights"] = _by_id(services, queue, changes["user_weights"])
     if "pods" in changes:
         changes["pods"] = QueuePods(**changes["pods"])
+        services.clusters.check(changes["pods"].clusters)
     return replace(queue, **changes)
 
 
@@ -159,7 +160,7 @@ def _queue_json(queue: QueueDef, names: Mapping[UserId, str]) -> dict[str, Any]:
         "overcommit": queue.overcommit,
         "weight": queue.weight,
         "user_weights": {names[user_id]: each for user_id, each in queue.user_weights.items()},
-        "pods": queue.pods.as_json(),
+        "pods": {"clusters": {}, **queue.pods.as_json()},
         "guard_levels": dict(queue.guard_levels),
         "max_bytes": queue.max_bytes,
         "max_cost": None if queue.max_cost is None else format_nanos(queue.max_cost),

@@ -34,6 +34,11 @@ class QueuePodsBody(Body):
     executor_template: dict[str, Any] = Field(
         default_factory=dict, description="Likewise, for executors."
     )
+    clusters: dict[str, int] = Field(
+        default_factory=dict,
+        description="Clusters in which it runs to their weights, 1 to 1000: `{eu: 3, us: 1}`; "
+        "none: in all, as equals. Only administrators of the service set them.",
+    )
 
 
 class QueueChanges(Body):

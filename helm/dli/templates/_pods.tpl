@@ -51,6 +51,9 @@ spec:
       annotations:
         checksum/config: {{ include (print .root.Template.BasePath "/config/config.yaml") .root | sha256sum }}
         checksum/secret: {{ toJson $values.secret | sha256sum }}
+        {{- with $values.runs.clusters }}
+        checksum/clusters: {{ toJson . | sha256sum }}
+        {{- end }}
         {{- with $own.podAnnotations }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -99,6 +102,7 @@ spec:
             {{- if $values.prices }}
             - {name: prices, mountPath: /etc/dli, readOnly: true}
             {{- end }}
+            {{- include "dli.clustersMount" .root | nindent 12 }}
       volumes:
         - name: home
           emptyDir: {sizeLimit: {{ $own.scratch }}}
@@ -108,6 +112,7 @@ spec:
         - name: prices
           configMap: {name: {{ include "dli.name" .root }}-prices}
         {{- end }}
+        {{- include "dli.clustersVolume" .root | nindent 8 }}
       {{- with $own.topologyKeys }}
       topologySpreadConstraints:
         {{- range . }}
@@ -143,6 +148,28 @@ spec:
 {{- else if not (hasKey .root.Values.settings "engine_cores") }}
 - name: DLI_ENGINE_CORES
   valueFrom: {resourceFieldRef: {resource: limits.cpu}}
+{{- end }}
+{{- end }}
+
+{{- /* How further clusters are reached: their names and kubeconfigs, in one folder. */ -}}
+{{- define "dli.clustersMount" -}}
+{{- if and .Values.runs.asPods .Values.runs.clusters -}}
+- {name: clusters, mountPath: /etc/dli-clusters, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "dli.clustersVolume" -}}
+{{- if and .Values.runs.asPods .Values.runs.clusters -}}
+- name: clusters
+  projected:
+    defaultMode: 0440
+    sources:
+      - configMap: {name: {{ include "dli.name" . }}-clusters}
+      {{- range $name, $cluster := .Values.runs.clusters }}
+      - secret:
+          name: {{ $cluster.secret }}
+          items: [{key: {{ $cluster.key | default "kubeconfig" }}, path: {{ $name }}/kubeconfig}]
+      {{- end }}
 {{- end }}
 {{- end }}
 

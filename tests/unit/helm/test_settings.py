@@ -9,8 +9,18 @@ from typing import Any
 import pytest
 
 from dli.chart import settings_schema
+from dli.clusters import read_clusters
 from dli.settings import Settings, load
-from tests.support.charts import Manifest, named, needs_helm, pod_templates, render
+from jobs.launchers.pods import ClusterSettings
+from tests.support.charts import (
+    Manifest,
+    named,
+    needs_helm,
+    of_kind,
+    pod_templates,
+    render,
+    title,
+)
 
 pytestmark = needs_helm
 
@@ -48,6 +58,42 @@ def test_everything_is_read_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -
     assert (settings.launcher, settings.kubernetes_namespace) == ("kubernetes", "dli-runs")
     assert settings.kubernetes_installation == "dli"
     assert settings.kubernetes_service_account == "dli-driver"
+
+
+def test_clusters_are_read_where_their_pods_have_them(tmp_path: Path) -> None:
+    manifests = render("everything")
+    file = tmp_path / "clusters.toml"
+    file.write_text(named(manifests, "ConfigMap", "dli-clusters")["data"]["clusters.toml"])
+    assert named(manifests, "ConfigMap", "dli")["data"]["DLI_KUBERNETES_CLUSTERS"] == (
+        "/etc/dli-clusters/clusters.toml"
+    )
+    assert read_clusters(file) == {
+        "eu": ClusterSettings(
+            kubeconfig=tmp_path / "eu/kubeconfig", namespace="dli-runs", context="admin"
+        ),
+        "us-west-2": ClusterSettings(
+            kubeconfig=tmp_path / "us-west-2/kubeconfig", namespace="dli-runs"
+        ),
+    }
+    wanted = {"dli-api", "dli-worker"}
+    for name, template in pod_templates(manifests):
+        spec = template["spec"]
+        volume = [each for each in spec.get("volumes", ()) if each["name"] == "clusters"]
+        mounts = spec["containers"][0].get("volumeMounts", ())
+        folders = {each["mountPath"] for each in mounts if each["name"] == "clusters"}
+        assert bool(volume) == bool(folders)
+        if volume:
+            wanted -= {name.rpartition("/")[2]}
+            sources = volume[0]["projected"]["sources"]
+            assert folders == {"/etc/dli-clusters"}
+            assert [each["secret"]["items"][0] for each in sources[1:]] == [
+                {"key": "kubeconfig", "path": "eu/kubeconfig"},
+                {"key": "config", "path": "us-west-2/kubeconfig"},
+            ]
+    assert not wanted
+    assert not of_kind(
+        [each for each in render("minimal") if "clusters" in title(each)], "ConfigMap"
+    )
 
 
 def test_runs_have_the_image_of_their_service() -> None:

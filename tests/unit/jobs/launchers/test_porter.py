@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from typing import Any
 import pytest
 
 from jobs.engines.ports import free_port
+from jobs.launchers import facts
+from jobs.launchers.identity import moment
 from jobs.launchers.pod import porter as module
 from jobs.launchers.segments import read_log
 from jobs.launchers.windows import WindowClosedError, Windows
@@ -293,3 +296,27 @@ def test_what_fits_a_pattern_is_kept_once(tmp_path: Path, store: Store) -> None:
     pod.output()
     with tarfile.open(fileobj=io.BytesIO(store.objects["/out"])) as tar:
         assert [name for name in tar.getnames() if name.startswith("work")] == ["work/out/a.csv"]
+
+
+def test_run_that_begins_late_waits_for_its_renewal(tmp_path: Path) -> None:
+    pod = Pod(tmp_path, "echo begun", lease=30.0, made=time.time() - 100)
+    windows = Windows()
+    eventually(lambda: _open(pod, windows))
+    assert not (pod.home / "started.json").exists()
+    windows.renew(pod.address, TOKEN, age=0.0)
+    assert pod.output() == b"begun\n"
+    assert pod.message["code"] == 0
+
+
+def test_run_that_begins_late_and_is_nobodys_never_begins(tmp_path: Path) -> None:
+    pod = Pod(tmp_path, "echo begun", lease=3.0, made=time.time() - 100)
+    assert pod.output() == b""
+    assert (pod.message["code"], pod.message["reason"]) == (None, "lease")
+
+
+def test_lease_counts_from_the_launch(tmp_path: Path) -> None:
+    pod = Pod(tmp_path, "exec sleep 1000", grace=0.5, lease=100.0, made=time.time() - 49)
+    eventually((pod.home / "started.json").exists)
+    assert 49 <= moment() - (facts.touched(str(pod.home), "lease") or 0.0) < 60
+    pod.process.terminate()
+    pod.output()

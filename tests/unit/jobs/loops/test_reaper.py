@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from jobs.launchers.api import RunState, RunStatus
 from jobs.launchers.local import LocalLauncher
@@ -17,7 +18,9 @@ from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import JobState
 from jobs.loops.reaper import Reaper
 from jobs.store.jobs import Summary, add, apply, first_step, load, renew, renew_client
+from jobs.store.rows import jobs as job_rows
 from storage.base.ids import JobId, RunId
+from tests.support.fleets import make_fleet
 from tests.support.jobs import SPECS, make_job
 from tests.support.replicas import Replica, start_replica
 
@@ -175,3 +178,27 @@ def test_a_client_that_comes_back_meanwhile_keeps_its_job(
         Reaper(parts=parts, adopt=lambda _: False).tick()
         states = {_after(replica, job).state for job in jobs}
     assert states == {JobState.QUEUED, JobState.CANCELLED}
+
+
+@pytest.mark.parametrize(
+    ("silent", "since", "lost"),
+    [
+        (False, timedelta(seconds=1), True),
+        (True, timedelta(seconds=1), False),
+        (True, timedelta(hours=1), True),
+    ],
+)
+def test_a_run_in_a_silent_cluster_is_lost_when_its_lease_is_over(
+    database_url: str, tmp_path: Path, silent: bool, since: timedelta, lost: bool
+) -> None:
+    """An own run of before, whose job was let go of at the start: it may live for a lease yet."""
+    fleet, sites = make_fleet(tmp_path / "sites", eu=4)
+    sites["eu"].silent = silent
+    fleet.look()
+    with start_replica(tmp_path, database_url, loops=(), fleet=fleet) as replica:
+        job = _lost(replica, "tsk_1", owner="one", silent=since)
+        with replica.parts.database.transaction() as tx:
+            there = update(job_rows).where(job_rows.c.id == job.id).values(cluster="eu")
+            tx.execute(there)
+        Reaper(parts=replica.parts, adopt=lambda _: False).tick()
+        assert (_after(replica, job).state is not JobState.RUNNING) is lost

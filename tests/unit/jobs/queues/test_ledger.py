@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
+from sqlalchemy import select
+
+from jobs.clusters import Clusters
 from jobs.launchers.api import Capacity
 from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.lifecycle.states import JobState
@@ -12,9 +16,12 @@ from jobs.queues.ledger import FRESH, Ledger
 from jobs.queues.loads import UserLoad, queue_load
 from jobs.queues.store import create
 from jobs.store.jobs import Summary, add, first_step
+from jobs.store.rows import capacities
 from jobs.store.run_rows import end_run, plan_run
-from storage.base.ids import JobId, RunId
+from storage.base.clock import SystemClock
+from storage.base.ids import JobId, RunId, UserId
 from storage.meta.database import Database, Tx
+from tests.support.fleets import make_fleet
 from tests.support.jobs import NOW, PROJECT, SPECS, make_job, make_queue
 
 GIB = 2**30
@@ -116,3 +123,64 @@ def test_a_queue_tells_who_runs_and_waits(database: Database) -> None:
         "bob": UserLoad(running=2),
         "cy": UserLoad(waiting=2),
     }
+
+
+def _fleet_ledger(database: Database, root: Path) -> tuple[Ledger, Clusters]:
+    fleet, _ = make_fleet(root, eu=4)
+    clusters = Clusters(database=database, clock=SystemClock(), launcher=fleet)
+    ledger = Ledger(
+        database=database,
+        replica="a",
+        engine_cu={EngineName.SAIL: 2},
+        engine_memory={EngineName.SAIL: 2 * GIB},
+        measure=fleet.capacity,
+        shared="kubernetes",
+        clusters=clusters,
+    )
+    return ledger, clusters
+
+
+def test_what_runs_is_counted_in_its_cluster(database: Database, tmp_path: Path) -> None:
+    ledger, _ = _fleet_ledger(database, tmp_path)
+    with database.transaction() as tx:
+        create(tx, make_queue())
+        _batch(tx, "bat_1", owner="other", cluster="eu")
+        _batch(tx, "bat_2")
+        _run(tx, "stm_1", cluster="eu")
+        plan_run(
+            tx, run_id=RunId("run_1-eu"), project_id=PROJECT, queue="default",
+            engine=EngineName.SPARK, owner="a", at=NOW, memory_bytes=3 * GIB,
+        )  # fmt: skip
+        room = ledger.room(tx, set())
+    assert sorted(each.cluster for each in room.running) == ["default", "eu", "eu"]
+    assert {name: each.engines for name, each in room.clusters.items()} == {
+        "default": 0, "eu": 5 * GIB,
+    }  # fmt: skip
+    assert room.capacity is not None
+    assert room.capacity.cpu_millis == 12_000
+
+
+def test_engines_of_a_drained_cluster_take_no_statements(
+    database: Database, tmp_path: Path
+) -> None:
+    ledger, clusters = _fleet_ledger(database, tmp_path)
+    with database.transaction() as tx:
+        plan_run(
+            tx, run_id=RunId("run_1-eu"), project_id=PROJECT, queue="default",
+            engine=EngineName.SAIL, owner="a", at=NOW, memory_bytes=3 * GIB,
+        )  # fmt: skip
+        assert set(ledger.room(tx, set()).servers) == {Server(DEFAULT, EngineName.SAIL)}
+    clusters.drain("eu", by=UserId("usr_1"))
+    with database.read() as tx:
+        room = ledger.room(tx, set())
+    assert (room.servers, room.clusters["eu"].closed) == ({}, "is drained")
+    assert room.capacity is not None
+    assert room.capacity.cpu_millis == 8000, "shares are of what is open"
+
+
+def test_each_cluster_is_a_place_of_its_own(database: Database, tmp_path: Path) -> None:
+    ledger, _ = _fleet_ledger(database, tmp_path)
+    ledger.report(NOW)
+    with database.read() as tx:
+        rows = {row.place: row.cpu_millis for row in tx.execute(select(capacities))}
+    assert rows == {"kubernetes": 8000, "kubernetes/default": 8000, "kubernetes/eu": 4000}

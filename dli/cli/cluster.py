@@ -1,0 +1,79 @@
+"""``dli cluster``: where runs are started."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from dli.cli.output import print_facts, print_items, print_json
+from dli.cli.session import JsonFlag, session_of
+from storage.base.quantities import format_size
+
+app = typer.Typer(no_args_is_help=True, help="Look at clusters and drain them; for administrators.")
+
+
+@app.command("list")
+def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """List the clusters: whether they answer, what they give and what of it is used."""
+    session = session_of(context)
+    with session.client() as client:
+        items = client.clusters()
+    if as_json:
+        print_json(session.out, items)
+        return
+    columns = {name: name for name in _shown({})}
+    print_items(session.out, [_shown(item) for item in items], columns)
+
+
+@app.command("show")
+def show(context: typer.Context, name: str, as_json: JsonFlag = False) -> None:
+    """Tell all that is known of a cluster."""
+    session = session_of(context)
+    with session.client() as client:
+        cluster = client.cluster(name)
+    if as_json:
+        print_json(session.out, cluster)
+    else:
+        print_facts(session.out, _shown(cluster))
+
+
+@app.command("drain")
+def drain(context: typer.Context, name: str) -> None:
+    """Start nothing new there; what runs goes on, engines end when they are idle. See `undrain`."""
+    session = session_of(context)
+    with session.client() as client:
+        cluster = client.drain_cluster(name)
+    left = f"{cluster['runs']} runs and {cluster['engines']} engines are left"
+    session.say(f"cluster {name} is drained: {left}")
+
+
+@app.command("undrain")
+def undrain(context: typer.Context, name: str) -> None:
+    """Let a drained cluster take new work again."""
+    session = session_of(context)
+    with session.client() as client:
+        client.undrain_cluster(name)
+    session.say(f"cluster {name} is open")
+
+
+def _shown(cluster: dict[str, Any]) -> dict[str, Any]:
+    """As people read it."""
+    answers = cluster.get("answers")
+    drained = f"by {cluster['drained_by']}" if cluster.get("drained") else None
+    return {
+        "cluster": cluster.get("name"),
+        "answers": None if answers is None else "yes" if answers else "no",
+        "capacity": _amounts(cluster.get("capacity")),
+        "used": _amounts(cluster.get("used")),
+        "runs": cluster.get("runs"),
+        "engines": cluster.get("engines"),
+        "drained": drained,
+        "drained at": cluster.get("drained_at"),
+    }
+
+
+def _amounts(given: dict[str, Any] | None) -> str | None:
+    if given is None:
+        return None
+    return f"{given['cores']:g} cores, {format_size(given['memory_bytes'])}"

@@ -1,0 +1,181 @@
+"""What is said of pods of which the API server says nothing."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.launchers.api import LaunchRefusedError, RunSpec, RunState
+from jobs.launchers.cluster import ApiError, Cluster
+from jobs.launchers.identity import moment
+from jobs.launchers.pod_launcher import KubernetesLauncher
+from jobs.launchers.pods import INSTALLATION, LEASE, MANAGED, RUN, ClusterSettings, PodSettings
+from storage.base.clock import SystemClock
+from storage.base.ids import RunId
+from storage.objects.buckets import S3Settings
+from storage.objects.s3 import S3Store
+from tests.support.proxies import Gate
+from tests.support.runs import NOW, eventually
+from tests.unit.jobs.launchers.test_cluster import END, Api, _Answers, pod
+
+STORE = S3Settings(
+    endpoint="127.0.0.1:9", region="here", access_key="a", secret_key="b" * 8, secure=False
+)
+
+
+class _Hears(_Answers):
+    """Takes what it is sent; a pod only if it may, else it is silent about it."""
+
+    server: Half
+
+    def do_POST(self) -> None:  # noqa: N802  the library's name
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path.endswith("/pods") and self.server.silent:
+            self.close_connection = True
+            return
+        body["metadata"] |= {"uid": "u", "creationTimestamp": "2026-11-29T06:00:00Z"}
+        self._answer(201, body)
+
+    def do_DELETE(self) -> None:  # noqa: N802
+        self._answer(200, {})
+
+
+class Half(Api):
+    """An API server that may fall silent, or be cut off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.RequestHandlerClass = _Hears
+        self.silent = False
+        self.gate = Gate(("127.0.0.1", self.server_port))
+
+
+@pytest.fixture
+def api() -> Iterator[Half]:
+    with Half() as made:
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        yield made
+        made.gate.shut()
+        made.events.put(END)
+        made.shutdown()
+
+
+@contextmanager
+def opened(api: Half, root: Path) -> Iterator[KubernetesLauncher]:
+    config = {
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{api.gate.port}"}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+    }  # fmt: skip
+    (root / "config").write_text(json.dumps(config))
+    made = KubernetesLauncher(
+        Cluster(ClusterSettings(kubeconfig=root / "config", namespace="runs")),
+        PodSettings(installation="dli", namespace="runs", image="i"),
+        root=root / "runs",
+        store=S3Store("bucket", "", STORE),
+        clock=SystemClock(),
+        owner="one",
+    )
+    list(made.known())  # when the first list is there
+    yield made
+    made.close()
+
+
+def batch(launcher: KubernetesLauncher, name: str, *, ago: float = 0.0) -> RunSpec:
+    run_id = RunId(f"run_{name}_1")
+    return RunSpec(
+        run_id=run_id,
+        command=("/bin/true",),
+        directory=launcher.directory(run_id),
+        merged=False,
+        lease=timedelta(seconds=20),
+        renewed_at=moment() - ago,
+    )
+
+
+def living(name: str) -> dict[str, Any]:
+    """A pod whose lease of 20 seconds was over long ago, if nobody renewed it."""
+    made = pod(f"run-{name}-1", 3)
+    made["metadata"]["annotations"] = {LEASE: "20"}
+    made["metadata"]["labels"] = {MANAGED: "dli", INSTALLATION: "dli", RUN: f"run_{name}_1"}
+    return made
+
+
+def test_launch_that_is_not_answered_may_have_started(api: Half, tmp_path: Path) -> None:
+    """Called lost, it might run beside the next attempt."""
+    with opened(api, tmp_path) as launcher:
+        api.silent = True
+        made = batch(launcher, "a")
+        assert launcher.launch(made).state is RunState.STARTING
+        status = launcher.stop(made.run_id, grace=NOW)
+        assert (status.state, status.problem and status.problem.code) == (
+            RunState.STARTING, "cluster_unavailable",
+        )  # fmt: skip
+
+
+def test_launch_that_is_not_answered_has_ended_with_its_lease(api: Half, tmp_path: Path) -> None:
+    with opened(api, tmp_path) as launcher:
+        api.silent = True
+        made = batch(launcher, "a", ago=31.0)
+        launcher.launch(made)
+        status = launcher.status(made.run_id)
+        assert (status.state, status.problem and status.problem.code) == (
+            RunState.GONE, "cluster_unavailable",
+        )  # fmt: skip
+
+
+def test_pod_that_is_seen_after_all_is_a_run_as_any(api: Half, tmp_path: Path) -> None:
+    with opened(api, tmp_path) as launcher:
+        api.silent = True
+        made = batch(launcher, "a")
+        launcher.launch(made)
+        assert launcher.status(made.run_id).problem is not None
+        api.tell("ADDED", living("a"))
+        eventually(lambda: launcher.status(made.run_id).problem is None)
+        assert launcher.status(made.run_id).state is RunState.STARTING
+
+
+def test_launch_that_reached_nobody_has_started_nothing(api: Half, tmp_path: Path) -> None:
+    with opened(api, tmp_path) as launcher:
+        api.gate.shut()
+        made = batch(launcher, "a")
+        with pytest.raises(LaunchRefusedError) as caught:
+            launcher.launch(made)
+        assert caught.value.problem.code == "cluster_unavailable"
+        assert isinstance(caught.value.__cause__, ApiError)
+        assert not caught.value.__cause__.asked
+        assert launcher.status(made.run_id).state is RunState.GONE
+        assert not launcher.answers()
+
+
+def test_run_of_a_silent_cluster_ends_with_its_lease(api: Half, tmp_path: Path) -> None:
+    api.pages = [[living("a")]]
+    run_id = RunId("run_a_1")
+    with opened(api, tmp_path) as launcher:
+        assert launcher.answers()
+        assert launcher.status(run_id).state is RunState.STARTING, "the cluster says that it lives"
+        api.gate.shut()
+        eventually(lambda: launcher.status(run_id).state.ended)
+        problem = launcher.status(run_id).problem
+        assert (problem and problem.code, problem and problem.again) == (
+            "cluster_unavailable", "now",
+        )  # fmt: skip
+
+
+def test_run_of_a_silent_cluster_lives_while_its_lease_does(api: Half, tmp_path: Path) -> None:
+    young = living("a")
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    young["metadata"]["creationTimestamp"] = now.replace("+00:00", "Z")
+    api.pages = [[young]]
+    with opened(api, tmp_path) as launcher:
+        api.gate.shut()
+        eventually(lambda: not launcher._pods.connected)
+        assert launcher.status(RunId("run_a_1")).state is RunState.STARTING
