@@ -24,9 +24,10 @@ _SQL_ERROR = re.compile(r"^dli-sql: (?P<text>.+)$")
 _OUT_OF_MEMORY = re.compile(
     r"java\.lang\.OutOfMemoryError|^MemoryError\b|SparkOutOfMemoryError", re.MULTILINE
 )
-#: Spark's word on an executor that was a process of its own: killed for its memory, or out of heap.
+#: Spark's word on an executor that was a process of its own: killed for its memory, or out of heap,
+#: as Spark ends it or, where it runs with our flags, the JVM itself.
 _EXECUTOR_MEMORY = re.compile(
-    r"ExecutorLostFailure [\s\S]{0,400}?exited with exit code (?:137|52)\b"
+    r"ExecutorLostFailure [\s\S]{0,400}?exited with exit code (?:137|52|3)\b"
 )
 _JVM_REFUSED = re.compile(
     r"Error occurred during initialization of VM|Could not create the Java Virtual Machine"

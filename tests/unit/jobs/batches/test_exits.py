@@ -119,6 +119,8 @@ def test_ends_are_told_apart(ended: ProgramExit, kind: ExitKind, fault: Fault | 
     [
         ("137(SIGKILL, possible container OOM)", ExitKind.OUT_OF_MEMORY),
         ("52(JVM OOM)", ExitKind.OUT_OF_MEMORY),
+        ("3(unexpected)", ExitKind.OUT_OF_MEMORY),
+        ("31(unexpected)", ExitKind.PROGRAM_FAILED),
         ("1(generic, look at logs to clarify)", ExitKind.PROGRAM_FAILED),
     ],
 )
