@@ -37,6 +37,11 @@ def _now(view: JobView) -> list[str]:
         lines.append("Its work is being stopped; it is cancelled when nothing of it is left.")
     elif not job.state.terminal:
         lines.append(f"It is {job.state.value}, attempt {job.attempt} of {job.max_attempts}.")
+    if view.obstacle is not None:
+        who = "Its executors do" if view.obstacle.executors else "Its pod does"
+        told = f"{view.obstacle.reason}: {view.obstacle.message.rstrip('.')}"
+        lines.append(f"{who} not start ({told}).")
+        lines.append(f"What to do: {view.obstacle.hint}.")
     for attempt in view.attempts:
         if attempt.ended_at is not None:
             code = "no exit code" if attempt.exit_code is None else f"exit code {attempt.exit_code}"

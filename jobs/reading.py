@@ -13,7 +13,15 @@ from jobs.execution.parts import Parts
 from jobs.execution.recent import Recent
 from jobs.execution.workers import Workers
 from jobs.launchers.api import LogPart, LogStream
-from jobs.lifecycle.spec import RUNS, JobKind
+from jobs.lifecycle.job import Job
+from jobs.lifecycle.spec import (
+    RUNS,
+    BatchSession,
+    BatchSpec,
+    EngineName,
+    JobKind,
+    StatementSpec,
+)
 from jobs.lifecycle.states import JobState
 from jobs.queues.definitions import QueueDef
 from jobs.queues.ledger import Ledger
@@ -22,15 +30,16 @@ from jobs.queues.waits import wait_of
 from jobs.runs.logs import read_log
 from jobs.store.jobs import find, history, job_of
 from jobs.store.listing import page, view_of
-from jobs.store.run_rows import run_log_removed_at, runs_of
+from jobs.store.run_rows import obstacle_for, run_log_removed_at, runs_of
 from jobs.usage import Quote
-from jobs.views import JobEvent, JobFilter, JobView, Wait
+from jobs.views import JobEvent, JobFilter, JobView, Obstacle, Wait
 from storage.base.errors import GoneError, NotFoundError
 from storage.base.ids import JobId, ProjectId
 from storage.meta.database import Tx
 from storage.meta.paging import Page
 from storage.results.manifest import Manifest
 
+_IN_PODS = frozenset({JobState.STARTING, JobState.RUNNING})  # where they may have some
 _WARMING = Wait(reason=WARM_UP, position=1, detail="it has its place, and is being started")
 
 
@@ -59,6 +68,8 @@ class Reading:
                 view = replace(view, attempts=runs_of(tx, job_id))
             if view.job.state is JobState.QUEUED:
                 view = replace(view, wait=self._wait(tx, view))
+            if view.job.state in _IN_PODS:
+                view = replace(view, obstacle=obstacle_for(tx, view.job, _engine_of(view.job)))
             if view.job.state is JobState.FINISHED and view.job.kind is JobKind.STATEMENT:
                 manifest = self._manifest(tx, job_id)
                 expires_at = None if manifest is None else manifest.expires_at
@@ -142,7 +153,16 @@ class Reading:
         view = None if running is None else running.view()
         if view is not None and view.job.state is JobState.STARTING:
             view = replace(view, wait=_WARMING)
+        if view is not None and view.job.state in _IN_PODS:
+            view = replace(view, obstacle=self._obstacle(view.job))
         return self.recent.get(job_id) if view is None or view.job.state.terminal else view
+
+    def _obstacle(self, job: Job) -> Obstacle | None:
+        """Of the engine of a statement that is here."""
+        engine = _engine_of(job)
+        if engine is None:
+            return None
+        return self.parts.pool.obstacle(project_id=job.project_id, queue=job.queue, engine=engine)
 
     def _manifest(self, tx: Tx, job_id: JobId) -> Manifest | None:
         try:
@@ -162,3 +182,13 @@ class Reading:
             )
 
         return wait_of(self.ledger, tx, view.job, now=now, prices=price)
+
+
+def _engine_of(job: Job) -> EngineName | None:
+    """The shared engine that a job uses, if it does."""
+    match job.spec:
+        case StatementSpec() as spec:
+            return spec.engine
+        case BatchSpec(session=BatchSession.CONNECT):
+            return EngineName.SPARK
+    return None

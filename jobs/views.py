@@ -111,6 +111,18 @@ class AttemptView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """What keeps a pod of a living job from starting now; texts are those of ``REASONS``."""
+
+    reason: str
+    message: str
+    hint: str
+    blame: str
+    again: str
+    executors: bool  #: it is one of the run's executors, and the run goes on without
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """Of the result so far; ``fraction`` is from 0 to 1, None where nobody knows."""
 
@@ -133,6 +145,7 @@ class JobView:
     cost: CostEstimate | None = None
     findings: tuple[Finding, ...] = ()
     wait: Wait | None = None
+    obstacle: Obstacle | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
     manifest: Manifest | None = None

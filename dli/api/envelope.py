@@ -7,7 +7,7 @@ It is built by hand rather than validated by a model, because every answer passe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -98,6 +98,7 @@ def _summary(view: JobView, book: PriceBook) -> dict[str, Any]:
         "ended_at": moment(job.ended_at),
         "estimate": estimate_json(view.cost, job.quote),
         "wait": None if view.wait is None else wait_json(view.wait),
+        "obstacle": None if view.obstacle is None else asdict(view.obstacle),
         "timings_ms": {name: round(value, 3) for name, value in view.timings.items()},
         "progress": {
             "rows": view.progress.rows,

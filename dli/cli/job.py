@@ -161,7 +161,7 @@ def end_of(session: Session, job: dict[str, Any]) -> int:
 def print_job(session: Session, job: dict[str, Any]) -> None:
     """All that people ask about one job."""
     timings = ", ".join(f"{name} {value:,.1f}" for name, value in job["timings_ms"].items())
-    wait = job.get("wait")
+    wait, stuck = job.get("wait"), job.get("obstacle")
     print_facts(
         session.out,
         {
@@ -169,6 +169,7 @@ def print_job(session: Session, job: dict[str, Any]) -> None:
             "name": job.get("name"),
             "state": job["state"],
             "waits": f"{wait['detail']} (place {wait['position']})" if wait else None,
+            "does not start": f"{stuck['reason']}: {stuck['message']}" if stuck else None,
             "queue": job["queue"],
             "priority": job["priority"] or None,
             "part of": f"{job['parent']} as {job['node']}" if job.get("parent") else None,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from jobs.access.credentials import Credentials
 from jobs.engines.api import EngineClient
+from jobs.engines.obstacles import ObstacleKeeper
 from jobs.lifecycle.spec import EngineName
 from storage.base.errors import ServiceError
 from storage.base.ids import ProjectId, RunId
@@ -115,6 +116,7 @@ class Member:
     address: str = ""
     token: str = field(default="", repr=False)
     client: EngineClient | None = None  #: set when it is ready
+    obstacles: ObstacleKeeper | None = None  #: since somebody looked
     failure: ServiceError | None = None  #: why it never was
     users: int = 0
     served: int = 0

@@ -24,11 +24,13 @@ from jobs.engines.errors import (
     StatementInterruptedError,
 )
 from jobs.engines.members import EngineHandle, EngineView, Key, Member, PoolCounts, PoolSettings
+from jobs.engines.obstacles import ObstacleKeeper
 from jobs.launchers.api import Launcher, LaunchRefusedError
 from jobs.launchers.problems import Again, Problem
 from jobs.lifecycle.runs import cluster_of, cu_rate, is_of_job, run_in
 from jobs.lifecycle.spec import EngineName
 from jobs.store import run_rows
+from jobs.views import Obstacle
 from sql.statement import Binding
 from storage.base.clock import Clock
 from storage.base.errors import ServiceError
@@ -155,6 +157,16 @@ class EnginePool:
                 key for key in self._current if (key.project_id, key.queue, key.engine) == wanted
             ]
             return any(self._open_member(key) is not None for key in like)
+
+    def obstacle(self, *, project_id: ProjectId, queue: str, engine: EngineName) -> Obstacle | None:
+        """What keeps pods of such an engine here from starting, whatever its image."""
+        wanted = (project_id, queue, engine)
+        with self._changed:
+            for key, member in self._current.items():
+                same = (key.project_id, key.queue, key.engine) == wanted
+                if same and member.obstacles is not None and member.obstacles.told is not None:
+                    return member.obstacles.told
+        return None
 
     def keep_warm(self, wanted: Iterable[Key]) -> None:
         """Keep one of each though nobody uses it, from now on and instead of those before."""
@@ -491,6 +503,7 @@ class EnginePool:
         end = self._clock.monotonic() + self._settings.start_timeout.total_seconds()
         while (address := self._launcher.address(member.run_id, port)) is None:
             status = self._launcher.status(member.run_id)
+            self._obstacles(member).tell(status)
             if status.state.ended:
                 raise self._start_error(member, "it ended")
             if status.problem is not None and status.problem.again is Again.NEVER:
@@ -500,6 +513,11 @@ class EnginePool:
             if self._clock.wait(self._stop, _LISTENING):
                 raise self._start_error(member, "the service is stopping")
         return address
+
+    def _obstacles(self, member: Member) -> ObstacleKeeper:
+        if member.obstacles is None:
+            member.obstacles = ObstacleKeeper(database=self._database, run_id=member.run_id)
+        return member.obstacles
 
     def _start_error(self, member: Member, what: str) -> ServiceError:
         status = self._launcher.status(member.run_id)
@@ -531,6 +549,7 @@ class EnginePool:
         status = self._launcher.status(member.run_id)
         if status.state.ended:
             return "dead"
+        self._obstacles(member).tell(status)
         if (closed := self._closed_to(member)) is not None:
             return closed
         if (deaf := self._deaf(member, now)) is not None:

@@ -173,6 +173,7 @@ class RunStatus:
     elapsed_seconds: float = 0.0  #: from its start, on a clock that nobody sets
     #: of the pods that it made itself, together: each from its container's start to its end or now
     made_seconds: float = 0.0
+    made_problem: Problem | None = None  #: what keeps one of those from starting now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

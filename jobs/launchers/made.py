@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 
 from jobs.launchers.cluster import ApiError, Cluster, Watched
 from jobs.launchers.pod_views import PodView
+from jobs.launchers.problems import Problem
 from storage.base.clock import Clock
 from storage.base.ids import RunId
 
@@ -40,6 +41,15 @@ class Made:
             found = dict(self._settled.get(run_id, {}))
         found |= {view.uid: self._lived(view) for view in self._pods.made_by(run_id)}
         return sum(found.values())
+
+    def problem(self, run_id: RunId) -> Problem | None:
+        """What keeps the oldest of those that do not start from it."""
+        stuck = [
+            view
+            for view in self._pods.made_by(run_id)
+            if view.problem is not None and not (view.over or view.ready)
+        ]
+        return min(stuck, key=lambda view: view.created_at).problem if stuck else None
 
     def living(self, run_id: RunId) -> int:
         """How many of them are not over."""

@@ -415,6 +415,7 @@ class KubernetesLauncher:
             cpu_seconds=used.get("cpu", 0.0),
             elapsed_seconds=used.get("elapsed", 0.0),
             made_seconds=self._made.seconds(view.run_id),
+            made_problem=self._made.problem(view.run_id),
         )
 
     def _measured(self, view: PodView) -> dict[str, Any]:

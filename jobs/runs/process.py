@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from jobs.crash import crash_point
+from jobs.engines.obstacles import ObstacleKeeper
 from jobs.execution.execution import AttemptLostError, CancellingError, Execution
 from jobs.execution.parts import Parts
 from jobs.launchers.api import (
@@ -182,6 +183,7 @@ def _awaited(parts: Parts, execution: Execution, run_id: RunId) -> RunStatus:
     keeper = LogKeeper(
         store=parts.store, launcher=parts.launcher, clock=parts.clock, job=execution.job
     )
+    obstacles = ObstacleKeeper(database=parts.database, run_id=run_id, known=not execution.adopted)
     looks, never = iter(_FIRST_LOOKS), threading.Event()
     patience = parts.clock.monotonic() + parts.settings.run_start_timeout.total_seconds()
     while not (status := parts.launcher.status(run_id)).state.ended:
@@ -193,6 +195,7 @@ def _awaited(parts: Parts, execution: Execution, run_id: RunId) -> RunStatus:
             keeper.keep()
             raise DetachedError("the service ends", job_id=execution.job.id)
         keeper.tick()
+        obstacles.tell(status)
         crash_point("run_goes_on")
         parts.clock.wait(never, timedelta(seconds=next(looks, _LATER)))
     crash_point("run_ended")

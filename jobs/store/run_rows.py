@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
     insert,
     select,
     update,
@@ -22,7 +24,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import EngineName
-from jobs.views import AttemptView
+from jobs.views import AttemptView, Obstacle
 from storage.base.ids import JobId, ProjectId, RunId
 from storage.meta.database import Tx
 from storage.meta.schema import METADATA
@@ -53,6 +55,7 @@ runs = Table(
     Column("memory_bytes", BigInteger, nullable=False, server_default="0"),  # likewise
     Column("facts", Json),  # what its work told of itself: stages, bytes, spill
     Column("image", String(512)),  # of its pod, as far as the service named one
+    Column("obstacle", Json),  # what keeps it or its executors from starting now
     Column("log_removed_at", UtcDateTime),  # what it wrote was kept for so long as it is
     Index(None, "ended_at", "owner"),
 )
@@ -113,6 +116,25 @@ def plan_job_run(
 def keep_run_facts(tx: Tx, run_id: RunId, facts: Mapping[str, Any]) -> None:
     """What the work of a run told of itself."""
     tx.execute(update(runs).where(runs.c.id == run_id).values(facts=dict(facts)))
+
+
+def tell_obstacle(tx: Tx, run_id: RunId, obstacle: Obstacle | None) -> None:
+    """What keeps pods of a run from starting now; None: nothing does."""
+    told = None if obstacle is None else asdict(obstacle)
+    tx.execute(update(runs).where(runs.c.id == run_id).values(obstacle=told))
+
+
+def obstacle_for(tx: Tx, job: Job, engine: EngineName | None) -> Obstacle | None:
+    """What is in the way of the job's run, or of the ``engine`` that it uses or waits for."""
+    own = runs.c.job_id == job.id
+    if engine is not None:
+        place = runs.c.project_id == job.project_id, runs.c.queue == job.queue
+        own |= and_(runs.c.job_id.is_(None), *place, runs.c.engine == engine.value)
+    query = select(runs.c.obstacle).where(runs.c.ended_at.is_(None), own)
+    for told in tx.execute(query).scalars():
+        if told is not None:
+            return Obstacle(**told)
+    return None
 
 
 def runs_of(tx: Tx, job_id: JobId) -> tuple[AttemptView, ...]:

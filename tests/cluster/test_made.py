@@ -52,11 +52,11 @@ def launch(launcher: KubernetesLauncher, *, lease: bool = True) -> None:
     until(lambda: launcher.status(RUN).state is RunState.RUNNING)
 
 
-def make(namespace: Namespace, name: str, seconds: float) -> None:
+def make(namespace: Namespace, name: str, seconds: float, **spec: Any) -> None:
     """What the run makes: a pod as its driver would, owned by the run's own."""
     uid = namespace.pod(name_of(RUN))["metadata"]["uid"]
     main = container(namespace.cluster.image, ["sleep", str(seconds)]) | {"name": CONTAINER}
-    made: dict[str, Any] = pod(name, main)
+    made: dict[str, Any] = pod(name, main, **spec)
     made["metadata"] |= {
         "finalizers": [FINALIZER],
         "labels": {MANAGED: "dli", INSTALLATION: "made", ROLE: EXECUTOR, DRIVER: RUN},
@@ -84,6 +84,26 @@ def test_what_a_run_made_is_counted_ended_and_let_go(
     assert "terminated" in state
     assert ended.made_seconds >= 4
     assert launcher.status(RUN).made_seconds == ended.made_seconds, "it does not go on"
+    launcher.forget(RUN)
+    until(lambda: not namespace.get("pods")["items"])
+
+
+def test_what_keeps_them_from_starting_is_told_while_it_does(
+    launcher: KubernetesLauncher, namespace: Namespace
+) -> None:
+    launch(launcher)
+    make(namespace, "good", 1000)
+    until(lambda: namespace.phase("good") == "Running")
+    assert launcher.status(RUN).made_problem is None
+    make(namespace, "stuck", 1000, nodeSelector={"disk": "of-gold"})
+    until(lambda: launcher.status(RUN).made_problem is not None)
+    status = launcher.status(RUN)
+    assert status.state is RunState.RUNNING
+    assert status.made_problem is not None
+    assert (status.problem, status.made_problem.code) == (None, "unschedulable")
+    namespace.kubectl("delete", "pod", "stuck", "--wait=false")
+    until(lambda: launcher.status(RUN).made_problem is None)
+    launcher.stop(RUN, grace=timedelta(0))
     launcher.forget(RUN)
     until(lambda: not namespace.get("pods")["items"])
 

@@ -11,6 +11,7 @@ from dli.api.schemas.statements import (
     BillReply,
     EstimateReply,
     FailureReply,
+    ObstacleReply,
     ProgressReply,
     StepReply,
     UsageReply,
@@ -54,6 +55,7 @@ class JobReply(Reply):
     ended_at: str | None
     estimate: EstimateReply | None
     wait: WaitReply | None
+    obstacle: ObstacleReply | None = None
     timings_ms: dict[str, float]
     progress: ProgressReply
     attempts: list[AttemptReply] = Field(default_factory=list)

@@ -126,6 +126,17 @@ class WaitReply(Reply):
     options: list[WaitOptionReply]
 
 
+class ObstacleReply(Reply):
+    """What keeps a pod of a living job from starting now; it goes on, or waits."""
+
+    reason: str = Field(description="A code of docs/kubernetes.md.")
+    message: str
+    hint: str
+    blame: str = Field(description="Whose it is: user, operator, platform.")
+    again: str = Field(description="When it may be otherwise: never, larger, later, now.")
+    executors: bool = Field(description="It is one of its executors.")
+
+
 class ProgressReply(Reply):
     rows: int
     bytes: int
@@ -235,6 +246,7 @@ class StatementSummary(Reply):
     ended_at: str | None
     estimate: EstimateReply | None
     wait: WaitReply | None = Field(description="Why it does not run yet.")
+    obstacle: ObstacleReply | None = Field(None, description="Why its pods do not start.")
     timings_ms: dict[str, float]
     progress: ProgressReply
     result: ResultReply | None

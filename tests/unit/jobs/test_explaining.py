@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import get_args
 
+import pytest
+
 from jobs.explaining import story
 from jobs.lifecycle.events import KINDS, Event
 from jobs.lifecycle.states import JobState
-from jobs.views import AttemptView, JobEvent, JobView, Wait
+from jobs.views import AttemptView, JobEvent, JobView, Obstacle, Wait
 from storage.base.errors import Failure
 from storage.base.ids import RunId
 from tests.support.jobs import NOW, make_job
@@ -33,6 +35,23 @@ def test_a_job_that_waits_says_for_what() -> None:
     wait = Wait(reason="queue_full", position=3, detail="16 run, as many as may")
     told = story(JobView(job=make_job(), wait=wait))
     assert told[-1] == "It waits: 16 run, as many as may (place 3)."
+
+
+@pytest.mark.parametrize(
+    ("executors", "who"), [(True, "Its executors do"), (False, "Its pod does")]
+)
+def test_what_does_not_start_is_told_with_what_helps(executors: bool, who: str) -> None:
+    obstacle = Obstacle(
+        reason="unschedulable",
+        message="0/2 nodes are available.",
+        hint="wait for room",
+        blame="platform",
+        again="later",
+        executors=executors,
+    )
+    told = story(JobView(job=make_job(state=JobState.RUNNING), obstacle=obstacle))
+    assert told[-2] == f"{who} not start (unschedulable: 0/2 nodes are available)."
+    assert told[-1] == "What to do: wait for room."
 
 
 def test_a_failed_job_says_what_to_do() -> None:
