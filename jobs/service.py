@@ -495,6 +495,7 @@ class JobService:
         """What is of no use any more: files of writes, objects of results, plans."""
         parts = self._parts
         parts.tables.sweep()
+        parts.canaries.sweep()
         parts.results.sweep(live=self._is_live)
         ended = select(jobs.c.id).where(jobs.c.state.in_([state.value for state in TERMINAL]))
         with parts.database.transaction() as tx:

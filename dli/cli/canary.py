@@ -155,5 +155,6 @@ def _figures(figures: dict[str, Any]) -> dict[str, object]:
         "time p50, p95": None
         if ratios["time_p50"] is None
         else f"{ratios['time_p50']:g}, {ratios['time_p95']:g} of the queue's own",
+        "repeats took": f"{figures['shadow_cu_ms'] / 1000:g} CU seconds",
         "cost": None if ratios["cost"] is None else f"{ratios['cost']:g} of the queue's own",
     }

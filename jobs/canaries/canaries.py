@@ -7,20 +7,30 @@ not wanted any more ends the statements that it has.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
 from jobs.canaries import store
-from jobs.canaries.spec import Canary, CanaryState, EndedFor, falls_within
+from jobs.canaries.spec import (
+    Canary,
+    CanaryMissingError,
+    CanaryState,
+    EndedFor,
+    falls_within,
+)
 from jobs.canaries.trials import Report, Trial, TrialKind
 from jobs.lifecycle.events import Fault
 from jobs.lifecycle.job import Job
 from storage.base.clock import Clock
 from storage.base.ids import CanaryId, ProjectId
 from storage.meta.database import Database, Tx
+
+log = logging.getLogger(__name__)
 
 _KEPT = timedelta(seconds=1)  # how late a change by another replica may be seen
 _MOST = 10_000
@@ -136,34 +146,49 @@ class Canaries:
             return dict(self._counts)
 
     def tick(self) -> int:
-        """Write down what was dropped, roll back what makes too many errors, forget old trials."""
-        now = self._clock.now()
+        """Write down what was dropped, and roll back what makes too many errors."""
         with self._lock:
             dropped, self._dropped = self._dropped, Counter()
         with self._database.read() as tx:
             condemned = [
-                (each, report)
+                each
                 for each in store.all_running(tx)
-                if each.max_errors is not None
-                and (report := store.report(tx, each)).condemns(each.max_errors)
+                if Report(counts=store.counts(tx, each.id)).condemns(each.max_errors)
             ]
+        if not (dropped or condemned):
+            return 0
         with self._database.transaction() as tx:
             for canary_id, count in dropped.items():
                 store.add_dropped(tx, canary_id, count)
-            for canary, report in condemned:
-                store.end(
-                    tx,
-                    canary,
-                    CanaryState.ROLLED_BACK,
-                    at=now,
-                    why=EndedFor.ERRORS,
-                    by=None,
-                    figures=figures_of(report),
-                )
-            old = store.forget_trials(tx, before=now - self._trials_kept)
-        if condemned:
-            self.forget()
-        return len(condemned) + old
+            for canary in condemned:
+                self._condemn(tx, canary)
+        self.forget()
+        return len(condemned)
+
+    def sweep(self) -> int:
+        """Forget trials of long ago; how many."""
+        forgotten = 0
+        while True:
+            with self._database.transaction() as tx:
+                before = self._clock.now() - self._trials_kept
+                count = store.forget_trials(tx, before=before)
+            forgotten += count
+            if not count:
+                return forgotten
+
+    def _condemn(self, tx: Tx, canary: Canary) -> None:
+        """Another replica, or a person, may be first."""
+        with suppress(CanaryMissingError):
+            store.end(
+                tx,
+                canary,
+                CanaryState.ROLLED_BACK,
+                at=self._clock.now(),
+                why=EndedFor.ERRORS,
+                by=None,
+                figures=figures_of(store.report(tx, canary)),
+            )
+            log.warning("canary rolled back", extra={"queue": canary.queue, "canary": canary.id})
 
     def _find(self, project_id: ProjectId, queue: str) -> _Known:
         now = self._clock.monotonic()
@@ -196,6 +221,7 @@ def figures_of(report: Report) -> dict[str, object]:
             "time_p95": ratios.time_p95,
             "cost": ratios.cost,
         },
+        "shadow_cu_ms": report.shadow_cu_ms,
     }
 
 

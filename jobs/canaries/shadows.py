@@ -17,9 +17,9 @@ from functools import partial
 
 from jobs.canaries.canaries import Canaries
 from jobs.canaries.spec import Canary
-from jobs.canaries.trials import Outcome, Trial, TrialKind
+from jobs.canaries.trials import Outcome, Trial, TrialKind, tells_nothing
 from jobs.engines.api import EngineSession
-from jobs.engines.errors import EngineStartError, InputFileMissingError
+from jobs.engines.errors import EngineStartError
 from jobs.engines.naming import named_batch, named_schema
 from jobs.engines.pool import EngineHandle, EnginePool
 from jobs.engines.stopwatch import Stopwatch
@@ -144,7 +144,7 @@ class Shadows:
             with self._lock:
                 pause = self._settings.pause.total_seconds()
                 self._not_before[answered.canary.id] = self._clock.monotonic() + pause
-        if isinstance(run.error, InputFileMissingError):  # it was there for the other answer
+        if tells_nothing(run.error):
             self._canaries.drop(answered.canary)
             return
         trial = self._judged(answered, stable, run)

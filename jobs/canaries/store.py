@@ -169,20 +169,30 @@ def rescue(tx: Tx, canary_id: CanaryId, job_id: JobId) -> None:
     )
 
 
-def report(tx: Tx, canary: Canary) -> Report:
-    """What is known of it by the trials that are kept."""
+def counts(tx: Tx, canary_id: CanaryId) -> Mapping[tuple[TrialKind, Outcome], int]:
+    """How many trials that are kept came to what."""
     counted = tx.execute(
         select(canary_trials.c.kind, canary_trials.c.outcome, func.count().label("trials"))
-        .where(canary_trials.c.canary_id == canary.id)
+        .where(canary_trials.c.canary_id == canary_id)
         .group_by(canary_trials.c.kind, canary_trials.c.outcome)
     )
+    return {(TrialKind(row.kind), Outcome(row.outcome)): row.trials for row in counted}
+
+
+def report(tx: Tx, canary: Canary) -> Report:
+    """What is known of it by the trials that are kept."""
     of_it = select(canary_trials).where(canary_trials.c.canary_id == canary.id)
     newest = of_it.order_by(canary_trials.c.at.desc())
-    shadows = newest.where(canary_trials.c.kind == TrialKind.SHADOW.value).limit(_MOST_TIMED)
+    is_shadow = canary_trials.c.kind == TrialKind.SHADOW.value
+    shadows = newest.where(is_shadow).limit(_MOST_TIMED)
+    spent = select(func.sum(canary_trials.c.canary_cu_ms)).where(
+        canary_trials.c.canary_id == canary.id, is_shadow
+    )
     bad = newest.where(canary_trials.c.outcome.in_(_BAD)).limit(_MOST_WORST)
     return Report(
-        counts={(TrialKind(row.kind), Outcome(row.outcome)): row.trials for row in counted},
+        counts=counts(tx, canary.id),
         dropped=canary.dropped,
+        shadow_cu_ms=int(tx.execute(spent).scalar() or 0),
         ratios=ratios_of([_trial_of(row) for row in tx.execute(shadows)]),
         worst=[_trial_of(row) for row in tx.execute(bad)],
     )

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from jobs.engines.errors import InputFileMissingError
+from jobs.launchers.problems import Blame
+from storage.base.errors import ServiceError
 from storage.base.ids import CanaryId, JobId
 
 #: Errors that a canary must have made before a share of them says anything.
@@ -85,6 +88,7 @@ class Report:
 
     counts: Mapping[tuple[TrialKind, Outcome], int] = field(default_factory=dict)
     dropped: int = 0
+    shadow_cu_ms: int = 0  #: what repeats took there: in no bill and no usage report
     ratios: Ratios = Ratios()
     worst: Sequence[Trial] = ()  #: those that differ or failed there only, newest first
 
@@ -136,6 +140,14 @@ def ratios_of(trials: Sequence[Trial]) -> Ratios:
         time_p95=round(_quantile(by_size, 0.95), 3),
         cost=round(spent / before, 3) if before else None,
     )
+
+
+def tells_nothing(error: ServiceError | None) -> bool:
+    """Whether an image has nothing to do with it: no room for its pod, a lost node, a file that is
+    gone meanwhile."""
+    if isinstance(error, InputFileMissingError):
+        return True
+    return error is not None and error.details.get("blame") == Blame.PLATFORM.value
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from jobs.canaries.canaries import Choice
 from jobs.canaries.shadows import Answered, may_be_compared
 from jobs.canaries.spec import Canary
-from jobs.canaries.trials import Outcome, Trial, TrialKind
+from jobs.canaries.trials import Outcome, Trial, TrialKind, tells_nothing
 from jobs.execution.execution import Execution
 from jobs.execution.parts import Parts
 from jobs.lifecycle.states import JobState
@@ -81,6 +81,8 @@ class _Split:
 
     def keep(self, tx: Tx) -> None:
         """In the transaction of the end; an attempt that others ended tells nothing."""
+        if tells_nothing(self.error):
+            return
         execution = self._execution
         state = execution.job.state
         if execution.hand_over or state not in (

@@ -68,6 +68,9 @@ class FiguresReply(Reply):
     errors: int = Field(description="`rescued` and `error`.")
     error_percent: float = Field(description="Of all that it met.")
     ratios: RatiosReply
+    shadow_cu_ms: int = Field(
+        description="Milliseconds of a compute unit that repeats took; nobody is billed for them."
+    )
 
 
 class TrialReply(Reply):

@@ -83,6 +83,7 @@ def test_trials_are_counted_by_what_they_came_to(database: Database) -> None:
                                        outcome=Outcome.FAILED, code="boom"))  # fmt: skip
         store.add_trial(tx, make_trial(job_id=JobId("b"), outcome=Outcome.EQUAL))
         store.add_trial(tx, make_trial(job_id=JobId("c"), outcome=Outcome.DIFFERENT))
+        store.add_trial(tx, make_trial(job_id=JobId("d"), outcome=Outcome.EQUAL, canary_cu_ms=7))
         store.add_trial(tx, make_trial(job_id=JobId("c"), outcome=Outcome.EQUAL))
         store.rescue(tx, made.id, JobId("a"))
         store.rescue(tx, made.id, JobId("b"))
@@ -91,10 +92,10 @@ def test_trials_are_counted_by_what_they_came_to(database: Database) -> None:
         told = store.report(tx, found)
     assert told.counts == {
         (TrialKind.SPLIT, Outcome.RESCUED): 1,
-        (TrialKind.SHADOW, Outcome.EQUAL): 2,
+        (TrialKind.SHADOW, Outcome.EQUAL): 3,
     }
     assert [(each.job_id, each.code) for each in told.worst] == [("a", "boom")]
-    assert told.dropped == 3
+    assert (told.dropped, told.shadow_cu_ms) == (3, 7)
 
 
 def test_old_trials_are_forgotten(database: Database) -> None:
@@ -105,7 +106,7 @@ def test_old_trials_are_forgotten(database: Database) -> None:
     with database.transaction() as tx:
         runtime.keep(tx, make_trial(at=NOW - timedelta(days=2)))
         runtime.keep(tx, make_trial(job_id=JobId("new"), at=NOW))
-    assert runtime.tick() == 1
+    assert runtime.sweep() == 1
     with database.read() as tx:
         assert store.report(tx, made).total == 1
 

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.canaries.shadows import outcome_of
-from jobs.canaries.trials import LEAST_ERRORS, Outcome, Report, TrialKind, ratios_of
+from jobs.canaries.trials import (
+    LEAST_ERRORS,
+    Outcome,
+    Report,
+    TrialKind,
+    ratios_of,
+    tells_nothing,
+)
+from jobs.engines.errors import EngineLostError, EngineStartError, InputFileMissingError
 from sql.statement import Repeatable
 from storage.results.digests import Digest
 from tests.support.canaries import make_trial
@@ -77,3 +85,11 @@ def test_a_few_errors_condemn_nobody() -> None:
     many = Report(counts={(SPLIT, Outcome.RESCUED): LEAST_ERRORS, (SPLIT, Outcome.FINISHED): 5})
     assert not few.condemns(1)
     assert (many.condemns(49), many.condemns(50), many.condemns(None)) == (True, False, False)
+
+
+def test_what_an_image_has_nothing_to_do_with_tells_nothing() -> None:
+    assert tells_nothing(EngineStartError("no room", blame="platform", reason="unschedulable"))
+    assert tells_nothing(InputFileMissingError("gone"))
+    assert not tells_nothing(EngineStartError("no image", blame="operator"))
+    assert not tells_nothing(EngineLostError("it died"))
+    assert not tells_nothing(None)
