@@ -24,7 +24,7 @@ from jobs.launchers.pods import (
     RUN,
     Manifest,
 )
-from jobs.launchers.problems import Again, Blame, Problem
+from jobs.launchers.problems import GATED, Again, Blame, Problem
 from storage.base.ids import RunId
 
 _LONGEST = 500
@@ -103,7 +103,7 @@ def problem_of(pod: Manifest) -> Problem | None:
     status = pod.get("status", {})
     if status.get("phase") in {"Succeeded", "Failed"}:
         return _ended_by(status)
-    return _disrupted(status) or _waits_for(status, bare=_is_bare(pod))
+    return _disrupted(status) or _gated(pod) or _waits_for(status, bare=_is_bare(pod))
 
 
 def problem_in(events: Sequence[Manifest]) -> Problem | None:
@@ -246,6 +246,15 @@ def _waits_for(status: Manifest, *, bare: bool) -> Problem | None:
         if reason in _NOT_STARTED:
             return _problem("start_failed", told, Blame.OPERATOR, Again.NEVER)
     return None
+
+
+def _gated(pod: Manifest) -> Problem | None:
+    """A gate is taken away by whoever put it there, or asked for it."""
+    placed = _condition(pod.get("status", {}), "PodScheduled")
+    if placed is None or placed.get("reason") != "SchedulingGated":
+        return None
+    names = ", ".join(each["name"] for each in pod["spec"].get("schedulingGates", ()))
+    return _problem(GATED, f"it is held back by {names}", Blame.PLATFORM, Again.LATER)
 
 
 def _unschedulable(message: str) -> Problem:

@@ -53,11 +53,18 @@ class Reason(NamedTuple):
 
 _NOTHING = "nothing: it is tried again"
 
+#: Something else decides when the pod may start: a batch or task waits for it as long as it may.
+GATED = "gated"
+
 #: Every code there is.
 REASONS: Mapping[str, Reason] = {
     "unschedulable": Reason(
         "no node has room for the pod, or none fits it",
         "wait for room, ask for less, or look at the queue's node selector and taints",
+    ),
+    GATED: Reason(
+        "something else decides when the pod may be scheduled, and has not let it yet",
+        "wait for its turn there, as in the queue of Kueue that the queue's pod template names",
     ),
     "image_unavailable": Reason(
         "the node cannot get the image", "check the image's name, and that the nodes may pull it"

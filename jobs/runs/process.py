@@ -27,7 +27,7 @@ from jobs.launchers.api import (
     RunState,
     RunStatus,
 )
-from jobs.launchers.problems import Again
+from jobs.launchers.problems import GATED, Again
 from jobs.lifecycle.events import EngineReady
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.runs import cu_millis, run_id_of
@@ -188,7 +188,7 @@ def _awaited(parts: Parts, execution: Execution, run_id: RunId) -> RunStatus:
     patience = parts.clock.monotonic() + parts.settings.run_start_timeout.total_seconds()
     while not (status := parts.launcher.status(run_id)).state.ended:
         if status.state is RunState.STARTING and status.problem is not None:
-            late = parts.clock.monotonic() > patience
+            late = parts.clock.monotonic() > patience and status.problem.code != GATED
             if late or status.problem.again is Again.NEVER:
                 raise not_started(status.problem)
         if execution.stop.is_set() and execution.hand_over:

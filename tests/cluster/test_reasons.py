@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -113,6 +114,26 @@ STUCK: dict[str, tuple[dict[str, Any], tuple[str, str, str, str]]] = {
         ("run_not_started", "pod_invalid", "operator", "never"),
     ),
 }
+
+
+def test_a_pod_that_is_held_back_waits_for_its_turn(here: Here) -> None:
+    """As long as it takes: longer than one that finds no node is waited for."""
+    queue = here.queue("gated", schedulingGates=[{"name": "example.org/turn"}])
+    body = {"command": ["/bin/sh", "-c", "echo mine"], "queue": queue, "wait": "0s"}
+    job = here.http.post("/tasks", json=body).json()
+
+    def obstacle() -> Any:
+        return here.http.get(f"/jobs/{job['id']}").json()["obstacle"]
+
+    eventually(obstacle, 60.0)
+    assert (obstacle()["reason"], obstacle()["executors"]) == ("gated", False)
+    threading.Event().wait(9.0)  # run_start_timeout is 8 s
+    assert obstacle()["message"] == "it is held back by example.org/turn"
+    [pod] = here.namespace.get("pods", "-l", f"dli.dev/job={job['id']}")["items"]
+    patch = '{"spec": {"schedulingGates": null}}'
+    here.namespace.kubectl("patch", "pod", pod["metadata"]["name"], "--type=merge", "-p", patch)
+    eventually(lambda: here._look(job)["terminal"], 60.0)
+    assert here._look(job)["state"] == "finished"
 
 
 @pytest.mark.parametrize("name", STUCK)

@@ -41,6 +41,13 @@ def unschedulable(message: str) -> dict[str, Any]:
     return pod("Pending", conditions=[{**condition, "message": message}])
 
 
+def gated(*names: str) -> dict[str, Any]:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}
+    made = pod("Pending", conditions=[{**condition, "message": "Scheduling is blocked"}])
+    made["spec"] = {"schedulingGates": [{"name": name} for name in names]}
+    return made
+
+
 def disrupted(reason: str) -> dict[str, Any]:
     condition = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "m"}
     return pod("Failed", conditions=[condition], state=ended(143, "Error"))
@@ -71,6 +78,7 @@ SEEN: dict[str, tuple[dict[str, Any], tuple[str, Blame, Again] | None]] = {
         unschedulable("0/1 nodes are available: 1 Insufficient cpu."),
         ("unschedulable", PLATFORM, LATER),
     ),
+    "gated": (gated("kueue.x-k8s.io/admission"), ("gated", PLATFORM, LATER)),
     "no such node": (
         unschedulable("0/1 nodes are available: 1 didn't match Pod's node affinity"),
         ("unschedulable", OPERATOR, LATER),
@@ -166,6 +174,12 @@ REFUSED = {
 def test_each_refusal_has_its_meaning(name: str) -> None:
     code, message, meaning = REFUSED[name]
     assert short(refusal(code, message)) == meaning
+
+
+def test_a_gate_is_told_by_its_name() -> None:
+    problem = problem_of(gated("example.org/a", "example.org/b"))
+    assert problem is not None
+    assert problem.message == "it is held back by example.org/a, example.org/b"
 
 
 def test_each_code_has_a_reason_and_each_reason_a_case() -> None:
