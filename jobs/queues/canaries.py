@@ -66,6 +66,7 @@ class QueueCanaries:
                 hint="a canary needs launcher = kubernetes",
             )
         now = self.clock.now()
+        has = self.canaries.own_image(project_id, queue)
         with self.database.transaction() as tx:
             found = queues.get(tx, project_id, queue)
             canary = Canary(
@@ -80,7 +81,7 @@ class QueueCanaries:
                 started_at=now,
                 started_by=by,
             )
-            if plan.image == found.pods.image:
+            if plan.image in (has, found.pods.image):
                 raise CanaryInvalidError("the queue has this image already", field="image")
             store.create(tx, checked(canary))
         self.canaries.forget()

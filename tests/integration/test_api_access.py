@@ -102,6 +102,11 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", f"{P}/{{project}}/members"): Rule(role="admin", missing=True),
     ("PUT", MEMBER): Rule(role="admin", body={"role": "reader"}, missing=True),
     ("DELETE", MEMBER): Rule(role="admin", missing=True),
+    ("GET", f"{P}/{{project}}/credentials"): Rule(role="admin", missing=True),
+    ("PUT", f"{P}/{{project}}/credentials"): Rule(
+        role="administrator", body={"service_account": "sales"}, missing=True
+    ),
+    ("DELETE", f"{P}/{{project}}/credentials"): Rule(role="administrator", missing=True),
     ("GET", T): Rule(),
     ("POST", T): Rule(body={"name": "t"}),
     ("DELETE", f"{T}/{{token_id}}"): Rule(missing=True),

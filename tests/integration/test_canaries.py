@@ -20,7 +20,13 @@ import pytest
 
 from jobs.canaries.canaries import figures_of
 from jobs.canaries.shadows import TIMED_OUT, ShadowSettings
-from jobs.canaries.spec import Canary, CanaryMissingError, CanaryState, EndedFor
+from jobs.canaries.spec import (
+    Canary,
+    CanaryInvalidError,
+    CanaryMissingError,
+    CanaryState,
+    EndedFor,
+)
 from jobs.canaries.trials import Report, Trial
 from jobs.lifecycle.states import JobState
 from jobs.queues.canaries import CanaryChange, CanaryPlan
@@ -251,6 +257,11 @@ def test_what_comes_while_others_wait_is_dropped_and_counted(replica: Replica) -
     hung.send_signal(signal.SIGCONT)
     eventually(lambda: report(replica).total + report(replica).dropped == 7)
     assert counts(replica) in ({"equal": 4, "dropped": 3}, {"equal": 3, "dropped": 4})
+
+
+def test_the_image_that_a_queue_has_is_no_canary(replica: Replica) -> None:
+    with pytest.raises(CanaryInvalidError):
+        start(replica, image=OWN_IMAGE)
 
 
 def test_a_rollback_kills_nothing_that_runs(replica: Replica) -> None:

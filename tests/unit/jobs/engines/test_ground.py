@@ -89,6 +89,15 @@ def test_a_pod_requests_what_overcommit_leaves_and_gets_the_queues_template() ->
     assert spec.pod.template == TERMS.template
 
 
+def test_another_image_is_that_of_executors_too(tmp_path: Path) -> None:
+    spec = spark(tmp_path, terms=TERMS.with_image("dli:2"))
+    assert spec.pod is not None
+    assert spec.pod.image == "dli:2"
+    (container,) = json.loads(spec.pod.files["executor.json"])["spec"]["containers"]
+    assert container["image"] == "dli:2"
+    assert TERMS.with_image(None) == TERMS
+
+
 def test_here_servers_are_for_this_machine_only() -> None:
     spec = SailEngine(SailSettings()).plan(need())
     assert option(spec, "--ip") == "127.0.0.1"
