@@ -93,8 +93,7 @@ def test_another_image_is_that_of_executors_too(tmp_path: Path) -> None:
     spec = spark(tmp_path, terms=TERMS.with_image("dli:2"))
     assert spec.pod is not None
     assert spec.pod.image == "dli:2"
-    (container,) = json.loads(spec.pod.files["executor.json"])["spec"]["containers"]
-    assert container["image"] == "dli:2"
+    assert confs(spec)["spark.kubernetes.container.image"] == "dli:2"
     assert TERMS.with_image(None) == TERMS
 
 
