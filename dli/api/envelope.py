@@ -358,9 +358,11 @@ def event_json(event: JobEvent) -> dict[str, Any]:
 
 
 def etag_of(view: JobView) -> str:
-    """Changes whenever the state, the error or the result does; progress alone does not count."""
+    """Changes whenever the state, the error, the result or what is in the way does; progress alone
+    does not count."""
     result = "-" if view.manifest is None else "r"
-    return f'W/"{view.job.version}{result}"'
+    obstacle = "" if view.obstacle is None else view.obstacle.reason
+    return f'W/"{view.job.version}{result}{obstacle}"'
 
 
 def plain(value: Any) -> Any:

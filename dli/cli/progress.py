@@ -62,6 +62,9 @@ def progress_text(statement: Statement | None, seconds: float) -> str:
         position = statement.wait.get("position")
         reason = str(statement.wait.get("reason") or "").replace("_", " ")
         parts.append(f"{reason}, number {position}" if position else reason)
+    if statement.obstacle:
+        who = "executors do" if statement.obstacle.get("executors") else "engine does"
+        parts.append(f"{who} not start: {statement.obstacle.get('reason')}")
     if rows := statement.progress.get("rows"):
         parts.append(f"{int(rows):,} rows")
     if got := statement.progress.get("bytes"):

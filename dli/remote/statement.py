@@ -138,6 +138,7 @@ class Statement:
     ended_at: str | None
     estimate: Estimate | None
     wait: Mapping[str, Any] | None
+    obstacle: Mapping[str, Any] | None  #: what keeps its engine's pods from starting
     timings_ms: Mapping[str, float]
     progress: Mapping[str, Any]
     result: ResultInfo | None
@@ -166,6 +167,7 @@ class Statement:
             ended_at=body.get("ended_at"),
             estimate=Estimate.read(body.get("estimate")),
             wait=body.get("wait"),
+            obstacle=body.get("obstacle"),
             timings_ms=body.get("timings_ms") or {},
             progress=body.get("progress") or {},
             result=ResultInfo.read(body.get("result")),

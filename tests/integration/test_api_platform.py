@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -355,3 +359,24 @@ def test_credentials_are_for_administrators_and_shown_to_admins_of_the_project(
             assert (answer.status_code, answer.json()["code"]) == (404, "project_not_found")
     for method in ("GET", "PUT", "DELETE"):
         assert httpx.request(method, f"{service.url}/api/v1{path}").status_code == 401
+
+
+def test_credentials_are_named_by_command(service: Service, sales: httpx.Client) -> None:
+    def dli(*words: str) -> str:
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("dli")), "project", "credentials", *words],
+            env={**os.environ, "DLI_URL": service.url, "DLI_TOKEN": service.token},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    told = dli("set", "sales", "--secret", "sales-s3", "--access-key", "id")
+    assert "not in force" in told, "nothing runs in pods here"
+    assert json.loads(dli("show", "sales", "--json"))["secret"]["access_key"] == "id"
+    assert "sales-s3" in dli("show", "sales")
+    dli("remove", "sales")
+    assert sales.get("/projects/sales/credentials").status_code == 404

@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,9 @@ from jobs.engines.errors import (
 from jobs.engines.members import Key
 from jobs.engines.pool import EngineHandle, EnginePool, PoolSettings
 from jobs.engines.sail import SailEngine, SailSettings
-from jobs.launchers.api import RunSpec
+from jobs.launchers.api import RunSpec, RunStatus
 from jobs.launchers.local import LocalLauncher
+from jobs.launchers.problems import Again, Blame, Problem
 from jobs.lifecycle.spec import EngineName
 from jobs.store.run_rows import runs
 from storage.base.clock import SystemClock
@@ -472,6 +473,40 @@ def test_an_engine_ends_with_its_image_and_its_last_statement(pools: Pools) -> N
     pool.release(old)
     eventually(lambda: pool.tick() or not pool.views())
     assert pool.counts().retired == {"image": 1}
+
+
+class Crowded(LocalLauncher):
+    """What its runs make has no place, while that is said."""
+
+    problem: Problem | None = None
+
+    def status(self, run_id: RunId) -> RunStatus:
+        return replace(super().status(run_id), made_problem=self.problem)
+
+
+def test_what_keeps_executors_from_starting_is_told_while_it_does(
+    pools: Pools, tmp_path: Path
+) -> None:
+    launcher = Crowded(tmp_path / "crowded")
+    pools.launcher = launcher
+    pool = pools.pool()
+    place: dict[str, Any] = {"project_id": ProjectId("a"), "queue": "q", "engine": SAIL}
+    handle = acquire(pool)
+    pool.tick()
+    assert pool.obstacle(**place) is None
+    launcher.problem = Problem(
+        code="unschedulable", message="0/2 nodes", blame=Blame.PLATFORM, again=Again.LATER
+    )
+    pool.tick()
+    obstacle = pool.obstacle(**place)
+    assert obstacle is not None
+    assert (obstacle.reason, obstacle.executors) == ("unschedulable", True)
+    assert pools.row(handle.run_id)["obstacle"] == asdict(obstacle), "others can read it too"
+    assert rows(handle) == [{"a": 1}], "it serves with those that it has"
+    launcher.problem = None
+    pool.tick()
+    assert pool.obstacle(**place) is None
+    assert pools.row(handle.run_id)["obstacle"] is None
 
 
 def test_without_credentials_there_is_no_engine(pools: Pools) -> None:

@@ -21,6 +21,12 @@ def test_waiting_statement_tells_why() -> None:
     assert line.startswith("queued · queue full, number 3 · ")
 
 
+def test_what_keeps_executors_from_starting_is_told() -> None:
+    obstacle = {"reason": "unschedulable", "message": "0/2 nodes", "executors": True}
+    line = progress_text(Statement.read(envelope("running", obstacle=obstacle)), 0.1)
+    assert line.startswith("running · executors do not start: unschedulable · ")
+
+
 def test_first_line_is_before_any_answer() -> None:
     assert progress_text(None, 0.0) == "submitting · 0.0 s"
 
