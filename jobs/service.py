@@ -363,6 +363,7 @@ class JobService:
         what is submitted still is kept for others.
         """
         self._workers.close()
+        self._parts.shadows.close()
         self._let_go_of_runs()
         if self._workers.wait_idle(timeout, self._parts.clock):
             self._workers.shut()

@@ -307,3 +307,21 @@ def test_a_canary_that_makes_too_many_errors_is_rolled_back(replica: Replica) ->
         CanaryState.ROLLED_BACK, EndedFor.ERRORS, None,
     )  # fmt: skip
     assert where(replica.run("SELECT 9")) == (OWN_IMAGE, False, 1)
+
+
+def test_a_service_that_ends_waits_for_no_repeat(tmp_path: Path, sqlite_template: Path) -> None:
+    shutil.copyfile(sqlite_template, tmp_path / "meta.db")
+    url = f"sqlite:///{tmp_path}/meta.db"
+    shadow = ShadowSettings(grace=timedelta(milliseconds=300))
+    with start_replica(
+        tmp_path, url, engines=[ImagedSail()], images=True, shadow=shadow
+    ) as replica:
+        start(replica, shadow=100)
+        replica.run("SELECT 1")
+        eventually(lambda: report(replica).total)
+        hung = stopped(replica, NEW)
+        replica.run("SELECT 2")
+        eventually(lambda: any(each.users for each in replica.parts.pool.views()))
+        began = time.monotonic()
+    assert time.monotonic() - began < 15, "it would have had a minute"
+    assert not hung.is_running()

@@ -228,7 +228,6 @@ def start_replica(
     finally:
         service.drain(timedelta(0))
         made.stop.set()
-        parts.shadows.close()
         for loop in service.loops():
             loop.wake.set()
         for thread in threads:
