@@ -6,6 +6,7 @@ import io
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from dli.client import Client
-from tests.cluster.test_spark import ACCOUNT
+from tests.support.charts import needs_helm, of_kind, render
 from tests.support.cluster import Cluster, Namespace, wait
 from tests.support.servers import S3Server, seaweedfs, tenant_keys
 from tests.support.service import Service, in_process
 
 pytestmark = [
     pytest.mark.xdist_group("cluster-credentials"),
+    needs_helm,
     pytest.mark.spark,
     pytest.mark.timeout(900),
 ]
@@ -31,8 +33,51 @@ SALES, RESEARCH = "sales", "research"
 SMALL = {"cores": 1, "memory": "1536MiB"}
 
 PROGRAM = """
+import json
+import ssl
 import time
+import urllib.error
+import urllib.request
 from dli_batch import session
+
+ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+def read(name):
+    with open(f"{ACCOUNT}/{name}") as file:
+        return file.read()
+
+def made(name, **spec):
+    # With the rights of this driver, which makes pods.
+    main = {"name": "run", "image": "none", "securityContext": {
+        "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}}
+    main.update(spec.pop("main", {}))
+    context = {"runAsNonRoot": True, "runAsUser": 185, "seccompProfile": {"type": "RuntimeDefault"}}
+    body = {"metadata": {"name": name},
+            "spec": {"containers": [main], "securityContext": context, **spec}}
+    request = urllib.request.Request(
+        f"https://kubernetes.default.svc/api/v1/namespaces/{read('namespace')}/pods?dryRun=All",
+        data=json.dumps(body).encode(), method="POST",
+        headers={"Authorization": f"Bearer {read('token')}", "Content-Type": "application/json"})
+    trust = ssl.create_default_context(cafile=f"{ACCOUNT}/ca.crt")
+    try:
+        return urllib.request.urlopen(request, context=trust).status
+    except urllib.error.HTTPError as error:
+        told = error.read().decode()
+        return f"{error.code} {'ValidatingAdmissionPolicy' in told}"
+
+def variable(secret):
+    reference = {"secretKeyRef": {"name": secret, "key": "secret-key"}}
+    return {"env": [{"name": "STOLEN", "valueFrom": reference}]}
+
+print("plain", made("plain"))
+print("ours", made("ours", main=variable("sales-s3")))
+print("stolen", made("stolen", main=variable("research-s3")))
+print("all", made("all", main={"envFrom": [{"secretRef": {"name": "research-s3"}}]}))
+volume = {"name": "v", "secret": {"secretName": "research-s3"}}
+print("mounted", made("mounted", volumes=[volume]))
+sources = [{"secret": {"name": "research-s3"}}]
+print("projected", made("projected", volumes=[{"name": "v", "projected": {"sources": sources}}]))
+print("account", made("account", serviceAccountName="research"))
 
 spark = session()
 print("own", spark.read.parquet("s3a://sales/t").selectExpr("sum(n)").first()[0], flush=True)
@@ -42,6 +87,8 @@ except Exception as error:
     print("theirs", "AccessDenied" in str(error) or "Forbidden" in str(error), flush=True)
 time.sleep(4)  # to be looked at
 """
+MADE = "plain 201", "ours 201"
+REFUSED = tuple(f"{name} 422 True" for name in ("stolen", "all", "mounted", "projected", "account"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,21 +120,50 @@ def store(cluster: Cluster) -> Iterator[S3Server]:
         yield server
 
 
+def _account(name: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
+
+
+@contextmanager
+def isolated(namespace: Namespace) -> Iterator[None]:
+    """What the chart makes for projects that are kept apart."""
+    made = render(
+        "minimal",
+        namespace=namespace.name,
+        runs__isolateProjects=True,
+        runs__projectServiceAccounts={SALES: ["sales-s3"], RESEARCH: []},
+    )
+    wide = of_kind(made, "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+    rights = [
+        each
+        for each in of_kind(made, "ServiceAccount", "Role", "RoleBinding")
+        if each["metadata"]["name"] in {"dli-driver", "dli-secrets-of-sales"}
+    ]
+    namespace.create(*rights)
+    namespace.cluster.kubectl("create", "-f", "-", given=wide)
+    try:
+        yield
+    finally:
+        namespace.cluster.kubectl("delete", "-f", "-", given=wide)
+
+
 @pytest.fixture(scope="module")
 def here(
     cluster: Cluster, store: S3Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Here]:
     with cluster.namespace(f"credentials-{os.urandom(3).hex()}") as namespace:
-        access, secret = tenant_keys(SALES)
-        namespace.create(
-            *ACCOUNT,
+        secrets = [
             {
                 "apiVersion": "v1",
                 "kind": "Secret",
-                "metadata": {"name": "sales-s3"},
-                "stringData": {"access-key": access, "secret-key": secret},
-            },
-        )
+                "metadata": {"name": f"{name}-s3"},
+                "stringData": dict(
+                    zip(("access-key", "secret-key"), tenant_keys(name), strict=True)
+                ),
+            }
+            for name in (SALES, RESEARCH)
+        ]
+        namespace.create(*secrets, *(_account(name) for name in (SALES, RESEARCH)))
         namespace.kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=60s")
         settings: dict[str, Any] = {
             "launcher": "kubernetes",
@@ -95,7 +171,7 @@ def here(
             "kubernetes_image": cluster.image,
             "kubernetes_namespace": namespace.name,
             "kubernetes_pull_policy": "Never",
-            "kubernetes_service_account": "spark",
+            "kubernetes_service_account": "dli-driver",
             "kubernetes_shared_credentials": False,
             "warehouse": "s3://warehouse/w",
             "buckets": (SALES, RESEARCH),
@@ -106,12 +182,17 @@ def here(
             "engine_cores": 1,
             "sail_memory": 1024 * MIB,
         }
-        with in_process(tmp_path_factory.mktemp("home"), **settings) as service:
+        with (
+            isolated(namespace),
+            in_process(tmp_path_factory.mktemp("home"), **settings) as service,
+        ):
             found = Here(service=service, namespace=namespace)
             with found.client("default") as administrator:
                 for name in (SALES, RESEARCH):
                     administrator.create_project(name)
-                administrator.set_credentials(SALES, secret={"name": "sales-s3"})
+                administrator.set_credentials(
+                    SALES, secret={"name": "sales-s3"}, service_account=SALES
+                )
                 administrator.set_credentials(RESEARCH, secret={"name": "nowhere"})
             with found.client(SALES) as sales:
                 sales.update_queue("default", overcommit=1000)  # the nodes are small
@@ -135,9 +216,8 @@ def test_sail_reads_with_the_keys_of_its_project_only(here: Here) -> None:
     assert not [text for text in tenant_keys(SALES) if text in told]
 
 
-def test_a_batch_has_the_keys_of_its_project_on_driver_and_executor(
-    here: Here, tmp_path: Path
-) -> None:
+def test_a_batch_has_the_keys_of_its_project_and_no_others(here: Here, tmp_path: Path) -> None:
+    """Its code may make pods as its driver does, and they cannot have them either."""
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     with here.client(SALES) as sales:
@@ -159,6 +239,7 @@ def test_a_batch_has_the_keys_of_its_project_on_driver_and_executor(
             log = b"".join(parts).decode()
     assert done["state"] == "finished", (done, log)
     assert ("own 4950" in log, "theirs True" in log) == (True, True), log
+    assert [each for each in (*MADE, *REFUSED) if each not in log.splitlines()] == [], log
     assert seen, "driver and executor refer to the project's secret"
     keys = (*tenant_keys(SALES), "test-secret-key")
     assert not [text for text in keys if text in seen[0]]

@@ -28,8 +28,8 @@ pytestmark = [needs_helm, pytest.mark.parametrize("case", CASES)]
 SECRETS = ("pass-word", "dli_0123456789", "0123456789abcdef", "the-access-key", "the-secret-key")
 SERVING = ("dli-api", "dli-worker", "dli-api-canary", "dli-worker-canary")
 SPARK_CONNECT, SPARK_PAGES = 15002, 4040
-PROJECTS = ("sales", "research")
-CLUSTER_WIDE = ("PriorityClass", "ClusterRole", "ClusterRoleBinding")
+PROJECTS = ("research", "sales")
+CLUSTER_WIDE = ("ValidatingAdmissionPolicy", "PriorityClass", "ClusterRole", "ClusterRoleBinding")
 
 
 def containers(template: Manifest) -> list[Manifest]:
@@ -242,6 +242,22 @@ def test_accounts_of_projects_have_the_rights_of_drivers(case: str) -> None:
     assert len({each["namespace"] for each in subjects}) == 1
     expected = ["dli-driver", *(PROJECTS if case == "everything" else ())]
     assert [each["name"] for each in subjects] == expected
+
+
+def test_projects_are_kept_apart_if_that_is_wanted(case: str) -> None:
+    """What the policy refuses is tried on a cluster, in ``tests/cluster/test_credentials.py``."""
+    manifests = render(case)
+    policies = of_kind(manifests, "ValidatingAdmissionPolicy")
+    assert len(policies) == (case == "everything")
+    for policy in policies:
+        told = json.dumps(policy["spec"]["matchConditions"])
+        for account in ("dli-driver", *PROJECTS):
+            assert f"system:serviceaccount:dli-runs:{account}" in told
+        binding = named(manifests, "ValidatingAdmissionPolicyBinding", policy["metadata"]["name"])
+        assert binding["spec"]["policyName"] == policy["metadata"]["name"]
+        (rule,) = named(manifests, "Role", "dli-secrets-of-sales")["rules"]
+        assert (rule["resourceNames"], rule["verbs"]) == (["sales-s3"], ["use"])
+        assert not [each for each in manifests if each["metadata"]["name"].endswith("of-research")]
 
 
 def test_only_spark_engines_hear_other_runs_on_their_port(case: str) -> None:
