@@ -268,7 +268,8 @@ class Watched:
                 if self._stop.is_set():
                     return
                 if error.status != _GONE:
-                    log.warning("pods not watched", extra={"reason": error.message})
+                    level = logging.DEBUG if failures else logging.WARNING  # once is enough
+                    log.log(level, "pods not watched", extra={"reason": error.message})
                     with self.changed:
                         self._connected = False
                 pause = _PAUSES[min(failures, len(_PAUSES) - 1)]
@@ -276,6 +277,8 @@ class Watched:
                 self._stop.wait(pause)
             except Exception:  # the outermost of this thread: without it nothing would be seen
                 log.exception("pods not watched")
+                with self.changed:
+                    self._connected = False
                 self._stop.wait(_PAUSES[-1])
 
     def _list(self) -> str:
