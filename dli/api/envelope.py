@@ -20,6 +20,7 @@ from jobs.batches.sizes import size_name
 from jobs.batches.submitting import BatchEstimate
 from jobs.history.store import Observation
 from jobs.lifecycle.job import Job
+from jobs.lifecycle.runs import cluster_of
 from jobs.lifecycle.spec import (
     BatchSpec,
     JobKind,
@@ -33,7 +34,7 @@ from jobs.service import JobEvent, JobView, PlanView
 from jobs.usage import COMPUTE_CU_MILLIS, SCAN_BYTES, Quote
 from jobs.views import AttemptView, Wait
 from sql.statement import Bounds, CostEstimate, Finding
-from storage.base.ids import JobId
+from storage.base.ids import JobId, RunId
 from storage.base.quantities import format_span
 from storage.results.manifest import Manifest
 from storage.results.render import schema_json
@@ -383,6 +384,7 @@ def _attempt_json(attempt: AttemptView) -> dict[str, Any]:
     return {
         "attempt": attempt.attempt,
         "run": attempt.run_id,
+        "cluster": cluster_of(RunId(attempt.run_id)),
         "started_at": moment(attempt.started_at),
         "ended_at": moment(attempt.ended_at),
         "exit_code": attempt.exit_code,

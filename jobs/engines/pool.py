@@ -350,6 +350,14 @@ class EnginePool:
             return "drained"
         return "silent cluster" if self._settled(member.key, member.run_id) else None
 
+    def _left_by(self, member: Member) -> str | None:
+        """Whether the queue does not name the engine's cluster any more."""
+        if self._clusters is None or self._clusters.fleet is None:
+            return None
+        weights = self._terms(member.key.project_id, member.key.queue).clusters
+        named = not weights or cluster_of(member.run_id) in weights
+        return None if named else "its queue moved"
+
     def _settled(self, key: Key, run_id: RunId) -> str | None:
         assert self._clusters is not None
         return self._clusters.settle(self._terms(key.project_id, key.queue).clusters, run_id)
@@ -550,7 +558,7 @@ class EnginePool:
         if status.state.ended:
             return "dead"
         self._obstacles(member).tell(status)
-        if (closed := self._closed_to(member)) is not None:
+        if (closed := self._closed_to(member) or self._left_by(member)) is not None:
             return closed
         if (deaf := self._deaf(member, now)) is not None:
             return deaf

@@ -94,10 +94,14 @@ class Cluster:
         *,
         query: Mapping[str, str] | None = None,
         patch: str = "merge",
+        timeout: float = _READ,
     ) -> Any:
-        """The answer, as JSON. ``path`` begins with ``/api``. Raises ``ApiError``."""
+        """The answer, as JSON, within so many seconds. ``path`` begins with ``/api``.
+
+        Raises ``ApiError``.
+        """
         kind = f"application/{patch}-patch+json" if method == "PATCH" else "application/json"
-        with self._answered(method, path, query, body, kind, timeout=_READ) as response:
+        with self._answered(method, path, query, body, kind, timeout=timeout) as response:
             return json.loads(response.data or b"null")
 
     def text(self, path: str, *, query: Mapping[str, str]) -> bytes:

@@ -17,6 +17,7 @@ from jobs.launchers.pods import Manifest
 log = logging.getLogger(__name__)
 
 _KEPT = 30.0  # seconds
+_PATIENCE = 5.0  # seconds for an answer: who looks at several clusters waits for it
 #: Where neither nodes nor quota may be seen: pods wait in the cluster then, not here.
 _UNKNOWN = Capacity(cpu_millis=10_000_000, memory_bytes=1 << 50)
 
@@ -49,7 +50,7 @@ class Room:
     def _items(self, path: str) -> list[Manifest] | None:
         """None where they may not be seen, or nobody answers."""
         try:
-            found: list[Manifest] = self._cluster.request("GET", path)["items"]
+            found: list[Manifest] = self._cluster.request("GET", path, timeout=_PATIENCE)["items"]
         except ApiError as error:
             log.debug("room not seen", extra={"path": path, "reason": error.message})
             return None

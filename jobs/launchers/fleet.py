@@ -63,6 +63,7 @@ class Fleet:
         self._lock = threading.Lock()  # guards _seen
         self._seen = {name: _Seen() for name in members}
         self._asking = ThreadPoolExecutor(len(members), thread_name_prefix="fleet")
+        self._renewing = ThreadPoolExecutor(len(members), thread_name_prefix="renewing")
 
     @property
     def clusters(self) -> tuple[str, ...]:
@@ -72,10 +73,7 @@ class Fleet:
 
     def look(self) -> None:
         """Ask each member whether it is there, and how much it gives; none waits for another."""
-        for name, (answers, capacity) in zip(
-            self.clusters, self._asking.map(self._asked, self.clusters), strict=True
-        ):
-            self._note(name, answers=answers, capacity=capacity)
+        list(self._asking.map(self._ask, self.clusters))
 
     def reaches(self, cluster: str) -> bool:
         """Whether it answered when it was asked last."""
@@ -124,7 +122,7 @@ class Fleet:
             theirs.setdefault(cluster_of(run_id), []).append(run_id)
         known = [name for name in theirs if name in self._members]
         # Side by side: one that is silent must not make the leases of the others late.
-        list(self._asking.map(lambda name: self._members[name].renew(theirs[name], at=at), known))
+        list(self._renewing.map(lambda each: self._members[each].renew(theirs[each], at=at), known))
 
     def address(self, run_id: RunId, port: int) -> str | None:
         return self._member(run_id).address(run_id, port)
@@ -162,6 +160,7 @@ class Fleet:
     def close(self) -> None:
         list(self._asking.map(lambda member: member.close(), self._members.values()))
         self._asking.shutdown()
+        self._renewing.shutdown()
 
     def _member(self, run_id: RunId) -> Launcher:
         name = cluster_of(run_id)
@@ -173,9 +172,13 @@ class Fleet:
             )
         return self._members[name]
 
-    def _asked(self, name: str) -> tuple[bool, Capacity | None]:
+    def _ask(self, name: str) -> None:
         member = self._members[name]
-        return (True, member.capacity()) if member.answers() else (False, None)
+        answers = member.answers()
+        if not answers:
+            self._note(name, answers=False)
+            return
+        self._note(name, answers=True, capacity=member.capacity())
 
     def _note(self, name: str, *, answers: bool, capacity: Capacity | None = None) -> None:
         with self._lock:

@@ -210,11 +210,11 @@ class KubernetesLauncher:
 
     def stop(self, run_id: RunId, *, grace: timedelta, reason: str = "stopped") -> RunStatus:
         view = self._view(run_id)
-        known = self._known_of(run_id)
-        if view is None and known.unsure is not None:
-            known.reason = known.reason or reason
-        if view is None or view.over or self._outlived(view):
+        if view is None:
+            return self._stop_unseen(run_id, reason)
+        if view.over or self._outlived(view):
             return self.status(run_id)
+        known = self._known_of(run_id)
         known.reason = known.reason or reason
         seconds = grace.total_seconds()
         try:
@@ -395,6 +395,14 @@ class KubernetesLauncher:
             self._give_up(run_id, known.reason or "lease", _silent())
             return self.status(run_id)
         return RunStatus(run_id=run_id, state=RunState.STARTING, problem=_silent())
+
+    def _stop_unseen(self, run_id: RunId, reason: str) -> RunStatus:
+        """Of one that may be there all the same: it is not renewed any more."""
+        with self._lock:
+            known = self._known.get(run_id)
+        if known is not None and known.unsure is not None:
+            known.reason = known.reason or reason
+        return self.status(run_id)
 
     def _living(self, view: PodView) -> RunStatus:
         known = self._known_of(view.run_id)

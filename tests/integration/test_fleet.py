@@ -195,7 +195,11 @@ def test_an_engine_starts_where_there_is_an_answer(tmp_path: Path, sqlite_templa
         sites["eu"].silent = True
         done = replica.run("SELECT 1 AS n")
         assert (done.job.state, done.job.attempt) == (JobState.FINISHED, 1)
-        assert [cluster_of(each.run_id) for each in replica.parts.pool.views()] == ["default"]
+        views = replica.parts.pool.views
+        assert [cluster_of(each.run_id) for each in views()] == ["default"]
+        weigh(replica, eu=1)
+        sites["eu"].silent = False
+        eventually(lambda: not views())  # it ends where its queue is no more
 
 
 def test_drains_are_of_clusters_that_there_are(tmp_path: Path, sqlite_template: Path) -> None:

@@ -7,7 +7,7 @@ a killed process would, without the cost of a process.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -177,7 +177,9 @@ def start_replica(
         launcher,
         clock,
         pool_settings,
-        terms=lambda project_id, queue: PodTerms(image=own_image(project_id, queue)),
+        terms=lambda project_id, queue: PodTerms(
+            image=own_image(project_id, queue), clusters=_weights(database, project_id, queue)
+        ),
         images=canaries.images,
         clusters=clusters,
     )
@@ -246,6 +248,11 @@ def _own_images(database: Database) -> OwnImage:
             return get(tx, project_id, queue).pods.image or OWN_IMAGE
 
     return own_image
+
+
+def _weights(database: Database, project_id: ProjectId, queue: str) -> Mapping[str, int]:
+    with database.read() as tx:
+        return get(tx, project_id, queue).pods.clusters
 
 
 def _furnish(parts: Parts, service: JobService) -> None:

@@ -26,6 +26,7 @@ class AttemptReply(Reply):
 
     attempt: int
     run: str
+    cluster: str = Field(description="Where it is; `default` where there is one only.")
     started_at: str | None
     ended_at: str | None
     exit_code: int | None = Field(description="Minus the signal's number after a signal.")
