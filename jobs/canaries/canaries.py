@@ -112,6 +112,11 @@ class Canaries:
         others = set() if known.canary is None else {known.canary.image}
         return frozenset({known.image} | others)
 
+    def is_over(self, canary: Canary) -> bool:
+        """Whether it has ended, as far as was known a moment ago."""
+        now = self._find(canary.project_id, canary.queue).canary
+        return now is None or now.id != canary.id
+
     def forget(self) -> None:
         """Read all again: something was changed here."""
         with self._lock:

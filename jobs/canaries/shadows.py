@@ -19,7 +19,7 @@ from jobs.canaries.canaries import Canaries
 from jobs.canaries.spec import Canary
 from jobs.canaries.trials import Outcome, Trial, TrialKind, tells_nothing
 from jobs.engines.api import EngineSession
-from jobs.engines.errors import EngineStartError
+from jobs.engines.errors import EngineRefusedError, EngineStartError
 from jobs.engines.naming import named_batch, named_schema
 from jobs.engines.pool import EngineHandle, EnginePool
 from jobs.engines.stopwatch import Stopwatch
@@ -110,7 +110,8 @@ class Shadows:
             if not self._waiting:
                 return 0
             answered = self._waiting.popleft()
-        self._compare(answered)
+        if not self._canaries.is_over(answered.canary):
+            self._compare(answered)
         return 1
 
     def close(self) -> None:
@@ -140,11 +141,11 @@ class Shadows:
         thread.join()
         if self._stop.is_set():
             return
-        if isinstance(run.error, EngineStartError):
+        if isinstance(run.error, EngineStartError | EngineRefusedError):
             with self._lock:
                 pause = self._settings.pause.total_seconds()
                 self._not_before[answered.canary.id] = self._clock.monotonic() + pause
-        if tells_nothing(run.error):
+        if run.broke or tells_nothing(run.error):
             self._canaries.drop(answered.canary)
             return
         trial = self._judged(answered, stable, run)
@@ -228,6 +229,7 @@ class _Run:
     digest: Digest | None = None
     error: ServiceError | None = None
     late: bool = False
+    broke: bool = False  #: by a mistake of ours, which is in the log
     executor_cu_ms: int = 0
     done: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -258,6 +260,7 @@ class _Run:
             self.error = error
         except Exception:  # the outermost of this thread
             log.exception("shadow broke", extra={"job": self.answered.job.id})
+            self.broke = True
         finally:
             self.done.set()
 

@@ -142,3 +142,20 @@ def test_a_change_by_another_replica_is_seen_a_second_later(database: Database) 
     assert runtime.images(PROJECT, QUEUE) == {"own:1"}
     clock.advance(timedelta(seconds=1.1))
     assert runtime.images(PROJECT, QUEUE) == {"own:1", "new:1"}
+
+
+def test_a_canary_is_over_once_it_ended_or_another_has_its_place(database: Database) -> None:
+    runtime = Canaries(database, ManualClock(NOW))
+    made = make_canary()
+    add(database, made)
+    assert not runtime.is_over(made)
+    with database.transaction() as tx:
+        store.end(
+            tx, made, CanaryState.ROLLED_BACK, at=NOW, why=EndedFor.ASKED, by=None, figures={}
+        )
+    runtime.forget()
+    assert runtime.is_over(made)
+    other = make_canary(id=CanaryId("cny_2"))
+    add(database, other)
+    runtime.forget()
+    assert (runtime.is_over(made), runtime.is_over(other)) == (True, False)
