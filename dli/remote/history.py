@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
-from dli.remote.transport import Transport
-
-Json = dict[str, Any]
-_API = "/api/v1"
+from dli.remote.calls import Calls, Json
 
 
-class HistoryCalls:
+class HistoryCalls(Calls):
     """``Client.history``. A ``fingerprint`` is what ``Client.explain_job`` tells of a job."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     def get(self, fingerprint: str) -> Json:
         """What its last runs used (``past``), and what its ``next`` gets."""
@@ -28,6 +20,3 @@ class HistoryCalls:
     def unset_size(self, fingerprint: str) -> Json:
         """Go by what its runs use again."""
         return self._json("DELETE", f"/history/{fingerprint}/size")
-
-    def _json(self, method: str, path: str, **how: Any) -> Json:
-        return cast(Json, self._transport.ask(method, f"{_API}{path}", **how).body or {})

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
 
-from dli.remote.transport import Transport
-
-Json = dict[str, Any]
-_API = "/api/v1"
+from dli.remote.calls import API, Calls, Json, present
 
 
-class PipelineCalls:
+class PipelineCalls(Calls):
     """``Client.pipelines``. Calls that start something carry an idempotency key."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     def every(self) -> list[Json]:
         """All that are in force, by name."""
@@ -32,7 +25,7 @@ class PipelineCalls:
 
     def delete(self, name: str) -> None:
         """Take it out of force; revisions and runs stay."""
-        self._transport.ask("DELETE", f"{_API}/pipelines/{name}")
+        self._transport.ask("DELETE", f"{API}/pipelines/{name}")
 
     def revisions(self, name: str) -> list[Json]:
         """All, newest first."""
@@ -45,12 +38,12 @@ class PipelineCalls:
 
     def diff_text(self, name: str, text: Json, *, revision: int | None = None) -> Json:
         """What a text would change."""
-        body = _set({"pipeline": text, "revision": revision})
+        body = present({"pipeline": text, "revision": revision})
         return self._json("POST", f"/pipelines/{name}/diff", body=body)
 
     def plan(self, name: str, **fields: object) -> Json:
         """Order, reasons and prices of a run: ``parameters``, ``revision``, ``pipeline``."""
-        return self._json("POST", f"/pipelines/{name}/plan", body=_set(fields))
+        return self._json("POST", f"/pipelines/{name}/plan", body=present(fields))
 
     def roll_back(self, name: str, revision: int) -> Json:
         """A new revision that equals an old one."""
@@ -97,21 +90,5 @@ class PipelineCalls:
         return self._json("GET", "/schemas/pipeline.json")
 
     def _start(self, path: str, fields: Mapping[str, object] | None) -> Json:
-        body = None if fields is None else _set(fields)
+        body = None if fields is None else present(fields)
         return self._json("POST", path, body=body, headers={"Idempotency-Key": uuid.uuid4().hex})
-
-    def _json(self, method: str, path: str, **how: Any) -> Json:
-        return cast(Json, self._transport.ask(method, f"{_API}{path}", **how).body or {})
-
-    def _pages(self, path: str, query: Mapping[str, object] | None = None) -> Iterator[Json]:
-        cursor: str | None = None
-        while True:
-            page = self._json("GET", path, query={**(query or {}), "cursor": cursor})
-            yield from page["items"]
-            cursor = page.get("next_cursor")
-            if not cursor:
-                return
-
-
-def _set(fields: Mapping[str, object]) -> Json:
-    return {name: value for name, value in fields.items() if value is not None}
