@@ -35,6 +35,7 @@ _NOT_STARTED = frozenset({"RunContainerError", "StartError", "ContainerCannotRun
 _NOWHERE = re.compile(r"\bnot found\b|manifest unknown")  # a registry's word on an image
 _DISK = re.compile(r"ephemeral|emptyDir|local storage", re.IGNORECASE)
 _KILLED = 137
+_UNSYNCED = "failed to sync"  # of a node that waits for a secret to come to it, and tries again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +112,8 @@ def problem_in(events: Sequence[Manifest]) -> Problem | None:
     for event in sorted(events, key=_last_seen, reverse=True):
         message = event.get("message", "")
         match event.get("reason"):
+            case "FailedMount" if _UNSYNCED in message:
+                return _problem("sandbox_failed", message, Blame.PLATFORM, Again.LATER)
             case "FailedMount" | "FailedAttachVolume":
                 return _problem("pod_config_invalid", message, Blame.OPERATOR, Again.NEVER)
             case "FailedCreatePodSandBox":

@@ -197,6 +197,9 @@ def test_events_tell_what_the_status_does_not() -> None:
     sandbox = event("FailedCreatePodSandBox", "runc", "2026-11-29T06:00:05Z")
     assert short(problem_in([mount])) == ("pod_config_invalid", OPERATOR, NEVER)
     assert short(problem_in([mount, sandbox])) == ("sandbox_failed", PLATFORM, LATER)
+    late = 'for volume "order": failed to sync secret cache: timed out waiting for the condition'
+    slow = event("FailedMount", f"MountVolume.SetUp failed {late}", "2026-11-29T06:00:05Z")
+    assert short(problem_in([slow])) == ("sandbox_failed", PLATFORM, LATER)
     assert problem_in([event("Pulled", "fine", "2026-11-29T06:00:05Z")]) is None
 
 
