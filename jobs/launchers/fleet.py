@@ -28,7 +28,6 @@ from jobs.launchers.api import (
     RunState,
     RunStatus,
 )
-from jobs.launchers.problems import Again, Blame, Problem
 from jobs.lifecycle.runs import DEFAULT_CLUSTER, cluster_of
 from storage.base.ids import RunId
 
@@ -189,16 +188,6 @@ class Fleet:
             log.warning("a cluster does not answer", extra={"cluster": name})
         elif answers and not before:
             log.info("a cluster answers again", extra={"cluster": name})
-
-
-def unavailable(cluster: str) -> Problem:
-    """What is wrong with a run of a cluster that does not answer."""
-    return Problem(
-        code="cluster_unavailable",
-        message=f"cluster {cluster} does not answer",
-        blame=Blame.PLATFORM,
-        again=Again.NOW,
-    )
 
 
 def _gone(run_id: RunId) -> RunStatus:

@@ -94,7 +94,6 @@ class HandedOver:
     """
 
     at: datetime
-    not_before: datetime | None = None
     unanswered: str | None = None
 
 

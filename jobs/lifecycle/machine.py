@@ -116,9 +116,9 @@ def _lose(job: Job, event: LeaseExpired) -> Job:
     return _end(job, JobState.FAILED, event.at, failure=failure)
 
 
-def _hand_over(job: Job, event: HandedOver) -> Job:
+def _hand_over(job: Job, _event: HandedOver) -> Job:
     """The attempt still counts, since what it wrote must be told from the next one's."""
-    return replace(_queue_again(job, event.not_before), max_attempts=job.max_attempts + 1)
+    return replace(_queue_again(job, None), max_attempts=job.max_attempts + 1)
 
 
 def _cancel_now(job: Job, event: CancelRequested) -> Job:

@@ -5,11 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from jobs.launchers.api import Capacity, LaunchRefusedError, RunSpec, RunStatus
-from jobs.launchers.fleet import Fleet, unavailable
+from jobs.launchers.fleet import Fleet
 from jobs.launchers.local import LocalLauncher
+from jobs.launchers.problems import Again, Blame, Problem
 from storage.base.ids import RunId
 
 GIB = 2**30
+_SILENT = Problem(
+    code="cluster_unavailable",
+    message="the cluster does not answer",
+    blame=Blame.PLATFORM,
+    again=Again.LATER,
+)
 
 
 class Site(LocalLauncher):
@@ -24,7 +31,7 @@ class Site(LocalLauncher):
 
     def launch(self, spec: RunSpec) -> RunStatus:
         if self.silent:
-            raise LaunchRefusedError(unavailable("this one"))
+            raise LaunchRefusedError(_SILENT)
         self.started.append(spec.run_id)
         return super().launch(spec)
 

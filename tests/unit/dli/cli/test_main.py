@@ -215,3 +215,43 @@ def test_completion_script_names_the_command(
 ) -> None:
     assert run(["completion", shell]) == 0
     assert "_DLI_COMPLETE" in capsys.readouterr().out
+
+
+CLUSTER = {
+    "name": "eu", "answers": False, "drained": True, "drained_at": "2026-11-29T10:00:00.000Z",
+    "drained_by": "ann", "capacity": {"cores": 8.0, "memory_bytes": 2**34},
+    "used": {"cores": 0.5, "memory_bytes": 2**30}, "runs": 2, "engines": 1,
+}  # fmt: skip
+
+
+def test_clusters_are_told_as_people_read_them(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.on("GET /api/v1/clusters", Reply(body={"items": [CLUSTER], "next_cursor": None}))
+    assert run(["cluster", "list"]) == 0
+    told = capsys.readouterr().out
+    for words in ("eu", "no", "8 cores, 17.2 GB", "0.5 cores, 1.1 GB", "by ann"):
+        assert words in told
+
+
+def test_cluster_is_drained_by_its_name(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.on("PATCH /api/v1/clusters/eu", Reply(body=CLUSTER))
+    assert run(["cluster", "drain", "eu"]) == 0
+    assert "2 runs and 1 engines are left" in capsys.readouterr().err
+    assert run(["cluster", "undrain", "eu"]) == 0
+    assert [asked.body for asked in service.asked] == [{"drained": True}, {"drained": False}]
+
+
+def test_weights_of_clusters_leave_what_else_is_said_of_pods(service: FakeService) -> None:
+    service.on("GET /api/v1/queues/q", Reply(body={"pods": {"max_executors": 3, "clusters": {}}}))
+    service.on("PATCH /api/v1/queues/q", Reply(body={}))
+    assert run(["queue", "update", "q", "--cluster", "eu=3", "--cluster", "us=1"]) == 0
+    assert run(["queue", "update", "q", "--cluster", "all"]) == 0
+    sent = [asked.body["pods"] for asked in service.asked if asked.method == "PATCH"]
+    assert sent == [
+        {"max_executors": 3, "clusters": {"eu": 3, "us": 1}},
+        {"max_executors": 3, "clusters": {}},
+    ]
+    assert run(["queue", "update", "q", "--cluster", "eu"]) == 2
