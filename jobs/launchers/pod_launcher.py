@@ -175,10 +175,10 @@ class KubernetesLauncher:
             launched=self._clock.monotonic(),
             engine=spec.lease is None,
             lease=wanted.lease.total_seconds(),
+            heard=moment() - age,
         )
-        began = moment() - age
         if not self._create(spec, wanted):
-            known.unsure = began
+            known.unsure = known.heard
         with self._lock:
             self._known[spec.run_id] = known
         log.info("run launched", extra={"run": spec.run_id, "labels": dict(spec.labels)})

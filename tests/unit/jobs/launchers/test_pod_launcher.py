@@ -179,3 +179,13 @@ def test_run_of_a_silent_cluster_lives_while_its_lease_does(api: Half, tmp_path:
         api.gate.shut()
         eventually(lambda: not launcher._pods.connected)
         assert launcher.status(RunId("run_a_1")).state is RunState.STARTING
+
+
+def test_lease_counts_by_our_own_clock(api: Half, tmp_path: Path) -> None:
+    """The API server's is hours behind, so that the pod seems to be as old."""
+    with opened(api, tmp_path) as launcher:
+        made = batch(launcher, "a")
+        launcher.launch(made)
+        api.gate.shut()
+        eventually(lambda: not launcher._pods.connected)
+        assert launcher.status(made.run_id).state is RunState.STARTING
