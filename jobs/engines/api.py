@@ -80,7 +80,8 @@ class EngineNeed:
     cores: int
     terms: PodTerms = PodTerms()
     credentials: Credentials | None = None  #: of its project; None: the service's own
-    #: what the server asks of whoever speaks to it, where its kind can
+    #: what the server asks of whoever speaks to it, where its kind can; kept in memory only, since
+    #: no engine outlives its service
     token: str = field(default_factory=lambda: token_urlsafe(32), repr=False)
 
 
