@@ -244,6 +244,8 @@ def _waits_for(status: Manifest, *, bare: bool) -> Problem | None:
             return _problem("image_unavailable", told, blame, Again.NEVER)
         if reason in _NO_IMAGE_YET:
             return _problem("image_unavailable", told, blame, Again.LATER)
+        if reason in _NO_CONTAINER and _UNSYNCED in told:
+            return _problem("sandbox_failed", told, Blame.PLATFORM, Again.LATER)
         if reason in _NO_CONTAINER:
             return _problem("pod_config_invalid", told, Blame.OPERATOR, Again.NEVER)
         if reason in _NOT_STARTED:

@@ -74,6 +74,17 @@ SEEN: dict[str, tuple[dict[str, Any], tuple[str, Blame, Again] | None]] = {
         pod("Failed", state=ended(128, "StartError", 'exec: "/none": no such file')),
         ("start_failed", OPERATOR, NEVER),
     ),
+    "secret not there": (
+        pod("Pending", state=waiting("CreateContainerConfigError", 'secret "sales-s3" not found')),
+        ("pod_config_invalid", OPERATOR, NEVER),
+    ),
+    "secret late at its node": (
+        pod("Pending", state=waiting(
+            "CreateContainerConfigError",
+            "failed to sync secret cache: timed out waiting for the condition",
+        )),
+        ("sandbox_failed", PLATFORM, LATER),
+    ),
     "too many cores": (
         unschedulable("0/1 nodes are available: 1 Insufficient cpu."),
         ("unschedulable", PLATFORM, LATER),
