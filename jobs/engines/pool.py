@@ -286,10 +286,13 @@ class EnginePool:
         for run_id in list(self._launcher.known()):
             if run_id in of_jobs or (self._launcher.place is not None and is_of_job(run_id)):
                 continue
-            if not self._launcher.status(run_id).state.ended:
-                found += 1
-                self._launcher.stop(run_id, grace=timedelta(0), reason="its service died")
-            self._launcher.forget(run_id)
+            try:
+                if not self._launcher.status(run_id).state.ended:
+                    self._launcher.stop(run_id, grace=timedelta(0), reason="its service died")
+                    found += 1
+                self._launcher.forget(run_id)
+            except ServiceError as error:  # its cluster does not answer: the lease ends it there
+                log.warning("engine not ended", extra={"run": run_id, "reason": error.message})
         with self._database.transaction() as tx:
             run_rows.end_owned(tx, self._settings.owner, at=self._clock.now())
         if found:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ from tests.support.commands import run_command, submit_command
 from tests.support.fleets import Site, make_fleet
 from tests.support.jobs import PROJECT, make_job, make_task_spec
 from tests.support.replicas import FAST, Replica, start_replica
-from tests.support.runs import eventually
+from tests.support.runs import eventually, spec
 
 pytestmark = pytest.mark.xdist_group("runs")
 
@@ -37,15 +38,18 @@ SETTINGS = replace(FAST, run_workers=16, run_lease=timedelta(seconds=6))
 
 
 @contextmanager
-def service(root: Path, template: Path) -> Iterator[tuple[Replica, dict[str, Site]]]:
-    """One replica with the clusters ``default`` and ``eu``."""
+def service(
+    root: Path, template: Path, *, name: str = "one", **fleet: Any
+) -> Iterator[tuple[Replica, dict[str, Site]]]:
+    """A replica with the clusters ``default`` and ``eu``."""
     database = root / "meta.db"
     if not database.exists():
         shutil.copyfile(template, database)
-    fleet, sites = make_fleet(root / "sites", eu=8)
-    with start_replica(root, f"sqlite:///{database}", fleet=fleet, settings=SETTINGS) as made:
-        made.service.add_kind(JobKind.TASK, run_command)
-        yield made, sites
+    made, sites = make_fleet(root / "sites", **{"eu": 8, **fleet})
+    url = f"sqlite:///{database}"
+    with start_replica(root, url, name=name, fleet=made, settings=SETTINGS) as replica:
+        replica.service.add_kind(JobKind.TASK, run_command)
+        yield replica, sites
 
 
 def weigh(replica: Replica, **weights: int) -> None:
@@ -159,10 +163,10 @@ def test_a_crash_between_choice_and_launch_starts_it_once(
 ) -> None:
     """The choice is in the row of the job, and the run that it names was never made."""
     with service(tmp_path, sqlite_template) as (replica, sites):
-        spec = make_task_spec(command=("/bin/sh", "-c", f"echo >> {tmp_path}/ran"))
+        wanted = make_task_spec(command=("/bin/sh", "-c", f"echo >> {tmp_path}/ran"))
         now = replica.parts.clock.now()
         chosen = make_job(
-            id=JobId("tsk_1"), kind=JobKind.TASK, spec=spec, state=JobState.STARTING, attempt=1,
+            id=JobId("tsk_1"), kind=JobKind.TASK, spec=wanted, state=JobState.STARTING, attempt=1,
             owner="one", lease_until=now, created_at=now, cpu_millis=1000, cluster="eu",
             deadline=now + timedelta(hours=1), quote=None,
         )  # fmt: skip
@@ -173,6 +177,46 @@ def test_a_crash_between_choice_and_launch_starts_it_once(
         started = [run_id for site in sites.values() for run_id in site.started]
         assert started == [run_id_of(view.job)]
     assert len((tmp_path / "ran").read_text().splitlines()) == 1
+
+
+def test_replicas_together_start_each_job_once_and_fill_no_cluster_too_much(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    sizes = {"default": 2, "eu": 1}
+    shared: dict[str, Any] = {"place": "kubernetes", **sizes}
+    with (
+        service(tmp_path, sqlite_template, **shared) as (one, first),
+        service(tmp_path, sqlite_template, name="two", **shared) as (two, second),
+    ):
+        text = f"echo >> {tmp_path}/ran; sleep 0.3"
+        made = [submit_command(replica, text) for _ in range(6) for replica in (one, two)]
+        ends = [one.await_end(each.job.id) for each in made]
+        started = [
+            run for sites in (first, second) for site in sites.values() for run in site.started
+        ]
+    assert {(view.job.state, view.job.attempt) for view in ends} == {(JobState.FINISHED, 1)}
+    assert sorted(started) == sorted(run_id_of(view.job) for view in ends)
+    assert len((tmp_path / "ran").read_text().splitlines()) == len(made)
+    for name, cores in sizes.items():
+        there = [each for view in ends for each in view.attempts if view.job.cluster == name]
+        spans = [(each.started_at, each.ended_at or each.started_at) for each in there]
+        for at, _ in spans:
+            assert sum(began <= at < ended for began, ended in spans) <= cores
+
+
+def test_a_service_starts_where_an_old_engine_hears_nothing(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    """Its lease ends it; the service must not wait for that, nor fail."""
+    with service(tmp_path, sqlite_template) as (replica, sites):
+        left = spec(replica.parts.launcher, "sleep 1000", lease=timedelta(seconds=30))
+        replica.parts.launcher.launch(left)
+        sites["eu"].deaf = True
+        replica.parts.pool.recover()
+        assert left.run_id in set(replica.parts.launcher.running())
+        sites["eu"].deaf = False
+        assert replica.parts.pool.recover() == 1
+        assert left.run_id not in set(replica.parts.launcher.known())
 
 
 def test_statements_leave_a_drained_cluster(tmp_path: Path, sqlite_template: Path) -> None:

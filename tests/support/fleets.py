@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
-from jobs.launchers.api import Capacity, LaunchRefusedError, RunSpec, RunStatus
+from jobs.launchers.api import Capacity, LaunchError, LaunchRefusedError, RunSpec, RunStatus
 from jobs.launchers.fleet import Fleet
 from jobs.launchers.local import LocalLauncher
 from jobs.launchers.problems import Again, Blame, Problem
@@ -26,6 +27,7 @@ class Site(LocalLauncher):
         super().__init__(root)
         self.place = place
         self.silent = False
+        self.deaf = False  #: what is told to end does not hear it
         self.started: list[RunId] = []
         self._size = Capacity(cpu_millis=cores * 1000, memory_bytes=gib * GIB)
 
@@ -35,6 +37,11 @@ class Site(LocalLauncher):
         self.started.append(spec.run_id)
         return super().launch(spec)
 
+    def stop(self, run_id: RunId, *, grace: timedelta, reason: str = "stopped") -> RunStatus:
+        if self.deaf:
+            raise LaunchError("the cluster does not answer")
+        return super().stop(run_id, grace=grace, reason=reason)
+
     def capacity(self) -> Capacity:
         return self._size
 
@@ -42,10 +49,16 @@ class Site(LocalLauncher):
         return not self.silent
 
 
-def make_fleet(root: Path, **sizes: int) -> tuple[Fleet, dict[str, Site]]:
-    """Clusters of so many cores; ``default`` has 8 where none is given. All were looked at."""
+def make_fleet(
+    root: Path, *, place: str | None = None, **sizes: int
+) -> tuple[Fleet, dict[str, Site]]:
+    """Clusters of so many cores; ``default`` has 8 where none is given. All were looked at.
+
+    With a ``place`` several replicas share them.
+    """
     sites = {
-        name: Site(root / name, cores=cores) for name, cores in {"default": 8, **sizes}.items()
+        name: Site(root / name, cores=cores, place=place)
+        for name, cores in {"default": 8, **sizes}.items()
     }
     fleet = Fleet(sites)
     fleet.look()
