@@ -111,12 +111,12 @@ class Member:
     run_id: RunId
     created_at: datetime
     used_at: float
+    obstacles: ObstacleKeeper
     credentials: Credentials | None = None  #: of its project, when it was begun
     executor_cu: int = 0  #: thousandths of compute units of each of its executors
     address: str = ""
     token: str = field(default="", repr=False)
     client: EngineClient | None = None  #: set when it is ready
-    obstacles: ObstacleKeeper | None = None  #: since somebody looked
     failure: ServiceError | None = None  #: why it never was
     users: int = 0
     served: int = 0

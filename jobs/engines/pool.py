@@ -14,8 +14,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from jobs.access.credentials import Access, Credentials, CredentialsMissingError, shared
-from jobs.clusters import DRAINED, Clusters
-from jobs.engines.api import Engine, EngineNeed, Images, Terms, no_terms
+from jobs.clusters import Clusters
+from jobs.engines.api import Engine, Images, Terms, no_terms
 from jobs.engines.errors import (
     EngineLostError,
     EngineOutOfMemoryError,
@@ -25,29 +25,28 @@ from jobs.engines.errors import (
 )
 from jobs.engines.members import EngineHandle, EngineView, Key, Member, PoolCounts, PoolSettings
 from jobs.engines.obstacles import ObstacleKeeper
-from jobs.launchers.api import Launcher, LaunchRefusedError
-from jobs.launchers.problems import Again, Problem
-from jobs.lifecycle.runs import cluster_of, cu_rate, is_of_job, run_in
+from jobs.engines.places import Places
+from jobs.engines.starting import LISTENING, LOG_TAIL, Answering, Starter
+from jobs.engines.verdicts import DISOWNED, Verdicts
+from jobs.launchers.api import Launcher
+from jobs.lifecycle.runs import is_of_job
 from jobs.lifecycle.spec import EngineName
 from jobs.store import run_rows
 from jobs.views import Obstacle
 from sql.statement import Binding
 from storage.base.clock import Clock
 from storage.base.errors import ServiceError
-from storage.base.ids import ProjectId, RunId, new_id
+from storage.base.ids import ProjectId, RunId
 from storage.meta.database import Database
 
 log = logging.getLogger(__name__)
 
 __all__ = ["EngineHandle", "EnginePool", "EngineView", "PoolCounts", "PoolSettings"]
 
-_LISTENING = timedelta(milliseconds=10)  # between two looks whether a new engine listens
 _STOPPED = 0.05  # seconds between two looks of a waiting caller at its stop event
 _DYING = 1.0  # seconds from the loss of a connection to the end of its process
 _SEEN = timedelta(seconds=10)
 _SILENT = timedelta(minutes=5)
-_LOG_TAIL = 4000
-_CREDENTIALS = "credentials"  # that it goes for
 #: exit codes of a JVM without memory, by flag and by Spark, and of the kernel's own choice
 _MEMORY_CODES = frozenset({3, 52, 137, -9})
 
@@ -72,15 +71,32 @@ class EnginePool:
 
         ``clusters`` are those of the launcher, ``images`` those that a queue's engines may have.
         """
-        self._images = images
-        self._terms = terms
         self._access = access
-        self._clusters = clusters
         self._database = database
         self._engines: Mapping[EngineName, Engine] = {engine.name: engine for engine in engines}
         self._launcher = launcher
         self._clock = clock
         self._settings = settings
+        self._stop = threading.Event()  # for our own threads
+        self._places = Places(clusters=clusters, terms=terms)
+        self._starter = Starter(
+            database=database,
+            engines=self._engines,
+            launcher=launcher,
+            clock=clock,
+            settings=settings,
+            terms=terms,
+            several=self._places.several,
+            stop=self._stop,
+        )
+        self._verdicts = Verdicts(
+            launcher=launcher,
+            clock=clock,
+            settings=settings,
+            places=self._places,
+            access=access,
+            images=images,
+        )
         self._changed = threading.Condition()  # guards all below
         self._current: dict[Key, Member] = {}  # those that take statements, or soon will
         self._members: dict[RunId, Member] = {}  # all that may live
@@ -88,7 +104,6 @@ class EnginePool:
         self._warm: frozenset[Key] = frozenset()  # kept though nobody uses them
         self._closed = False
         self._improving: set[EngineName] = set()
-        self._stop = threading.Event()  # for our own threads
         self._threads: list[threading.Thread] = []
         self._seen_at: datetime | None = None
 
@@ -132,7 +147,7 @@ class EnginePool:
                     cluster = None
                 member = self._open_member(key)
                 if member is not None and member.credentials != credentials:
-                    self._retire(member, _CREDENTIALS)
+                    self._retire(member, DISOWNED)
                     member = None
                 if member is None:
                     member = self._begin(key, credentials, cluster)
@@ -164,7 +179,7 @@ class EnginePool:
         with self._changed:
             for key, member in self._current.items():
                 same = (key.project_id, key.queue, key.engine) == wanted
-                if same and member.obstacles is not None and member.obstacles.told is not None:
+                if same and member.obstacles.told is not None:
                     return member.obstacles.told
         return None
 
@@ -235,7 +250,7 @@ class EnginePool:
         """Why the engine was lost: out of memory, if it says so and the statement was alone."""
         patience = self._clock.monotonic() + _DYING
         while not (status := self._launcher.status(handle.run_id)).state.ended:
-            if self._clock.monotonic() > patience or self._clock.wait(self._stop, _LISTENING):
+            if self._clock.monotonic() > patience or self._clock.wait(self._stop, LISTENING):
                 break
         with self._changed:
             member = self._members.get(handle.run_id)
@@ -307,7 +322,7 @@ class EnginePool:
                 self._end(member, timedelta(0))  # once more, if its cluster did not hear of it
             if member.client is None:
                 continue
-            reason = self._verdict(member)
+            reason = self._verdicts.of(member, kept=member.key in self._warm)
             if reason is None:
                 continue
             with self._changed:
@@ -337,61 +352,24 @@ class EnginePool:
     def _open_member(self, key: Key) -> Member | None:
         """The one that takes statements; not one whose cluster gets nothing new. Holds the lock."""
         member = self._current.get(key)
-        if member is not None and (why := self._closed_to(member)) is not None:
+        if member is not None and (why := self._places.closed_to(member)) is not None:
             self._retire(member, why)
             return None
         return member
-
-    def _closed_to(self, member: Member) -> str | None:
-        """Why the engine's cluster gets nothing new, if there is another that does."""
-        if self._clusters is None or self._clusters.fleet is None:
-            return None
-        why = self._clusters.closed_lately().get(cluster_of(member.run_id))
-        if why is None:
-            return None
-        if why == DRAINED:
-            return "drained"
-        return "silent cluster" if self._settled(member.key, member.run_id) else None
-
-    def _left_by(self, member: Member) -> str | None:
-        """Whether the queue does not name the engine's cluster any more."""
-        if self._clusters is None or self._clusters.fleet is None:
-            return None
-        weights = self._terms(member.key.project_id, member.key.queue).clusters
-        named = not weights or cluster_of(member.run_id) in weights
-        return None if named else "its queue moved"
-
-    def _settled(self, key: Key, run_id: RunId) -> str | None:
-        assert self._clusters is not None
-        return self._clusters.settle(self._terms(key.project_id, key.queue).clusters, run_id)
-
-    def _named(self, key: Key, at: datetime, cluster: str | None) -> RunId:
-        """A new run's name, which tells its cluster. Raises ``EngineStartError``."""
-        run_id = RunId(new_id("run", at))
-        if self._clusters is None or self._clusters.fleet is None:
-            return run_id
-        closed = self._clusters.closed_lately()
-        if cluster is None or cluster in closed:
-            cluster = self._settled(key, run_id)
-        if cluster is None:
-            told = ", ".join(f"{name} {why}" for name, why in closed.items())
-            raise EngineStartError(
-                f"no cluster of the queue takes a new engine now: {told}",
-                hint="`dli cluster list` tells more",
-            )
-        return run_in(run_id, cluster)
 
     def _begin(
         self, key: Key, credentials: Credentials | None, cluster: str | None = None
     ) -> Member:
         """Reserve the place, and start the engine on a thread of its own. Holds the lock."""
         now = self._clock.now()
+        run_id = self._places.name(key, now, cluster)
         member = Member(
             key=key,
-            run_id=self._named(key, now, cluster),
+            run_id=run_id,
             created_at=now,
             used_at=self._clock.monotonic(),
             credentials=credentials,
+            obstacles=ObstacleKeeper(database=self._database, run_id=run_id),
         )
         self._current[key] = member
         self._members[member.run_id] = member
@@ -406,7 +384,8 @@ class EnginePool:
         """Launch and wait until it answers; whatever happens, those who wait are told."""
         began = self._clock.monotonic()
         try:
-            self._launch(member)
+            answering = self._starter.launch(member)
+            self._take_in(member, answering)
         except ServiceError as error:
             self._give_up(member, error)
             return
@@ -429,6 +408,16 @@ class EnginePool:
             member.warming = 0
             self._changed.notify_all()
         self._improve(member.key.engine)
+
+    def _take_in(self, member: Member, answering: Answering) -> None:
+        """Those who wait for it may have it now."""
+        with self._changed:
+            member.client, member.address = answering.client, answering.address
+            member.token = answering.token
+            member.probed_at = member.ready_at = self._clock.monotonic()
+            self._changed.notify_all()
+        with self._database.transaction() as tx:
+            run_rows.ready_run(tx, member.run_id, at=self._clock.now())
 
     def _comes_to_rest(self, member: Member) -> bool:
         """Let those go first that the engine was started for; whether it is to warm up then.
@@ -455,92 +444,6 @@ class EnginePool:
             self._changed.notify_all()
         self._end(member, timedelta(0))
 
-    def _launch(self, member: Member) -> None:
-        engine, settings = self._engines[member.key.engine], self._settings
-        directory = self._launcher.directory(member.run_id)
-        terms = self._terms(member.key.project_id, member.key.queue).with_image(member.key.image)
-        need = EngineNeed(
-            run_id=member.run_id,
-            project_id=member.key.project_id,
-            queue=member.key.queue,
-            directory=directory,
-            memory_bytes=settings.memory[member.key.engine],
-            cores=settings.cores,
-            terms=terms,
-            credentials=member.credentials,
-        )
-        spec = engine.plan(need)
-        assert spec.port is not None
-        cpu_millis, memory_bytes = settings.cores * 1000, settings.memory[member.key.engine]
-        if terms.executors is not None and spec.pod is not None and spec.pod.makes_pods:
-            size, least = terms.executors.size, max(terms.executors.least, 1)
-            cpu_millis += least * size.cores * 1000
-            memory_bytes += least * size.memory_bytes
-            member.executor_cu = cu_rate(size.cores * 1000, size.memory_bytes)
-        with self._database.transaction() as tx:
-            run_rows.plan_run(
-                tx,
-                run_id=member.run_id,
-                project_id=member.key.project_id,
-                queue=member.key.queue,
-                engine=member.key.engine,
-                image=terms.image,
-                owner=settings.owner,
-                at=member.created_at,
-                cpu_millis=cpu_millis,
-                memory_bytes=memory_bytes,
-            )
-        if self._stop.is_set():
-            raise EngineStartError("the service is stopping")
-        try:
-            self._launcher.launch(spec)
-        except LaunchRefusedError as error:
-            several = self._clusters is not None and self._clusters.fleet is not None
-            member.unanswered = several and error.problem.code == "cluster_unavailable"
-            raise _refused(member.key.engine, error.problem) from error
-        address = self._wait_listening(member, spec.port)
-        client = engine.connect(address, need.token)
-        if not client.alive(settings.start_timeout.total_seconds()):
-            client.close()
-            raise self._start_error(member, "it listens but does not answer")
-        with self._changed:
-            member.client, member.address, member.token = client, address, need.token
-            member.probed_at = member.ready_at = self._clock.monotonic()
-            self._changed.notify_all()
-        with self._database.transaction() as tx:
-            run_rows.ready_run(tx, member.run_id, at=self._clock.now())
-
-    def _wait_listening(self, member: Member, port: int) -> str:
-        end = self._clock.monotonic() + self._settings.start_timeout.total_seconds()
-        while (address := self._launcher.address(member.run_id, port)) is None:
-            status = self._launcher.status(member.run_id)
-            self._obstacles(member).tell(status)
-            if status.state.ended:
-                raise self._start_error(member, "it ended")
-            if status.problem is not None and status.problem.again is Again.NEVER:
-                raise self._start_error(member, status.problem.message)
-            if self._clock.monotonic() > end:
-                raise self._start_error(member, "it does not listen in time")
-            if self._clock.wait(self._stop, _LISTENING):
-                raise self._start_error(member, "the service is stopping")
-        return address
-
-    def _obstacles(self, member: Member) -> ObstacleKeeper:
-        if member.obstacles is None:
-            member.obstacles = ObstacleKeeper(database=self._database, run_id=member.run_id)
-        return member.obstacles
-
-    def _start_error(self, member: Member, what: str) -> ServiceError:
-        status = self._launcher.status(member.run_id)
-        if status.problem is not None:
-            return _refused(member.key.engine, status.problem)
-        tail = self._launcher.logs(member.run_id).data[-_LOG_TAIL:].decode(errors="replace")
-        return EngineStartError(
-            f"the {member.key.engine.value} engine did not start: {what}",
-            log=tail.strip(),
-            exit_code=status.exit_code,
-        )
-
     def _improve(self, name: EngineName) -> None:
         """Once a life, after the first start of each engine."""
         with self._changed:
@@ -551,60 +454,6 @@ class EnginePool:
             self._engines[name].improve(self._launcher, self._clock, self._stop)
         except ServiceError as error:
             log.warning("engine not improved", extra={"engine": name.value, "reason": str(error)})
-
-    def _verdict(self, member: Member) -> str | None:
-        """Why the engine shall get no more statements, if it shall not."""
-        settings, now = self._settings, self._clock.monotonic()
-        if member.retired is not None:
-            return self._deaf(member, now) or member.retired
-        status = self._launcher.status(member.run_id)
-        if status.state.ended:
-            return "dead"
-        self._obstacles(member).tell(status)
-        if (closed := self._closed_to(member) or self._left_by(member)) is not None:
-            return closed
-        if (deaf := self._deaf(member, now)) is not None:
-            return deaf
-        if self._images is not None:
-            wanted = self._images(member.key.project_id, member.key.queue)
-            if member.key.image not in wanted:
-                return "image"
-        unused = not member.users and member.key not in self._warm
-        if unused and now - member.used_at >= settings.idle.total_seconds():
-            return "idle"
-        if now - member.ready_at >= settings.max_age.total_seconds():
-            return "old"
-        if member.served >= settings.max_statements:
-            return "served enough"
-        if status.rss_bytes > settings.max_rss_share * settings.memory[member.key.engine]:
-            return "large"
-        return self._disowned(member, now)
-
-    def _disowned(self, member: Member, now: float) -> str | None:
-        """Whether its project has other credentials by now; looked at now and then, since whoever
-        acquires an engine looks as well."""
-        if now - member.known_at < _SEEN.total_seconds():
-            return None
-        member.known_at = now
-        try:
-            same = self._access(member.key.project_id) == member.credentials
-        except CredentialsMissingError:
-            same = False
-        return None if same else _CREDENTIALS
-
-    def _deaf(self, member: Member, now: float) -> str | None:
-        """Ask it something, now and then; "deaf" when it was silent for too long."""
-        if now - member.probed_at < self._settings.probe_every.total_seconds():
-            return None
-        client = member.client
-        assert client is not None
-        member.probed_at = now
-        if client.alive(self._settings.probe_timeout.total_seconds()):
-            member.silent_since = None
-            return None
-        member.silent_since = member.silent_since or now
-        silent = self._clock.monotonic() - member.silent_since
-        return "deaf" if silent >= self._settings.deaf_after.total_seconds() else None
 
     def _retire(self, member: Member, reason: str) -> None:
         """No new statements for it. Holds the lock."""
@@ -638,7 +487,7 @@ class EnginePool:
             del self._members[member.run_id]
             self._changed.notify_all()
         if before.state.ended:
-            tail = self._launcher.logs(member.run_id).data[-_LOG_TAIL:].decode(errors="replace")
+            tail = self._launcher.logs(member.run_id).data[-LOG_TAIL:].decode(errors="replace")
             log.warning(
                 "engine died",
                 extra={"run": member.run_id, "exit_code": status.exit_code, "log": tail},
@@ -666,16 +515,6 @@ class EnginePool:
     def _snapshot(self) -> tuple[Member, ...]:
         with self._changed:
             return tuple(self._members.values())
-
-
-def _refused(engine: EngineName, problem: Problem) -> ServiceError:
-    """What the place where runs live has against the engine."""
-    kind = EngineRefusedError if problem.again is Again.NEVER else EngineStartError
-    return kind(
-        f"the {engine.value} engine did not start: {problem.message}",
-        hint=problem.hint,
-        **problem.details(),
-    )
 
 
 def _again(error: ServiceError) -> ServiceError:
