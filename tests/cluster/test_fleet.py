@@ -17,7 +17,7 @@ import httpx
 import pytest
 import yaml
 
-from jobs.launchers.pods import RUN
+from jobs.launchers.pods import ENGINE, JOB, ROLE, RUN
 from jobs.lifecycle.runs import cluster_of
 from storage.base.ids import RunId
 from tests.cluster.test_image_tasks import end, submit
@@ -26,6 +26,8 @@ from tests.support.proxies import Gate
 from tests.support.runs import eventually
 from tests.support.servers import S3Server
 from tests.support.service import in_process
+
+pytestmark = pytest.mark.xdist_group("fleet")  # one service; the last test cuts its way
 
 LEASE = "15s"
 
@@ -53,8 +55,13 @@ class Here:
         attempts = self.client.get(f"/jobs/{job['id']}").json()["attempts"]
         return [cluster_of(RunId(each["run"])) for each in attempts]
 
-    def runs(self, namespace: Namespace) -> set[str]:
-        pods = namespace.get("pods", "-l", RUN)["items"]
+    def ask(self, number: int) -> None:
+        body = {"sql": f"SELECT {number} AS n", "wait": "60s", "timeout": "5m"}
+        answer = self.client.post("/statements", json=body)
+        assert end(self.client, answer.json())["state"] == "finished"
+
+    def runs(self, namespace: Namespace, role: str = JOB) -> set[str]:
+        pods = namespace.get("pods", "-l", f"{RUN},{ROLE}={role}")["items"]
         return {each["metadata"]["labels"][RUN] for each in pods}
 
     def cluster(self, name: str) -> dict[str, Any]:
@@ -105,10 +112,25 @@ def here(
                 s3_secure=keys.secure,
                 run_lease=LEASE,
                 task_commands=("sh",),
+                engine_cores=1,
+                sail_memory=1024 << 20,
+                engine_start_timeout="300s",
             ) as service,
             service.client() as client,
         ):
             yield Here(client=client, near=near, far=far, gate=gate)
+
+
+def test_statements_leave_a_drained_cluster(here: Here) -> None:
+    here.weigh(far=1)
+    here.ask(1)
+    assert (len(here.runs(here.far, ENGINE)), len(here.runs(here.near, ENGINE))) == (1, 0)
+    here.weigh(default=1, far=1)
+    here.client.patch("/clusters/far", json={"drained": True})
+    here.ask(2)
+    assert len(here.runs(here.near, ENGINE)) == 1
+    eventually(lambda: not here.runs(here.far, ENGINE))
+    here.client.patch("/clusters/far", json={"drained": False})
 
 
 def test_work_is_spread_drained_and_taken_over(here: Here) -> None:
