@@ -14,15 +14,12 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import secrets
 import shutil
-import tarfile
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,7 +28,6 @@ from jobs.launchers import cluster_room, facts, pods
 from jobs.launchers.api import (
     Capacity,
     LaunchError,
-    LaunchRefusedError,
     LogPart,
     LogStream,
     RunExistsError,
@@ -42,8 +38,9 @@ from jobs.launchers.api import (
 from jobs.launchers.cluster import ApiError, Cluster, Watched
 from jobs.launchers.identity import moment
 from jobs.launchers.made import Made
-from jobs.launchers.pod.tars import Tar, below, unpack
-from jobs.launchers.pod_views import PodView, problem_in, refusal
+from jobs.launchers.pod_copies import Copies
+from jobs.launchers.pod_objects import Objects
+from jobs.launchers.pod_views import PodView, problem_in
 from jobs.launchers.pods import UNLEASED, ClusterSettings, Order, PodSettings, name_of
 from jobs.launchers.problems import Again, Blame, Problem
 from jobs.launchers.segments import PART, read_log, read_start
@@ -52,7 +49,6 @@ from storage.base.clock import Clock
 from storage.base.errors import ServiceError
 from storage.base.ids import RunId
 from storage.objects.api import LinkingStore, ObjectMissingError
-from storage.objects.ranges import RangeFile
 
 log = logging.getLogger(__name__)
 
@@ -66,10 +62,6 @@ _SHUT = 3.0  # seconds for which a window that did not answer is not asked again
 _HINTED = 2.0  # seconds of waiting after which the events of a pod are looked at, and again
 _LOST = timedelta(seconds=60)  # from the cluster's end of a pod to that of our patience with it
 _DIES = 10.0  # seconds from the end of a lease to the death of the last process, at most
-_LINK = timedelta(days=7)  # the longest that a signature allows
-_BLOCK = 8 << 20
-_MISSING, _TAKEN = 404, 409
-_UNKNOWN = frozenset({0, 504})  # what is known of a request then: nothing
 _SIGNALS = 128
 
 
@@ -112,8 +104,7 @@ class KubernetesLauncher:
         self.place: str | None = name
         self._cluster = cluster
         self._settings = settings
-        self._root = root
-        self._store = store
+        self._copies = Copies(root=root, store=store)
         self._clock = clock
         self._owner = owner
         self._windows = Windows(connect=connect)
@@ -123,8 +114,14 @@ class KubernetesLauncher:
         self._room = cluster_room.Room(cluster)
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         selector = f"{pods.MANAGED}=dli,{pods.INSTALLATION}={settings.installation}"
-        self._selector = selector
         self._pods = Watched(cluster, selector, clock)
+        self._objects = Objects(
+            cluster=cluster,
+            watched=self._pods,
+            settings=settings,
+            owner=owner,
+            selector=selector,
+        )
         self._made = Made(cluster, self._pods, clock)
         self._stop = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="pods-keeper", daemon=True)
@@ -137,7 +134,7 @@ class KubernetesLauncher:
         return dict(self._cluster.calls)
 
     def directory(self, run_id: RunId) -> Path:
-        return self._root / run_id / "work"
+        return self._copies.home(run_id) / "work"
 
     def prepare(self, run_id: RunId) -> Path:
         directory = self.directory(run_id)
@@ -160,7 +157,7 @@ class KubernetesLauncher:
         except OSError as error:
             raise LaunchError(f"cannot write down a run: {error.strerror}") from error
         token = secrets.token_urlsafe(32)
-        inputs = self._send(spec)
+        inputs = self._copies.send(spec)
         age = 0.0 if spec.renewed_at is None else max(moment() - spec.renewed_at, 0.0)
         wanted = Order(
             token=token,
@@ -168,7 +165,7 @@ class KubernetesLauncher:
             age=age,
             made=self._clock.now().timestamp(),
             inputs=inputs,
-            outputs=self._link(spec.run_id, "out.tar", "PUT") if _leaves(spec) else None,
+            outputs=self._copies.way_back(spec),
         )
         known = _Known(
             token=token,
@@ -177,7 +174,7 @@ class KubernetesLauncher:
             lease=wanted.lease.total_seconds(),
             heard=moment() - age,
         )
-        if not self._create(spec, wanted):
+        if not self._objects.create(spec, wanted):
             known.unsure = known.heard
         with self._lock:
             self._known[spec.run_id] = known
@@ -189,7 +186,7 @@ class KubernetesLauncher:
         return self.status(run_id)
 
     def status(self, run_id: RunId) -> RunStatus:
-        ended = self._told_end(run_id)
+        ended = self._copies.ended(run_id)
         if ended is not None:
             return ended
         view = self._view(run_id)
@@ -219,10 +216,10 @@ class KubernetesLauncher:
         seconds = grace.total_seconds()
         try:
             if not self._tell_stop(view, known.reason, seconds):
-                self._delete(view.name, grace=math.ceil(seconds))
+                self._objects.delete(view.name, grace=math.ceil(seconds))
             if not self._over_within(run_id, seconds + _SETTLE):
                 log.error("a pod does not end", extra={"run": run_id})
-                self._delete(view.name, grace=0)
+                self._objects.delete(view.name, grace=0)
                 if not self._over_within(run_id, _SETTLE):
                     self._give_up(run_id, known.reason)
             self._made_over_within(run_id, _SETTLE)
@@ -252,8 +249,8 @@ class KubernetesLauncher:
         if view is not None and not view.over and facts.read(home, "exited.json") is None:
             return self._live_log(view, "output" if order["merged"] else stream.value, offset)
         if order["merged"]:
-            if view is not None and not _has_log(home):
-                self._fetch_log(view)
+            if view is not None and not self._copies.has_log(run_id):
+                self._copies.keep_log(run_id, self._objects.log(view.name))
             at, data = read_log(home, "output", offset)
         elif order["stdout"] is not None and stream is LogStream.STDOUT:
             at, data = read_start(order["stdout"], offset)
@@ -268,7 +265,7 @@ class KubernetesLauncher:
 
     def known(self) -> Iterator[RunId]:
         self._pods.wait_listed(_LISTED)
-        here = {RunId(path.name) for path in self._root.iterdir()}
+        here = {RunId(path.name) for path in self._copies.root.iterdir()}
         there = {
             view.run_id
             for view in self._pods.all()
@@ -278,21 +275,20 @@ class KubernetesLauncher:
 
     def forget(self, run_id: RunId) -> None:
         view = self._view(run_id)
-        if view is not None and not view.over and self._told_end(run_id) is None:
+        if view is not None and not view.over and self._copies.ended(run_id) is None:
             raise ValueError(f"run {run_id} still runs")
         try:
             self._made.release(run_id)
             if view is not None or run_id in self._known:
-                self._clear(name_of(run_id))
-            for key in (self._key(run_id, "in.tar"), self._key(run_id, "out.tar")):
-                self._store.delete(key)
+                self._objects.clear(name_of(run_id))
+            self._copies.drop(run_id)
         except ServiceError as error:  # the keeper or the reaper comes back to it
             log.warning("run not cleared away", extra={"run": run_id, "reason": error.message})
             return
         with self._lock:
             self._known.pop(run_id, None)
             self._collecting.pop(run_id, None)
-        shutil.rmtree(self._home(run_id), ignore_errors=True)
+        shutil.rmtree(self._copies.home(run_id), ignore_errors=True)
 
     def capacity(self) -> Capacity:
         return self._room.capacity()
@@ -317,53 +313,6 @@ class KubernetesLauncher:
             self.stop(run_id, grace=timedelta(0))
         except ServiceError as error:
             log.warning("an engine is left", extra={"run": run_id, "reason": error.message})
-
-    def _create(self, spec: RunSpec, order: Order) -> bool:
-        """The secret, then the pod; what was made goes again if the rest is refused.
-
-        False where the pod's request may have been heard, but was not answered.
-        """
-        name = name_of(spec.run_id)
-        made = pods.secret(spec, order, self._settings, owner=self._owner)
-        self._post("secrets", made, spec.run_id)
-        try:
-            manifest = pods.pod(spec, self._settings, owner=self._owner)
-            self._pods.put(self._post("pods", manifest, spec.run_id))
-        except (LaunchError, RunExistsError) as error:
-            cause = error.__cause__
-            if isinstance(cause, ApiError) and cause.asked and cause.status in _UNKNOWN:
-                log.warning("a pod may be there", extra={"run": spec.run_id})
-                return False
-            if not isinstance(error, RunExistsError):
-                self._quietly("DELETE", "secrets", name)
-            raise
-        return True
-
-    def _post(self, kind: str, manifest: pods.Manifest, run_id: RunId) -> pods.Manifest:
-        try:
-            made: pods.Manifest = self._cluster.request("POST", self._cluster.of(kind), manifest)
-        except ApiError as error:
-            if error.status == _TAKEN and "already exists" in error.message:
-                raise RunExistsError(f"run {run_id} was launched before") from error
-            raise LaunchRefusedError(refusal(error.status, error.message)) from error
-        return made
-
-    def _send(self, spec: RunSpec) -> str | None:
-        """Keep what lies in the run's folder for its pod; a link to it, None for an empty one."""
-        if not any(spec.directory.iterdir()):
-            return None
-        work = str(spec.directory)
-        with tempfile.NamedTemporaryFile(dir=spec.directory.parent, suffix=".tar") as packed:
-            packed.writelines(Tar(below(work, work)))
-            packed.flush()
-            self._store.put_file(self._key(spec.run_id, "in.tar"), Path(packed.name))
-        return self._link(spec.run_id, "in.tar", "GET")
-
-    def _link(self, run_id: RunId, name: str, method: str) -> str:
-        return self._store.link(self._key(run_id, name), method=method, lasts=_LINK)
-
-    def _key(self, run_id: RunId, name: str) -> str:
-        return f"runs/{run_id}/{name}"
 
     def _is_lost(self, view: PodView) -> bool:
         """Whether the cluster wants the pod's end for long, and its node does not say that it came.
@@ -460,35 +409,21 @@ class KubernetesLauncher:
         with self._lock:
             turn = self._collecting.setdefault(view.run_id, threading.Lock())
         with turn:
-            told = self._told_end(view.run_id)
+            told = self._copies.ended(view.run_id)
             if told is not None:
                 return told
             try:
                 if view.facts.get("kept"):
-                    self._fetch(view.run_id)
+                    self._copies.fetch(view.run_id)
             except ObjectMissingError:
                 log.error("a run's outputs are not there", extra={"run": view.run_id})
             except ServiceError as error:
                 log.warning("no outputs yet", extra={"run": view.run_id, "reason": error.message})
                 return RunStatus(run_id=view.run_id, state=RunState.RUNNING)
             self._write_end(view)
-        ended = self._told_end(view.run_id)
+        ended = self._copies.ended(view.run_id)
         assert ended is not None
         return ended
-
-    def _fetch(self, run_id: RunId) -> None:
-        """Unpack the outputs; the word of the end is written by us, when all else is here."""
-        key, home = self._key(run_id, "out.tar"), Path(self._home(run_id))
-        size = self._store.stat(key).size
-
-        def part(start: int, length: int) -> bytes:
-            return self._store.get(key, start=start, length=length)
-
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        ours = {"order.json"} if (home / "order.json").exists() else set()
-        source = RangeFile(part, size)
-        with tarfile.open(fileobj=source, mode="r|", bufsize=_BLOCK) as tar:
-            unpack(tar, str(home), without={"exited.json", *ours})
 
     def _write_end(self, view: PodView) -> None:
         known, told = self._known_of(view.run_id), view.facts
@@ -499,52 +434,27 @@ class KubernetesLauncher:
             reason, problem = known.reason, None
         if reason in {"memory", "deadline", "output"}:
             problem = None  # what every launcher ends runs for
-        end = {
-            "code": told["code"] if "code" in told else _code(view.exit_code),
-            "reason": reason,
-            "problem": None if problem is None else asdict(problem),
-            "elapsed": told.get("elapsed", _lived(view)),
-            "cpu": told.get("cpu", known.measured[1].get("cpu", 0.0)),
-            "peak": told.get("peak", known.measured[1].get("peak", 0)),
-            "made": self._made.seconds(view.run_id),
-        }
-        Path(self._home(view.run_id)).mkdir(parents=True, exist_ok=True, mode=0o700)
-        facts.write(self._home(view.run_id), "exited.json", end)
-
-    def _told_end(self, run_id: RunId) -> RunStatus | None:
-        """The end as it is written down here."""
-        end = facts.read(self._home(run_id), "exited.json")
-        if end is None:
-            return None
-        problem = end["problem"] and Problem(
-            code=end["problem"]["code"],
-            message=end["problem"]["message"],
-            blame=Blame(end["problem"]["blame"]),
-            again=Again(end["problem"]["again"]),
-        )
-        return RunStatus(
-            run_id=run_id,
-            state=RunState.GONE if end["code"] is None else RunState.EXITED,
-            exit_code=end["code"],
-            reason=end["reason"],
+        seen = known.measured[1] | {"elapsed": _lived(view)}
+        self._copies.end(
+            view.run_id,
+            code=told["code"] if "code" in told else _code(view.exit_code),
+            reason=reason,
             problem=problem,
-            peak_rss_bytes=end["peak"],
-            cpu_seconds=end["cpu"],
-            elapsed_seconds=end["elapsed"],
-            made_seconds=end.get("made", 0.0),
+            used=seen | {name: told[name] for name in ("elapsed", "cpu", "peak") if name in told},
+            made=self._made.seconds(view.run_id),
         )
 
     def _give_up(self, run_id: RunId, reason: str, problem: Problem | None = None) -> None:
         """A pod whose node is silent: its lease ends it there, and here it is gone."""
         log.error("a pod's node does not answer", extra={"run": run_id})
-        end: dict[str, Any] = {"code": None, "reason": reason, "elapsed": 0.0}
-        end["problem"] = None if problem is None else asdict(problem)
-        used = self._known_of(run_id).measured[1]
-        end |= {"cpu": used.get("cpu", 0.0), "peak": used.get("peak", 0)}
-        end["elapsed"] = used.get("elapsed", 0.0)
-        end["made"] = self._made.seconds(run_id)
-        Path(self._home(run_id)).mkdir(parents=True, exist_ok=True, mode=0o700)
-        facts.write(self._home(run_id), "exited.json", end)
+        self._copies.end(
+            run_id,
+            code=None,
+            reason=reason,
+            problem=problem,
+            used=self._known_of(run_id).measured[1],
+            made=self._made.seconds(run_id),
+        )
 
     def _tell_stop(self, view: PodView, reason: str, grace: float) -> bool:
         """Tell the porter, which is a second faster than the node; false if it does not hear."""
@@ -604,20 +514,8 @@ class KubernetesLauncher:
     def _token(self, view: PodView) -> str:
         known = self._known_of(view.run_id)
         if known.token is None:
-            found = self._cluster.request("GET", self._cluster.of("secrets", view.name))
-            known.token = pods.token_in(found)
+            known.token = self._objects.token(view.name)
         return known.token
-
-    def _fetch_log(self, view: PodView) -> None:
-        """The end of what the container wrote, from its node; for what left no log of its own."""
-        query = {"container": pods.CONTAINER, "limitBytes": str(PART)}
-        try:
-            data = self._cluster.text(self._cluster.of("pods", f"{view.name}/log"), query=query)
-        except ApiError as error:
-            data = f"(no log: {error.message})\n".encode()
-        home = Path(self._home(view.run_id))
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (home / f"output.{0:020d}.log").write_bytes(data)
 
     def _over_within(self, run_id: RunId, seconds: float) -> bool:
         name = name_of(run_id)
@@ -635,38 +533,6 @@ class KubernetesLauncher:
             return True
         with self._pods.changed:
             return self._pods.changed.wait_for(lambda: not self._made.living(run_id), seconds)
-
-    def _delete(self, name: str, *, grace: int) -> None:
-        try:
-            options = {"gracePeriodSeconds": grace}
-            self._cluster.request("DELETE", self._cluster.of("pods", name), options)
-        except ApiError as error:
-            if error.status != _MISSING:
-                raise
-
-    def _clear(self, name: str) -> None:
-        """Let the pod go, and its secret. Raises ``ApiError``."""
-        view = self._pods.get(name)
-        if view is not None:
-            self._unfinalized(name)
-            if view.deleted_at is None:  # else its node does the rest
-                self._delete(name, grace=0)
-        self._quietly("DELETE", "secrets", name)
-
-    def _unfinalized(self, name: str) -> None:
-        try:
-            body = {"metadata": {"finalizers": None}}
-            self._cluster.request("PATCH", self._cluster.of("pods", name), body)
-        except ApiError as error:
-            if error.status != _MISSING:
-                raise
-
-    def _quietly(self, method: str, kind: str, name: str) -> None:
-        try:
-            self._cluster.request(method, self._cluster.of(kind, name))
-        except ApiError as error:
-            if error.status != _MISSING:
-                log.warning("not removed", extra={"object": name, "reason": error.message})
 
     def _keep(self) -> None:
         """Renew what has no lease of its own, and clear away what nobody else will."""
@@ -695,25 +561,18 @@ class KubernetesLauncher:
             ours = view.owner == self._owner and view.run_id in engines
             foreign = view.role == pods.ENGINE and not ours
             if foreign and view.over and (view.finished_at or view.created_at) < long_ago:
-                self._clear(view.name)
+                self._objects.clear(view.name)
                 done += 1
-        query = {"labelSelector": self._selector}
-        found = self._cluster.request("GET", self._cluster.of("secrets"), query=query)["items"]
-        for each in found:
-            name, made = each["metadata"]["name"], each["metadata"]["creationTimestamp"]
-            if self._pods.get(name) is None and made < long_ago.isoformat()[:19]:
-                self._quietly("DELETE", "secrets", name)
-                done += 1
-        return done
+        return done + self._objects.clear_secrets(before=long_ago.isoformat()[:19])
 
     def clear_all(self) -> int:
         """End and clear away every run of this installation, finalizers included; how many."""
         self._pods.wait_listed(_LISTED)
         views = self._pods.all()
         for view in views:
-            self._delete(view.name, grace=0)
-            self._unfinalized(view.name)
-            self._quietly("DELETE", "secrets", view.name)
+            self._objects.delete(view.name, grace=0)
+            self._objects.unfinalize(view.name)
+            self._objects.quietly_delete("secrets", view.name)
         return len(views) + self.sweep()
 
     def _known_of(self, run_id: RunId) -> _Known:
@@ -727,7 +586,7 @@ class KubernetesLauncher:
         return self._pods.get(name_of(run_id))
 
     def _home(self, run_id: RunId) -> str:
-        return str(self._root / run_id)
+        return str(self._copies.home(run_id))
 
 
 def open_launcher(
@@ -754,11 +613,6 @@ def _silent() -> Problem:
     )
 
 
-def _leaves(spec: RunSpec) -> bool:
-    """Whether something of the run is wanted after its end that its pod cannot tell."""
-    return spec.lease is not None or bool(spec.keeps) or not spec.merged
-
-
 def _code(exit_code: int | None) -> int | None:
     """As our launchers tell it: minus the number of the signal."""
     if exit_code is None or exit_code <= _SIGNALS:
@@ -771,12 +625,6 @@ def _lived(view: PodView) -> float:
     if view.started_at is None or view.finished_at is None:
         return 0.0
     return max((view.finished_at - view.started_at).total_seconds(), 0.0)
-
-
-def _has_log(home: str) -> bool:
-    return os.path.isdir(home) and any(
-        name.startswith("output.") and name.endswith(".log") for name in os.listdir(home)
-    )
 
 
 def _text(path: Path | None) -> str | None:
