@@ -92,7 +92,7 @@ def test_renewal_keeps_a_run(launcher: Launcher) -> None:
 
 
 def test_older_renewal_changes_nothing(launcher: Launcher) -> None:
-    made = spec(launcher, WAITS, **SHORT)
+    made = spec(launcher, WAITS, lease=LEASE)
     launcher.launch(made)
     begun(launcher, made.run_id)
     now = launcher.moment()
