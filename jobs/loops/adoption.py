@@ -31,7 +31,7 @@ class Adoption:
     workers: Workers
 
     def adopt(self, seen: Job) -> bool:
-        """Whether this replica has the job's run and goes on with it.
+        """Whether this replica has the job's run and goes on with it, now or when a seat is free.
 
         A job of this kind is never held by two: its lease is over, and it is compared and set.
         """
@@ -41,7 +41,7 @@ class Adoption:
             return False
         lane = lane_of(seen.kind)
         if not self.workers.take_seats(lane):
-            return False
+            return has_run  # it is not run again for want of a seat, which the next look may find
         crash_point("before_adoption")
         try:
             execution = self._taken(seen)

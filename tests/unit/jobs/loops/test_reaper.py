@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from jobs.launchers.api import RunState, RunStatus
+from jobs.execution.workers import Lane, Workers
+from jobs.launchers.api import RunSpec, RunState, RunStatus
 from jobs.launchers.local import LocalLauncher
 from jobs.lifecycle.events import Claimed, LeaseExpired
 from jobs.lifecycle.job import Job
+from jobs.lifecycle.runs import run_id_of
 from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import JobState
+from jobs.loops.adoption import Adoption
 from jobs.loops.reaper import Reaper
 from jobs.store.jobs import Summary, add, apply, first_step, load, renew, renew_client
 from jobs.store.rows import jobs as job_rows
@@ -23,6 +26,7 @@ from storage.base.ids import JobId, RunId
 from tests.support.fleets import make_fleet
 from tests.support.jobs import SPECS, make_job
 from tests.support.replicas import Replica, start_replica
+from tests.support.runs import ended, eventually
 
 
 def _lost(
@@ -202,3 +206,33 @@ def test_a_run_in_a_silent_cluster_is_lost_when_its_lease_is_over(
             tx.execute(there)
         Reaper(parts=replica.parts, adopt=lambda _: False).tick()
         assert (_after(replica, job).state is not JobState.RUNNING) is lost
+
+
+def test_a_run_of_this_replica_waits_for_a_seat(database_url: str, tmp_path: Path) -> None:
+    """The starter takes all seats for a moment, and jobs may have them for long."""
+    with start_replica(tmp_path, database_url, loops=()) as replica:
+        lost, parts = _lost(replica, "tsk_1", owner="one"), replica.parts
+        run_id = run_id_of(lost)
+        parts.launcher.launch(
+            RunSpec(
+                run_id=run_id,
+                command=("/bin/sh", "-c", "true"),
+                directory=parts.launcher.directory(run_id),
+            )
+        )
+        ended(parts.launcher, run_id)
+        begun: list[JobId] = []
+        workers = Workers(
+            seats={Lane.RUNS: 1},
+            run=lambda execution: begun.append(execution.job.id),
+            stop_work=lambda _: None,
+            ended=lambda _: None,
+        )
+        reaper = Reaper(parts=parts, adopt=Adoption(parts=parts, workers=workers).adopt)
+        assert workers.take_seats(Lane.RUNS)
+        reaper.tick()
+        assert (_after(replica, lost).state, begun) == (JobState.RUNNING, [])
+        workers.leave_seats(Lane.RUNS)
+        reaper.tick()
+        eventually(lambda: begun == [lost.id])
+        workers.shut()
