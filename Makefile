@@ -32,7 +32,7 @@ demo: $(VENV)/.runtime ## The main job on TPC-H: price, run, result, bill (SF=1 
 	@$(BIN)/python -m benchmarks.demo --scale $(SF)
 
 up: $(VENV)/.runtime ## Start the service on this machine
-	$(BIN)/dli up
+	$(BIN)/dli up --allow-path $(CURDIR)/.cache
 
 check: $(VENV)/.dev ## Format, lint, types, layers, fresh locks
 	$(BIN)/ruff format --check .
