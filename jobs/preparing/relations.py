@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -84,5 +83,4 @@ class Relations:
             for each in databases
             if each != name.database and self.catalog.table(tx, project_id, each, name.name)
         )
-        near_databases = difflib.get_close_matches(name.database, list(databases), n=3)
-        return (*elsewhere, *(f"{each}.{name.name}" for each in near_databases))[:3]
+        return tuple(elsewhere)[:3]

@@ -161,3 +161,13 @@ def test_a_queue_starts_more_when_its_limit_is_raised(replica: Replica) -> None:
     assert replica.await_end(waiting).job.state is JobState.FINISHED
     replica.service.cancel(PROJECT, running)
     replica.await_end(running)
+
+
+def test_a_missing_table_is_no_suggestion_for_itself(replica: Replica) -> None:
+    with pytest.raises(TableNotFoundError) as alone:
+        replica.submit("SELECT * FROM default.orders")
+    assert alone.value.hint is None
+    replica.run("CREATE TABLE orders AS SELECT 1 AS n")
+    with pytest.raises(TableNotFoundError) as near:
+        replica.submit("SELECT * FROM default.order")
+    assert near.value.hint == "did you mean default.orders?"
