@@ -31,12 +31,12 @@ import facts  # type: ignore[import-not-found]
 import processes  # type: ignore[import-not-found]
 from identity import boot, group_alive, identity, moment  # type: ignore[import-not-found]
 from segments import SegmentLog  # type: ignore[import-not-found]
-from watcher import SHARE, Watcher  # type: ignore[import-not-found]
+from watcher import Watcher  # type: ignore[import-not-found]
 
 _SUBREAPER, _DEATH_SIGNAL, _NO_NEW_PRIVILEGES = 36, 1, 38  # prctl(2)
 _BEAT = 1.0  # seconds between two beats; what may be lost of a run's usage
 _MARGIN = 0.2  # seconds from SIGKILL to the end of a lease
-_SAMPLE = 0.25  # seconds between two looks at the processes
+_AGAIN = 0.25  # seconds between two kills of what does not end
 _PERSISTENT = 300  # tries, one a second, to write the end on a disk that takes nothing
 
 
@@ -76,7 +76,7 @@ class Run:
         _prctl(_SUBREAPER, 1)
         self._began = moment()
         self._pid, self._logs = _spawn(order, home)
-        self._look_at, self._beat_at = self._began, self._began + _BEAT
+        self._beat_at = self._began + _BEAT
         self._over_at = self._began + (order["timeout"] or 1e9)
         started = {"pid": self._pid, "pid_identity": identity(self._pid), "at": time.time()}
         started |= {"boot": boot(), "began": self._began}
@@ -90,7 +90,9 @@ class Run:
         inputs = [0, self._wake, *self._logs]
         while self._code is None:
             now = moment()
-            due = min(self._look_at, self._beat_at, self._over_at, self._kill_at or self._beat_at)
+            due = min(
+                self._watcher.due, self._beat_at, self._over_at, self._kill_at or self._beat_at
+            )
             ready = select.select(inputs, [], [], max(0.0, due - now))[0]
             for source in ready:
                 if source == self._wake:
@@ -107,9 +109,8 @@ class Run:
     def _duties(self) -> None:
         """What is due by the clock."""
         now, before = moment(), self._watcher.seen
-        if now >= self._look_at:
+        if now >= self._watcher.due:
             reason = self._watcher.look()
-            self._look_at = now + max(_SAMPLE, (moment() - now) / SHARE)
             if reason is not None:
                 self._stop(reason, now)
         if now >= self._beat_at or self._watcher.seen != before:
@@ -124,7 +125,7 @@ class Run:
         if self._kill_at is not None and now >= self._kill_at:
             processes.kill_all(processes.tree(os.getpid()))
             _signal_group(self._pid, signal.SIGKILL)
-            self._kill_at = now + _SAMPLE  # again: one may just have been forked
+            self._kill_at = now + _AGAIN  # again: one may just have been forked
 
     def _check_service(self, now: float) -> None:
         """End with the service, or with the lease that nobody renews."""
@@ -186,7 +187,7 @@ class Run:
         while left := processes.tree(os.getpid()):
             processes.kill_all(left)
             select.select([], [], [], pause)
-            pause = min(pause * 2, _SAMPLE)
+            pause = min(pause * 2, _AGAIN)
             self._reap()
         if group_alive(self._pid):
             _signal_group(self._pid, signal.SIGKILL)

@@ -9,13 +9,18 @@ import contextlib
 import os
 import resource
 import sys
+import time
 from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import processes  # type: ignore[import-not-found]
 from identity import moment  # type: ignore[import-not-found]
 
-SHARE = 0.01  # of a core, that looking may cost
+_SHARE = 0.01  # of a core, that looking may cost
+_SAMPLE = 0.25  # seconds between two looks at the processes, at least
+#: What looking costs, in seconds: the CPU's, since on a busy machine a look may take long and cost
+#: nothing. Where another process looks for us, its CPU is not seen.
+_cost = time.thread_time if processes.COMPLETE else moment
 #: Of our own control group, as a container sees it, of both versions of control groups.
 _KILLS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 
@@ -37,9 +42,17 @@ class Watcher:
         self._spent_before = 0.0  # of those that we saw, and that have ended
         self._waited_for = 0.0  # of what lives and what was waited for, seen or not
         self.seen: list[tuple[int, str]] = []  #: pids with their starts
+        self.due = moment()  #: when to look next
 
     def look(self) -> str | None:
         """Measure; the reason to end the run, if there is one."""
+        began = _cost()
+        try:
+            return self._measure()
+        finally:
+            self.due = moment() + max(_SAMPLE, (_cost() - began) / _SHARE)
+
+    def _measure(self) -> str | None:
         found = processes.tree(os.getpid())
         self.seen = [(process.pid, process.start) for process in found]
         self._count(found)
@@ -86,11 +99,11 @@ class Watcher:
             with contextlib.suppress(OSError):
                 if os.stat(self._stdout).st_size > self._output:
                     return True
-        now = moment()
-        if now < self._measure_at:
+        if moment() < self._measure_at:
             return False
+        began = _cost()
         written = _size(self._directory) - self._given
-        self._measure_at = now + max(1.0, (moment() - now) / SHARE)
+        self._measure_at = moment() + max(1.0, (_cost() - began) / _SHARE)
         return written > self._output
 
 

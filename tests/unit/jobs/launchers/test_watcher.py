@@ -1,15 +1,17 @@
-"""Kills by the kernel in a container, which the watcher's own looks may never see."""
+"""When a watcher looks, and what only the kernel can tell it."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobs.launchers import watcher
+from jobs.launchers import processes, watcher
+from jobs.launchers.identity import moment
 from jobs.launchers.watcher import Watcher
 
 LIMIT = 1 << 34
@@ -62,3 +64,18 @@ def test_a_kernel_that_counts_no_kills_is_no_error(
 ) -> None:
     monkeypatch.setattr(watcher, "_KILLS", (os.fspath(tmp_path / "absent"),))
     assert Watcher(order(tmp_path, contained=True)).look() is None
+
+
+def test_a_look_that_a_busy_machine_holds_up_delays_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching = Watcher(order(tmp_path, contained=False))
+    found = processes.tree(os.getpid())
+
+    def held_up(root: int) -> list[processes.Process]:
+        threading.Event().wait(0.2)
+        return found
+
+    monkeypatch.setattr("jobs.launchers.watcher.processes.tree", held_up)
+    watching.look()
+    assert watching.due - moment() < 5.0  # by the clock it would be 20
