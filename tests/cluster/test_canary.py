@@ -14,6 +14,7 @@ import pytest
 from minio import Minio
 
 from dli.client import Client
+from tests.cluster.test_spark import ACCOUNT
 from tests.support import cluster as clusters
 from tests.support.cluster import Cluster, Namespace, wait
 from tests.support.servers import S3Server
@@ -36,18 +37,21 @@ class Here:
     image: str
     other: str
 
-    def ask(self, sql: str = TOTALS) -> Any:
-        return self.client.run(sql, timeout="5m").raw
+    def ask(self, sql: str = TOTALS, engine: str = "sail") -> Any:
+        return self.client.run(sql, engine=engine, timeout="5m").raw
 
-    def pod_images(self) -> set[str]:
-        """Of engines that live."""
+    def engine_pods(self) -> set[tuple[str, str]]:
+        """Those that live, by name and image."""
         pods = self.namespace.get("pods")["items"]
         return {
-            each["spec"]["containers"][0]["image"]
+            (each["metadata"]["name"], each["spec"]["containers"][0]["image"])
             for each in pods
             if each["status"].get("phase") in ("Pending", "Running")
             and "deletionTimestamp" not in each["metadata"]
         }
+
+    def pod_images(self) -> set[str]:
+        return {image for _, image in self.engine_pods()}
 
     def figures(self) -> Any:
         return self.client.canary(QUEUE)["figures"]
@@ -74,12 +78,14 @@ def here(
     store.fput_object(bucket, "numbers/one.parquet", str(folder / "numbers.parquet"))
     with cluster.namespace(f"canary-{os.urandom(3).hex()}") as namespace:
         namespace.kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=60s")
+        namespace.create(*ACCOUNT)
         settings: dict[str, Any] = {
             "launcher": "kubernetes",
             "kubernetes_kubeconfig": cluster.kubeconfig,
             "kubernetes_image": cluster.image,
             "kubernetes_namespace": namespace.name,
             "kubernetes_pull_policy": "Never",
+            "kubernetes_service_account": "spark",
             "warehouse": f"s3://{bucket}/warehouse",
             "buckets": (bucket,),
             "s3_endpoint": pod_s3.settings.endpoint,
@@ -88,6 +94,9 @@ def here(
             "s3_secure": False,
             "engine_cores": 1,
             "sail_memory": 512 * MIB,
+            "spark_executors": 1,
+            "spark_executor_cores": 1,
+            "spark_executor_memory": 1536 * MIB,
         }
         home: Path = tmp_path_factory.mktemp("home")
         with in_process(home, **settings) as service, Client(service.url, service.token) as client:
@@ -113,6 +122,18 @@ def test_an_image_is_compared_split_to_and_promoted(here: Here) -> None:
     assert (after["engine"]["image"], after["engine"]["canary"]) == (here.other, None)
     assert here.client.queue(QUEUE)["pods"]["image"] == here.other
     here.eventually(lambda: here.pod_images() == {here.other})
+
+
+def test_executors_of_a_canary_have_its_image(here: Here) -> None:
+    here.client.update_queue(QUEUE, pods={"image": here.image})
+    here.client.start_canary(QUEUE, image=here.other, percent=100)
+    before = here.engine_pods()
+    done = here.ask(engine="spark")
+    assert (done["state"], done["attempt"], done["engine"]["image"]) == ("finished", 1, here.other)
+    made = here.engine_pods() - before
+    assert {image for _, image in made} == {here.other}
+    assert len(made) >= 2, "a driver and its executor"
+    here.client.roll_back_canary(QUEUE)
 
 
 def test_an_image_that_nobody_has_costs_no_statement(here: Here) -> None:
