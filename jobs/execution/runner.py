@@ -190,7 +190,7 @@ class Runner:
             self._end(execution, error)  # somebody cancelled it meanwhile: now it is Stopped
             return
         if job.kind is JobKind.STATEMENT:
-            parts.results.discard(job.id, job.attempt)
+            parts.results.discard(job.project_id, job.id, job.attempt)
         log.info(
             "attempt ended",
             extra={"job": job.id, "state": execution.job.state.value, "code": error.code},

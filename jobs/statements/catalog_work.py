@@ -61,7 +61,11 @@ def _change(parts: Parts, execution: Execution, command: Command) -> Outcome:
 def _result(parts: Parts, execution: Execution, rows: pa.Table) -> Manifest:
     job = execution.job
     writer = ResultWriter(
-        parts.store, job_id=job.id, attempt=job.attempt, max_rows=job.statement.max_rows
+        parts.store,
+        project_id=job.project_id,
+        job_id=job.id,
+        attempt=job.attempt,
+        max_rows=job.statement.max_rows,
     )
     writer.declare(rows.schema)
     for batch in rows.to_batches():

@@ -196,6 +196,7 @@ class _Work:
         settings, job = self.parts.settings, self.execution.job
         writer = self._writer = ResultWriter(
             self.parts.store,
+            project_id=job.project_id,
             job_id=job.id,
             attempt=job.attempt,
             max_rows=job.statement.max_rows,

@@ -18,7 +18,7 @@ _ROWS = 16_384  # of a batch
 def spill_key(job: Job) -> str:
     """Where the engine writes; below the attempt's objects, so that whoever removes these finds
     it."""
-    return f"{attempt_prefix(job.id, job.attempt)}spill"
+    return f"{attempt_prefix(job.project_id, job.id, job.attempt)}spill"
 
 
 def read_spilled(store: ObjectStore, key: str) -> tuple[pa.Schema | None, Iterator[pa.RecordBatch]]:

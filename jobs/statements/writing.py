@@ -45,7 +45,13 @@ def prepare_write(parts: Parts, execution: Execution, engine: Writer) -> Outcome
     assert target is not None
     assert plan.engine_sql is not None
     with parts.database.transaction() as tx:
-        stage = parts.tables.stage(tx, table_id=target.table_id, job_id=job.id, attempt=job.attempt)
+        stage = parts.tables.stage(
+            tx,
+            project_id=job.project_id,
+            table_id=target.table_id,
+            job_id=job.id,
+            attempt=job.attempt,
+        )
     engine.write(plan.engine_sql, stage.uri)
     with execution.timed("publish"):
         written = parts.tables.inspect(stage)
@@ -80,7 +86,10 @@ def prepare_write(parts: Parts, execution: Execution, engine: Writer) -> Outcome
 
 def count_result(parts: Parts, execution: Execution, rows: int) -> Manifest:
     """The result of a write: how many rows it wrote."""
-    writer = ResultWriter(parts.store, job_id=execution.job.id, attempt=execution.job.attempt)
+    job = execution.job
+    writer = ResultWriter(
+        parts.store, project_id=job.project_id, job_id=job.id, attempt=job.attempt
+    )
     writer.write(pa.record_batch([pa.array([rows], pa.int64())], schema=_SCHEMA))
     return writer.close()
 

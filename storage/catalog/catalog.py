@@ -41,6 +41,7 @@ from storage.catalog.rows import DATABASES, TABLES
 from storage.catalog.validation import checked_columns, checked_partitions, partitions_last
 from storage.meta.database import Tx
 from storage.meta.prepared import Prepared
+from storage.objects.keys import folder
 
 _LIVE = TABLES.c.dropped_at.is_(None)
 
@@ -229,7 +230,8 @@ class Catalog:
             created_at=self._now(),
         )
         made = replace(
-            made, location=discovered.location if discovered else managed_folder(made.id)
+            made,
+            location=discovered.location if discovered else managed_folder(project_id, made.id),
         )
         return self._insert(
             tx, made, if_not_exists=command.if_not_exists, or_replace=command.or_replace
@@ -394,9 +396,13 @@ class Catalog:
         )
 
 
-def managed_folder(table_id: TableId) -> str:
-    """The key in the warehouse below which a managed table's files lie."""
-    return f"tables/{table_id}/"
+def managed_folder(project_id: ProjectId, table_id: TableId) -> str:
+    """Where the files of a new managed table will lie in the warehouse; ends with a slash.
+
+    All tables of a project are below one folder, which is what its identity at the store has to
+    reach. Of a table that there is, only its ``location`` tells.
+    """
+    return folder("project-tables", project_id, table_id)
 
 
 def table_of(row: Row[Any]) -> TableDef:

@@ -35,6 +35,18 @@ def check_prefix(prefix: str) -> str:
     return prefix
 
 
+def folder(*parts: str) -> str:
+    """What the keys of all objects below these folders start with; ends with a slash.
+
+    No part leads out of those before it: ``ValueError`` for one that is more than a plain name, so
+    that whoever may reach one folder at the store reaches none of its neighbours.
+    """
+    key = check_key("/".join(parts))
+    if key.count("/") != len(parts) - 1:
+        raise ValueError(f"a folder's name has no slash: {parts!r}")
+    return f"{key}/"
+
+
 def check_characters(key: str) -> None:
     """Raise ``ValueError`` for control characters and what UTF-8 or XML cannot carry."""
     for character in key:

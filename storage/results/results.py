@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -24,12 +25,16 @@ from storage.objects.api import ObjectMissingError, ObjectStore
 from storage.results.chunks import check_chunk, concatenated, read_chunk
 from storage.results.manifest import Chunk, Manifest
 from storage.results.rows import results
-from storage.results.writer import attempt_prefix
+from storage.results.writer import RESULTS, attempt_prefix
 
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 100  #: results that one tick removes
 _PUBLISH = Prepared(insert(results))
+
+#: Folders of results, and how deep in them those of jobs are; the second from before each project
+#: had one.
+_FOLDERS = ((RESULTS, 2), ("results", 1))
 
 
 class ResultMissingError(NotFoundError):
@@ -167,19 +172,21 @@ class Results:
         waiting = results.c.removed_at.is_not(None) & results.c.swept_at.is_(None)
         with self._database.read() as tx:
             found = tx.execute(
-                select(results.c.job_id, results.c.attempt).where(waiting).limit(_AT_ONCE)
+                select(results.c.job_id, results.c.chunks).where(waiting).limit(_AT_ONCE)
             ).all()
-        for job_id, attempt in found:
-            self.discard(job_id, attempt)
+        for job_id, chunks in found:
+            for key in _keys(chunks):
+                self._store.delete(key)
             with self._database.transaction() as tx:
                 tx.execute(update(results).where(results.c.job_id == job_id).values(swept_at=now))
         if ended:
             log.info("results expired", extra={"count": len(ended)})
         return len(ended) + len(found)
 
-    def discard(self, job_id: JobId, attempt: int) -> int:
-        """Remove the objects of an attempt that was not published, or is gone; may be repeated."""
-        keys = [info.key for info in self._store.list(attempt_prefix(job_id, attempt))]
+    def discard(self, project_id: ProjectId, job_id: JobId, attempt: int) -> int:
+        """Remove the objects of an attempt that was not published; may be repeated."""
+        prefix = attempt_prefix(project_id, job_id, attempt)
+        keys = [info.key for info in self._store.list(prefix)]
         for key in keys:
             self._store.delete(key)
         return len(keys)
@@ -203,9 +210,11 @@ class Results:
 
     def _listed(self) -> Iterator[tuple[JobId, set[str]]]:
         """The keys of all attempts, job by job as they are listed."""
-        of_jobs = (info.key for info in self._store.list("results/") if info.key.count("/") > 2)
-        for job_id, keys in itertools.groupby(of_jobs, lambda key: key.split("/")[1]):
-            yield JobId(job_id), set(keys)
+        for top, depth in _FOLDERS:
+            listed = (info.key.split("/") for info in self._store.list(f"{top}/"))
+            of_jobs = (parts for parts in listed if len(parts) > depth + 2)
+            for job_id, keys in itertools.groupby(of_jobs, operator.itemgetter(depth)):
+                yield JobId(job_id), {"/".join(parts) for parts in keys}
 
     def _published(self, job_id: JobId) -> set[str]:
         """The keys that must stay: what an engine left beside the chunks is not among them."""
@@ -213,8 +222,7 @@ class Results:
             results.c.job_id == job_id, results.c.removed_at.is_(None)
         )
         with self._database.read() as tx:
-            chunks = tx.execute(kept).scalar() or []
-        return {key for _, _, _, key in chunks if key is not None}
+            return _keys(tx.execute(kept).scalar() or [])
 
     def _remove(self, tx: Tx, job_id: str, *, by: str) -> bool:
         """False if there is nothing to remove (any more)."""
@@ -259,6 +267,11 @@ def _chosen(manifest: Manifest, chunk: int | None) -> tuple[Chunk, ...]:
             f"there is no chunk {chunk}", hint=f"the result has {len(manifest.chunks)} chunks"
         )
     return (manifest.chunks[chunk],)
+
+
+def _keys(chunks: list[list[Any]]) -> set[str]:
+    """Those of the chunks that are objects."""
+    return {key for _, _, _, key in chunks if key is not None}
 
 
 def _manifest(row: RowMapping) -> Manifest:

@@ -12,7 +12,7 @@ results = Table(
     METADATA,
     Column("job_id", String(64), primary_key=True),
     Column("project_id", String(64), nullable=False),
-    Column("attempt", Integer, nullable=False),  # of the job; names the objects
+    Column("attempt", Integer, nullable=False),  # of the job
     Column("schema", LargeBinary, nullable=False),  # as an Arrow IPC message
     Column("rows", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),

@@ -9,8 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage.base.ids import JobId
+from storage.base.ids import JobId, ProjectId
 from storage.objects.api import ObjectStore
+from storage.objects.keys import folder
 from storage.results.chunks import ChunkStream, digest
 from storage.results.manifest import Bytes, Chunk, Manifest
 from storage.results.render import json_rows
@@ -23,9 +24,13 @@ _SLICE_BYTES = 1 << 20  #: of rows that are packed at a time, before compression
 _PREVIEW_ROWS = 256  #: that are turned into JSON at a time
 
 
-def attempt_prefix(job_id: JobId, attempt: int) -> str:
+#: Below it a folder for each project, in it one for each job.
+RESULTS = "project-results"
+
+
+def attempt_prefix(project_id: ProjectId, job_id: JobId, attempt: int) -> str:
     """What the keys of all objects of one attempt start with."""
-    return f"results/{job_id}/{attempt}/"
+    return folder(RESULTS, project_id, job_id, str(attempt))
 
 
 class ResultWriter:
@@ -41,6 +46,7 @@ class ResultWriter:
         self,
         store: ObjectStore,
         *,
+        project_id: ProjectId,
         job_id: JobId,
         attempt: int,
         chunk_bytes: int = CHUNK_BYTES,
@@ -49,7 +55,7 @@ class ResultWriter:
         max_bytes: int | None = None,
     ) -> None:
         self._store = store
-        self._prefix = attempt_prefix(job_id, attempt)
+        self._prefix = attempt_prefix(project_id, job_id, attempt)
         self._chunk_bytes = chunk_bytes
         self._inline_bytes = inline_bytes
         self._max_rows = max_rows

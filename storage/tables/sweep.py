@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
 
-from storage.catalog.catalog import managed_folder
 from storage.catalog.rows import TABLES
 from storage.meta.database import Database
 from storage.objects.api import ObjectStore
@@ -80,14 +79,15 @@ def _sweep_snapshots(database: Database, before: datetime) -> int:
 def _sweep_tables(database: Database, store: ObjectStore, before: datetime) -> int:
     with database.read() as tx:
         found = tx.execute(
-            select(TABLES.c.id, TABLES.c.kind)
+            select(TABLES.c.id, TABLES.c.kind, TABLES.c.location)
             .where(TABLES.c.dropped_at < before)
             .order_by(TABLES.c.dropped_at)
             .limit(_BATCH)
         ).all()
     for row in found:
         if row.kind == "managed":
-            _empty(store, managed_folder(row.id))
+            _empty(store, row.location)
+            _empty(store, f"tables/{row.id}/")  # where replicas of the version before write
         with database.transaction() as tx:
             for table in (MANIFESTS, SNAPSHOTS, STAGES):
                 tx.execute(delete(table).where(table.c.table_id == row.id))

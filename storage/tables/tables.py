@@ -193,6 +193,7 @@ class Tables:
         self,
         tx: Tx,
         *,
+        project_id: ProjectId,
         table_id: TableId | None,
         job_id: JobId,
         attempt: int,
@@ -208,6 +209,7 @@ class Tables:
         return open_stage(
             tx,
             self._warehouse,
+            project_id=project_id,
             table=table,
             job_id=job_id,
             attempt=attempt,

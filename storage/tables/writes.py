@@ -103,25 +103,30 @@ def open_stage(
     tx: Tx,
     store: ObjectStore,
     *,
+    project_id: ProjectId,
     table: TableDef | None,
     job_id: JobId,
     attempt: int,
     now: datetime,
     lease: timedelta,
 ) -> Stage:
-    """A new folder below the table's (of a table to be, without ``table``).
+    """A new folder below the table's (of a table of the project to be, without ``table``).
 
     Raises ``TableNotWritableError`` for views and external tables.
     """
-    if table is not None and table.kind is not TableKind.MANAGED:
+    if table is None:
+        table_id = TableId(new_id("tbl", now))
+        root = managed_folder(project_id, table_id)
+    elif table.kind is TableKind.MANAGED and table.location is not None:
+        table_id, root = table.id, table.location
+    else:
         raise TableNotWritableError(
             f"{table.full_name} is {_article(table.kind)}: nothing can be inserted",
             hint="insert into a table that was created without a location",
             table=table.full_name,
         )
-    table_id = table.id if table else TableId(new_id("tbl", now))
     stage_id = new_id("stg", now)
-    prefix = f"{managed_folder(table_id)}data/{stage_id}/"
+    prefix = f"{root}data/{stage_id}/"
     tx.execute(
         insert(STAGES).values(
             id=stage_id,

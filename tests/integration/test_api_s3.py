@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -11,8 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from storage.base.ids import JobId, ProjectId, TableId
+from storage.catalog.catalog import managed_folder
+from storage.objects.api import StoreUnavailableError
 from storage.objects.s3 import S3Store
-from tests.support.servers import S3Server
+from storage.results.writer import attempt_prefix
+from tests.support.servers import S3Server, tenant_keys
 from tests.support.service import Service, in_process
 
 ROWS = 20_000
@@ -92,12 +97,47 @@ def test_tables_and_results_are_kept_in_the_warehouse(
     body = admin.get(f"/statements/{everything['id']}/result", headers=form).content
     assert pa.ipc.open_stream(body).read_all().num_rows == 2 * ROWS
     keys = [info.key for info in S3Store(buckets[1], "dli/", s3_server.settings).list("")]
-    assert any(key.startswith("tables/") for key in keys)
-    assert any(key.startswith(f"results/{everything['id']}/") for key in keys)
+    assert any(key.startswith("project-tables/default/tbl_") for key in keys)
+    assert any(key.startswith(f"project-results/default/{everything['id']}/") for key in keys)
+
+
+def test_the_manuals_policy_opens_the_folders_of_one_project(s3_server: S3Server) -> None:
+    s3_server.client().make_bucket(bucket_name="lake")
+    access, secret = tenant_keys("sales")
+    identity = replace(s3_server.settings, access_key=access, secret_key=secret)
+    service, run = (S3Store("lake", "dli/", who) for who in (s3_server.settings, identity))
+
+    def may(prefix: str) -> list[bool]:
+        """Whether the run reads, lists, writes and deletes there."""
+        service.put(f"{prefix}a", b"")
+        return [
+            _allowed(lambda: run.get(f"{prefix}a")),
+            _allowed(lambda: list(run.list(prefix))),
+            _allowed(lambda: run.put(f"{prefix}b", b"")),
+            _allowed(lambda: run.delete(f"{prefix}a")),
+        ]
+
+    for project in ("sales", "sales-eu", "research"):
+        own = [project == "sales"] * 4
+        assert may(managed_folder(ProjectId(project), TableId("tbl_1"))) == own
+        assert may(attempt_prefix(ProjectId(project), JobId("stm_1"), 1)) == own
+    assert may("engines/") == [True, True, False, False]
+    for others in ("project-tables/", "tables/tbl_0/", "results/stm_0/1/", "logs/", "files/sales/"):
+        assert may(others) == [False] * 4
+
+
+def _allowed(action: Callable[[], object]) -> bool:
+    try:
+        action()
+    except StoreUnavailableError as error:
+        if "AccessDenied" not in error.message:
+            raise
+        return False
+    return True
 
 
 def test_another_bucket_is_refused(admin: httpx.Client, buckets: tuple[str, str]) -> None:
-    body = {"name": "stolen", "location": f"s3://{buckets[1]}/dli/tables/"}
+    body = {"name": "stolen", "location": f"s3://{buckets[1]}/dli/project-tables/"}
     answer = admin.post("/databases/lake/tables", json=body)
     assert (answer.status_code, answer.json()["code"]) == (403, "unknown_bucket")
 

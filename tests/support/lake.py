@@ -9,12 +9,14 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from sqlalchemy import update
 
 from storage.base.clock import ManualClock
 from storage.base.ids import JobId, ProjectId, SnapshotId, TableId
 from storage.catalog.catalog import Catalog
 from storage.catalog.commands import Command, CreateDatabase, CreateTable
 from storage.catalog.definitions import Column, TableDef
+from storage.catalog.rows import TABLES
 from storage.meta.database import Database
 from storage.objects.api import ObjectStore
 from storage.objects.locations import Locations
@@ -71,6 +73,17 @@ class Lake:
             ),
         )
 
+    def make_former(self, name: str = "m") -> TableDef:
+        """As ``make``, where managed tables lay before each project had a folder for them."""
+        made = self.make(name)
+        with self.database.transaction() as tx:
+            tx.execute(
+                update(TABLES)
+                .where(TABLES.c.id == made.id)
+                .values(location=f"tables/{made.id}/", version=made.version + 1)
+            )
+        return self.find(name)
+
     def apply(self, command: Command) -> None:
         """Do a command that needs no files."""
         with self.database.transaction() as tx:
@@ -94,7 +107,12 @@ class Lake:
         """A folder to be written."""
         with self.database.transaction() as tx:
             return self.tables.stage(
-                tx, table_id=table_id, job_id=JobId(job), attempt=attempt, lease=timedelta(hours=2)
+                tx,
+                project_id=PROJECT,
+                table_id=table_id,
+                job_id=JobId(job),
+                attempt=attempt,
+                lease=timedelta(hours=2),
             )
 
     def fill(self, stage: Stage, *parts: pa.Table | dict[str, list[Any]]) -> None:

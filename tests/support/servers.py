@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -181,16 +182,30 @@ def s3_client(settings: S3Settings) -> Minio:
     )
 
 
+def project_policy() -> str:
+    """What the manual says that the identity of the project ``sales`` has to be allowed."""
+    manual = Path(__file__).parents[2] / "docs/pods.md"
+    _, found, rest = manual.read_text().partition('```json\n{\n  "Version"')
+    assert found, "the manual has no policy"
+    return found.removeprefix("```json\n") + rest.partition("```")[0]
+
+
 def tenant_keys(name: str) -> tuple[str, str]:
     """The access key and the secret key of a tenant of ``seaweedfs``."""
     return f"{name}-access", f"{name}-secret-key"
 
 
 @contextmanager
-def seaweedfs(host: str = "127.0.0.1", *, tenants: Sequence[str] = ()) -> Iterator[S3Server]:
+def seaweedfs(
+    host: str = "127.0.0.1",
+    *,
+    tenants: Sequence[str] = (),
+    policies: Mapping[str, str] | None = None,
+) -> Iterator[S3Server]:
     """A fresh SeaweedFS with SigV4; it listens on one address only and phones nobody.
 
-    Each tenant may read and write the bucket of its name only, which there is not yet.
+    Each tenant may read and write the bucket of its name only, which there is not yet, and each
+    name of ``policies`` may do what its policy says, as IAM would understand it.
     """
     weed = Path(sys.executable).with_name("weed")
     ports = dict(
@@ -210,24 +225,8 @@ def seaweedfs(host: str = "127.0.0.1", *, tenants: Sequence[str] = ()) -> Iterat
 
     def command(folder: Path) -> list[str]:
         (folder / "data").mkdir()
-        identities = [("service", (settings.access_key, settings.secret_key), ["Admin"])]
-        for name in tenants:
-            may = [f"{action}:{name}" for action in ("Read", "Write", "List", "Tagging")]
-            identities.append((name, tenant_keys(name), may))
-        (folder / "identities.json").write_text(
-            json.dumps(
-                {
-                    "identities": [
-                        {
-                            "name": name,
-                            "credentials": [{"accessKey": key, "secretKey": secret}],
-                            "actions": may,
-                        }
-                        for name, (key, secret), may in identities
-                    ]
-                }
-            )
-        )
+        told = _identities(settings, tenants, policies or {})
+        (folder / "identities.json").write_text(json.dumps(told))
         return [
             str(weed), f"-logdir={folder}", "server", f"-dir={folder / 'data'}",
             f"-ip={host}", f"-ip.bind={host}", "-filer", "-s3",
@@ -236,20 +235,43 @@ def seaweedfs(host: str = "127.0.0.1", *, tenants: Sequence[str] = ()) -> Iterat
             f"-filer.localSocket={folder / 'filer.sock'}", f"-s3.localSocket={folder / 's3.sock'}",
             "-volume.max=10000", "-volume.minFreeSpace=0", "-master.volumeSizeLimitMB=1024",
             "-master.electionTimeout=1s", "-master.telemetry=false",
-            *([f"-s3.config={folder / 'identities.json'}"] if tenants else []),
+            f"-s3.config={folder / 'identities.json'}",
         ]  # fmt: skip
 
     server = S3Server(settings=settings)
-    secrets = {
-        "AWS_ACCESS_KEY_ID": settings.access_key,
-        "AWS_SECRET_ACCESS_KEY": settings.secret_key,
-    }
     litter = [  # these are not to be moved by any option
         f"/tmp/seaweedfs-{part}-grpc-{ports[f'{part}.port.grpc']}.sock"
         for part in ("master", "volume", "filer", "s3")
     ]
-    with served(command, lambda: _answers(server), litter=litter, environment=secrets):
+    with served(command, lambda: _answers(server), litter=litter):
         yield server
+
+
+def _identities(
+    settings: S3Settings, tenants: Sequence[str], policies: Mapping[str, str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Who SeaweedFS knows; the owner of ``settings`` may do all."""
+
+    def known(name: str, keys: tuple[str, str], **may: list[str]) -> dict[str, Any]:
+        key, secret = keys
+        return {
+            "name": name,
+            "credentials": [{"accessKey": key, "secretKey": secret}],
+            **may,
+        }
+
+    actions = ("Read", "Write", "List", "Tagging")
+    return {
+        "identities": [
+            known("service", (settings.access_key, settings.secret_key), actions=["Admin"]),
+            *(
+                known(name, tenant_keys(name), actions=[f"{action}:{name}" for action in actions])
+                for name in tenants
+            ),
+            *(known(name, tenant_keys(name), policyNames=[name]) for name in policies),
+        ],
+        "policies": [{"name": name, "content": policies[name]} for name in policies],
+    }
 
 
 def _answers(server: S3Server) -> bool:
@@ -276,5 +298,5 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3Server]:
     """The S3 service of this test process; make your own bucket in it."""
-    with seaweedfs() as server:
+    with seaweedfs(policies={"sales": project_policy()}) as server:
         yield server

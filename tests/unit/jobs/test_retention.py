@@ -183,7 +183,9 @@ def _backfill(tx: Tx, run: Job) -> None:
 def test_a_result_that_is_there_still_goes_first(archive: Archive) -> None:
     job = archive.add(days=91)
     results = archive.retention.results
-    writer = ResultWriter(archive.store, job_id=job.id, attempt=1, inline_bytes=0, chunk_bytes=1)
+    writer = ResultWriter(
+        archive.store, project_id=PROJECT, job_id=job.id, attempt=1, inline_bytes=0, chunk_bytes=1
+    )
     writer.write(pa.record_batch({"n": [1]}))
     manifest = writer.close()
     with archive.database.transaction() as tx:

@@ -153,7 +153,9 @@ def test_what_a_lost_statement_began_to_write_is_given_up(
         lost, parts = _lost(replica, "stm_1", kind=JobKind.STATEMENT), replica.parts
         with parts.database.transaction() as tx:
             for attempt in (1, 2):
-                parts.tables.stage(tx, table_id=None, job_id=lost.id, attempt=attempt)
+                parts.tables.stage(
+                    tx, project_id=lost.project_id, table_id=None, job_id=lost.id, attempt=attempt
+                )
         Reaper(parts=parts, adopt=lambda _: False).tick()
         with parts.database.transaction() as tx:
             assert parts.tables.abandon(tx, lost.id, attempt=1) == 0

@@ -123,7 +123,7 @@ def test_a_managed_table_comes_back_as_it_was_made(database: Database, catalog: 
     assert (made.kind, made.version, made.location) == (
         TableKind.MANAGED,
         1,
-        f"tables/{made.id}/",
+        f"project-tables/{MINE}/{made.id}/",
     )
     assert made.columns == (
         Column(name="Id", type="bigint"),

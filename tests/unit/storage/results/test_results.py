@@ -7,6 +7,7 @@ import io
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -31,6 +32,7 @@ from storage.results.results import (
 from storage.results.writer import ResultWriter
 
 JOB, PROJECT = JobId("stm_1"), ProjectId("default")
+OWN = f"project-results/{PROJECT}/"
 TTL = timedelta(hours=1)
 
 
@@ -45,7 +47,12 @@ class World:
         self, job: str = JOB, attempt: int = 1, *, rows: int = 5, inline: int = 0
     ) -> Manifest:
         writer = ResultWriter(
-            self.store, job_id=JobId(job), attempt=attempt, inline_bytes=inline, chunk_bytes=1
+            self.store,
+            project_id=PROJECT,
+            job_id=JobId(job),
+            attempt=attempt,
+            inline_bytes=inline,
+            chunk_bytes=1,
         )
         for number in range(rows):
             writer.write(pa.record_batch({"n": [number]}))
@@ -54,6 +61,20 @@ class World:
     def publish(self, job: str = JOB, attempt: int = 1, **options: Any) -> Manifest:
         manifest = self.write(job, attempt, **options)
         self.save(manifest, job, attempt)
+        return manifest
+
+    def publish_former(self, job: str = JOB, **options: Any) -> Manifest:
+        """As ``publish``, where results lay before each project had a folder for them."""
+        manifest = self.write(job, **options)
+        chunks = []
+        for chunk in manifest.chunks:
+            assert chunk.key is not None
+            key = chunk.key.replace(OWN, "results/")
+            self.store.put(key, self.store.get(chunk.key))
+            self.store.delete(chunk.key)
+            chunks.append(replace(chunk, key=key))
+        manifest = replace(manifest, chunks=tuple(chunks))
+        self.save(manifest, job)
         return manifest
 
     def save(self, manifest: Manifest, job: str = JOB, attempt: int = 1) -> None:
@@ -72,7 +93,7 @@ class World:
             self.results.delete(tx, JobId(job))
 
     def keys(self) -> list[str]:
-        return [info.key.removeprefix("results/") for info in self.store.list("")]
+        return [info.key.removeprefix(OWN) for info in self.store.list("")]
 
     def values(self, chunk: int | None = None) -> list[int]:
         batches = self.results.batches(self.manifest(), chunk)
@@ -99,7 +120,7 @@ def test_manifest_comes_back_as_it_was_saved(world: World, inline: int) -> None:
 
 
 def test_column_metadata_comes_back(world: World) -> None:
-    writer = ResultWriter(world.store, job_id=JOB, attempt=1)
+    writer = ResultWriter(world.store, project_id=PROJECT, job_id=JOB, attempt=1)
     writer.write(pa.record_batch({"i": pa.array([1], pa.duration("us"))}))
     saved = writer.close()
     world.save(saved)
@@ -107,7 +128,7 @@ def test_column_metadata_comes_back(world: World) -> None:
 
 
 def test_empty_result_has_no_rows_to_read(world: World) -> None:
-    writer = ResultWriter(world.store, job_id=JOB, attempt=1)
+    writer = ResultWriter(world.store, project_id=PROJECT, job_id=JOB, attempt=1)
     writer.declare(pa.schema({"n": pa.int64()}))
     world.save(writer.close())
     assert world.values() == []
@@ -244,21 +265,46 @@ def test_delete_is_undone_with_its_transaction(world: World) -> None:
 def test_discard_takes_one_attempt_only(world: World) -> None:
     world.write(attempt=1, rows=1)
     world.write(attempt=11, rows=1)
-    assert world.results.discard(JOB, 1) == 1
-    assert world.results.discard(JOB, 1) == 0
+    assert world.results.discard(PROJECT, JOB, 1) == 1
+    assert world.results.discard(PROJECT, JOB, 1) == 0
     assert world.keys() == ["stm_1/11/00000.arrow"]
 
 
 def test_sweep_keeps_what_is_published_or_may_be(world: World) -> None:
     world.write("stm_1", attempt=1, rows=2)
     world.publish("stm_1", attempt=2, rows=1)
-    world.store.put("results/stm_1/2/spill/part-0.parquet", b"")  # left by the engine
+    world.store.put(f"{OWN}stm_1/2/spill/part-0.parquet", b"")  # left by the engine
     world.write("stm_2", attempt=1, rows=1)  # still running
     world.write("stm_3", attempt=1, rows=1)  # of a job that is lost
     live: Callable[[JobId], bool] = lambda job: job == "stm_2"  # noqa: E731
     assert world.results.sweep(live=live) == 4
     assert world.keys() == ["stm_1/2/00000.arrow", "stm_2/1/00000.arrow"]
     assert world.results.sweep(live=live) == 0
+
+
+def test_sweep_keeps_what_lies_where_it_lay_before(world: World) -> None:
+    world.publish_former("stm_1", rows=1)
+    world.publish("stm_2", rows=1)
+    for key in ("stm_1/1/spill/part-0.parquet", "stm_3/1/00000.arrow", "stm_4/1/00000.arrow"):
+        world.store.put(f"results/{key}", b"")
+    world.store.put("project-results/other/stm_5/1/00000.arrow", b"")  # of a job that is lost
+    live: Callable[[JobId], bool] = lambda job: job == "stm_3"  # noqa: E731
+    assert world.results.sweep(live=live) == 3
+    assert world.keys() == [
+        "stm_2/1/00000.arrow", "results/stm_1/1/00000.arrow", "results/stm_3/1/00000.arrow",
+    ]  # fmt: skip
+    assert world.values() == [0]
+
+
+def test_a_result_from_before_is_read_until_it_expires(world: World) -> None:
+    manifest = world.publish_former(rows=3)
+    world.publish_former("stm_2", rows=2)
+    assert world.values() == [0, 1, 2]
+    world.clock.advance(TTL)
+    assert world.results.expire() == 4  # two ended, two swept
+    assert world.keys() == []
+    with pytest.raises(ResultExpiredError, match="while it was read"):
+        list(world.results.batches(manifest))
 
 
 def test_sweep_takes_late_objects_of_a_removed_result(world: World) -> None:
@@ -272,6 +318,8 @@ def test_sweep_takes_late_objects_of_a_removed_result(world: World) -> None:
 
 def test_sweep_leaves_other_objects_alone(world: World) -> None:
     world.store.put("tables/tbl_1/data/x", b"")
-    world.store.put("results/odd", b"")
+    odd = ["results/odd", "results/stm_1/odd", "project-results/odd", f"{OWN}stm_1/odd"]
+    for key in odd:
+        world.store.put(key, b"")
     assert world.results.sweep(live=never) == 0
-    assert len(list(world.store.list(""))) == 2
+    assert len(list(world.store.list(""))) == 5

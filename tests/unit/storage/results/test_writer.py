@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.base.ids import JobId
+from storage.base.ids import JobId, ProjectId
 from storage.objects.api import StoreFullError
 from storage.objects.folder import FolderStore
 from storage.objects.memory import MemoryStore
@@ -23,7 +23,7 @@ from storage.results.manifest import Manifest
 from storage.results.types import ResultValueError
 from storage.results.writer import PREVIEW_BYTES, ResultWriter, pieces
 
-JOB = JobId("stm_1")
+PROJECT, JOB = ProjectId("sales"), JobId("stm_1")
 KIB = 1 << 10
 
 
@@ -42,7 +42,9 @@ class FullStore(MemoryStore):
 
 
 def writer(store: MemoryStore | None = None, **options: Any) -> ResultWriter:
-    return ResultWriter(store or MemoryStore(), job_id=JOB, attempt=2, **options)
+    return ResultWriter(
+        store or MemoryStore(), project_id=PROJECT, job_id=JOB, attempt=2, **options
+    )
 
 
 def numbers(*counts: int) -> list[pa.RecordBatch]:
@@ -98,7 +100,8 @@ def test_large_result_becomes_chunks_within_the_size() -> None:
     assert len(manifest.chunks) >= 4
     assert all(chunk.bytes <= 3 << 20 for chunk in manifest.chunks)
     assert [chunk.index for chunk in manifest.chunks] == list(range(len(manifest.chunks)))
-    assert keys(store) == [f"results/stm_1/2/{n:05}.arrow" for n in range(len(manifest.chunks))]
+    names = [f"{n:05}.arrow" for n in range(len(manifest.chunks))]
+    assert keys(store) == [f"project-results/sales/stm_1/2/{name}" for name in names]
     assert sum(chunk.rows for chunk in manifest.chunks) == manifest.rows == 10_000
     assert sum(chunk.bytes for chunk in manifest.chunks) == manifest.bytes
     assert len(rows(manifest, store)) == 10_000
@@ -107,7 +110,7 @@ def test_large_result_becomes_chunks_within_the_size() -> None:
 def test_one_chunk_over_the_inline_size_is_an_object() -> None:
     store = MemoryStore()
     manifest = written(writer(store, inline_bytes=10 * KIB), [noise(20, KIB)])
-    assert [chunk.key for chunk in manifest.chunks] == ["results/stm_1/2/00000.arrow"]
+    assert [chunk.key for chunk in manifest.chunks] == ["project-results/sales/stm_1/2/00000.arrow"]
 
 
 def test_no_rows_have_a_schema_and_no_chunk() -> None:
@@ -227,7 +230,7 @@ def test_a_full_store_fails_the_result_and_abort_cleans_up(room: int) -> None:
 
 def test_a_changed_chunk_is_not_read(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
-    made = ResultWriter(store, job_id=JOB, attempt=1, inline_bytes=0)
+    made = ResultWriter(store, project_id=PROJECT, job_id=JOB, attempt=1, inline_bytes=0)
     made.write(noise(10, 100))
     (chunk,) = made.close().chunks
     assert chunk.key is not None

@@ -11,10 +11,10 @@ from storage.catalog.commands import DropDatabase, DropTable
 from storage.catalog.rows import TABLES
 from storage.tables.rows import MANIFESTS, SNAPSHOTS, STAGES
 from storage.tables.writes import CommitMode
-from tests.support.lake import WINDOW, Lake
+from tests.support.lake import PROJECT, WINDOW, Lake
 from tests.support.parquet import write
 
-APPEND, OVERWRITE = CommitMode.APPEND, CommitMode.OVERWRITE
+APPEND, CREATE, OVERWRITE = CommitMode.APPEND, CommitMode.CREATE, CommitMode.OVERWRITE
 MOMENT = timedelta(seconds=1)
 
 
@@ -100,6 +100,44 @@ def test_a_dropped_managed_table_leaves_nothing_after_the_window(lake: Lake) -> 
     sweep(lake)
     assert lake.objects() == []
     assert set(counts(lake).values()) == {0}
+
+
+def test_a_dropped_table_from_before_goes_alone(lake: Lake) -> None:
+    """Tables lay side by side then, so what is beside one may be another that lives."""
+    dropped, kept = lake.make_former(), lake.make_former("kept")
+    lake.write(APPEND, dropped, {"x": [1]})
+    kept = lake.write(APPEND, kept, {"x": [2]})
+    new = lake.write(APPEND, lake.make("new"), {"x": [3]})
+    lake.apply(DropTable(database="d", name="m"))
+    lake.clock.advance(WINDOW + MOMENT)
+    sweep(lake)
+    assert [key.split("/data/")[0] for key in lake.objects()] == [
+        f"project-tables/{PROJECT}/{new.id}",
+        f"tables/{kept.id}",
+    ]
+    assert [lake.snapshot(table).rows for table in (kept, new)] == [1, 1]
+
+
+def test_what_a_replica_of_before_wrote_goes_with_its_table(lake: Lake) -> None:
+    table = lake.write(APPEND, lake.make(), {"x": [1]})
+    lake.warehouse.put(f"tables/{table.id}/data/stg_1/part-0.parquet", b"rows")
+    lake.apply(DropTable(database="d", name="m"))
+    lake.clock.advance(WINDOW + MOMENT)
+    sweep(lake)
+    assert lake.objects() == []
+
+
+def test_a_table_of_before_moves_when_it_is_made_anew(lake: Lake) -> None:
+    lake.write(APPEND, lake.make_former(), {"x": [1]})
+    stage = lake.stage(None)
+    lake.fill(stage, {"x": [1]})
+    made = lake.commit(stage, CREATE, columns=lake.find("m").columns, or_replace=True)
+    lake.clock.advance(WINDOW + MOMENT)
+    sweep(lake)
+    assert [key.startswith(f"project-tables/{PROJECT}/{made.id}/") for key in lake.objects()] == [
+        True
+    ]
+    assert lake.snapshot(lake.find("m")).rows == 1
 
 
 def test_the_files_of_a_dropped_external_table_stay(lake: Lake) -> None:

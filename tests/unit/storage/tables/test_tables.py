@@ -90,7 +90,7 @@ def test_an_empty_managed_table_has_its_columns(lake: Lake) -> None:
     assert (snapshot.files, snapshot.rows) == ((), 0)
     assert snapshot.groups is not None
     assert set(snapshot.groups.columns) == {"x", "s"}
-    assert lake.tables.uri(table).endswith(f"/warehouse/tables/{table.id}")
+    assert lake.tables.uri(table).endswith(f"/warehouse/project-tables/{PROJECT}/{table.id}")
     assert lake.refresh(table) == table
 
 

@@ -50,8 +50,22 @@ def test_a_stage_is_a_new_folder_of_the_table(lake: Lake) -> None:
     table = lake.make()
     first, second = lake.stage(table.id), lake.stage(table.id)
     assert first.prefix != second.prefix
-    assert first.prefix.startswith(f"tables/{table.id}/data/")
+    assert first.prefix.startswith(f"project-tables/{PROJECT}/{table.id}/data/")
     assert first.uri == lake.warehouse.uri(first.prefix.rstrip("/"))
+
+
+def test_a_table_to_be_has_its_folder_below_its_project(lake: Lake) -> None:
+    stage = filled(lake, None)
+    made = lake.commit(stage, CREATE, columns=(X,))
+    assert made.location == f"project-tables/{PROJECT}/{made.id}/"
+    assert stage.prefix.startswith(f"{made.location}data/")
+
+
+def test_a_table_from_before_is_written_where_it_lies(lake: Lake) -> None:
+    table = lake.make_former()
+    after = lake.write(APPEND, lake.write(APPEND, table, {"x": [1]}), {"x": [2]})
+    assert rows(lake, after) == 2
+    assert all(key.startswith(f"tables/{table.id}/data/") for key in lake.objects())
 
 
 def test_what_is_staged_is_not_seen(lake: Lake) -> None:
