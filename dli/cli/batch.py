@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,12 +10,11 @@ import typer
 
 from dli.cli.complaints import Exit
 from dli.cli.job import copy_log, end_of
-from dli.cli.output import copy_pieces, print_facts, print_json
-from dli.cli.parameters import parse_labels
+from dli.cli.options import Attempts, Into, Labels, Outputs, Priority, Queue, grouped
+from dli.cli.output import copy_pieces, print_answer, print_facts, print_json, print_text
+from dli.cli.parameters import checked_span, parse_bytes, parse_labels, source
 from dli.cli.session import JsonFlag, Session, UsageError, session_of
-from dli.client import Client
-from storage.base.errors import InvalidInputError
-from storage.base.quantities import format_size, parse_size, parse_span
+from storage.base.quantities import format_size
 
 app = typer.Typer(no_args_is_help=True, help="Run Spark programs: Python, jars, SQL scripts.")
 
@@ -24,7 +24,74 @@ def batch() -> None:
     """Keep ``submit`` a command of its own, though it is the only one."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """What runs, besides the program itself."""
+
+    sql: Annotated[str | None, typer.Option(help="A SQL script instead of a program.")] = None
+    py_files: Annotated[
+        list[str] | None, typer.Option(help="Python files and zips, with commas between.")
+    ] = None
+    jars: Annotated[list[str] | None, typer.Option(help="Jars, with commas between.")] = None
+    files: Annotated[
+        list[str] | None, typer.Option(help="Files for its folder, with commas between.")
+    ] = None
+    main_class: Annotated[str | None, typer.Option("--class", help="Main class of a jar.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What a program gets, may use and leaves."""
+
+    name: Annotated[str | None, typer.Option(help="For people; else the file's name.")] = None
+    conf: Annotated[list[str] | None, typer.Option(help="KEY=VALUE of Spark; repeatable.")] = None
+    env: Annotated[list[str] | None, typer.Option(help="KEY=VALUE, no secrets.")] = None
+    table: Annotated[
+        list[str] | None, typer.Option(help="DATABASE.TABLE that it reads; repeatable.")
+    ] = None
+    output: Outputs = None
+    size: Annotated[str | None, typer.Option(help="small, medium, large or xlarge.")] = None
+    cores: Annotated[int | None, typer.Option(help="With --memory, instead of --size.")] = None
+    memory: Annotated[str | None, typer.Option(help="As 6GiB; with --cores.")] = None
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Run as a client of the queue's warm Spark.")
+    ] = False
+    queue: Queue = None
+    priority: Priority = None
+    timeout: Annotated[str | None, typer.Option(help="Cancel it after this time, as 2h.")] = None
+    max_cost: Annotated[str | None, typer.Option(help="Refuse if the price is above this.")] = None
+    attempts: Attempts = None
+    label: Labels = None
+
+    def fields(self) -> dict[str, Any]:
+        """By the names of the client's ``submit_batch``."""
+        return {
+            "name": self.name,
+            "conf": parse_labels(self.conf, "--conf"),
+            "environment": parse_labels(self.env, "--env"),
+            "tables": self.table or None,
+            "outputs": self.output or None,
+            "size": self.size,
+            "driver": self._driver(),
+            "session": "connect" if self.connect else None,
+            "queue": self.queue,
+            "priority": self.priority,
+            "timeout": checked_span("--timeout", self.timeout),
+            "max_cost": self.max_cost,
+            "retry": None if self.attempts is None else {"attempts": self.attempts},
+            "labels": parse_labels(self.label),
+        }
+
+    def _driver(self) -> dict[str, int | None] | None:
+        if (self.cores is None) != (self.memory is None):
+            raise UsageError("--cores and --memory go together")
+        if self.cores is None:
+            return None
+        return {"cores": self.cores, "memory": parse_bytes("--memory", self.memory)}
+
+
 @app.command("submit")
+@grouped
 def submit(
     context: typer.Context,
     program: Annotated[
@@ -36,39 +103,9 @@ def submit(
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="-- ARGS", help="Handed to the program.")
     ] = None,
-    sql: Annotated[
-        str | None, typer.Option("--sql", help="A SQL script instead of a program.")
-    ] = None,
-    py_files: Annotated[
-        list[str] | None, typer.Option(help="Python files and zips, with commas between.")
-    ] = None,
-    jars: Annotated[list[str] | None, typer.Option(help="Jars, with commas between.")] = None,
-    files: Annotated[
-        list[str] | None, typer.Option(help="Files for its folder, with commas between.")
-    ] = None,
-    main_class: Annotated[str | None, typer.Option("--class", help="Main class of a jar.")] = None,
-    name: Annotated[str | None, typer.Option(help="For people; else the file's name.")] = None,
-    conf: Annotated[list[str] | None, typer.Option(help="KEY=VALUE of Spark; repeatable.")] = None,
-    env: Annotated[list[str] | None, typer.Option(help="KEY=VALUE, no secrets.")] = None,
-    table: Annotated[
-        list[str] | None, typer.Option(help="DATABASE.TABLE that it reads; repeatable.")
-    ] = None,
-    output: Annotated[
-        list[str] | None,
-        typer.Option("--output", help="Pattern of files that it leaves to keep, as 'out/*.csv'."),
-    ] = None,
-    size: Annotated[str | None, typer.Option(help="small, medium, large or xlarge.")] = None,
-    cores: Annotated[int | None, typer.Option(help="With --memory, instead of --size.")] = None,
-    memory: Annotated[str | None, typer.Option(help="As 6GiB; with --cores.")] = None,
-    connect: Annotated[
-        bool, typer.Option("--connect", help="Run as a client of the queue's warm Spark.")
-    ] = False,
-    queue: Annotated[str | None, typer.Option(help="The queue to wait in.")] = None,
-    priority: Annotated[int | None, typer.Option(help="Higher starts first.")] = None,
-    timeout: Annotated[str | None, typer.Option(help="Cancel it after this time, as 2h.")] = None,
-    max_cost: Annotated[str | None, typer.Option(help="Refuse if the price is above this.")] = None,
-    attempts: Annotated[int | None, typer.Option(help="How often it is tried at most.")] = None,
-    label: Annotated[list[str] | None, typer.Option(help="KEY=VALUE; repeatable.")] = None,
+    *,
+    code: Code,
+    wishes: Wishes,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Show size and most use; run nothing.")
     ] = False,
@@ -86,47 +123,24 @@ def submit(
     """
     session = session_of(context)
     given = [each for each in (program, *(arguments or ())) if each is not None]
-    script = sql or (given.pop(0) if given else None)
+    script = code.sql or (given.pop(0) if given else None)
     if script is None:
         raise UsageError("name a program, or --sql and a script")
-    options: dict[str, Any] = {
-        "language": "sql" if sql else None,
-        "arguments": given or None,
-        "main_class": main_class,
-        "name": name,
-        "conf": parse_labels(conf or (), "--conf"),
-        "environment": parse_labels(env or (), "--env"),
-        "tables": table or None,
-        "outputs": output or None,
-        "size": size,
-        "driver": _exact(cores, memory),
-        "session": "connect" if connect else None,
-        "queue": queue,
-        "priority": priority,
-        "timeout": _span(timeout),
-        "max_cost": max_cost,
-        "retry": None if attempts is None else {"attempts": attempts},
-        "labels": parse_labels(label or ()),
-        "mode": "estimate" if estimate else None,
-    }
-    with session.client() as client:
-        job = client.submit_batch(
-            _place(script),
-            py_files=_places(py_files),
-            jars=_places(jars),
-            files=_places(files),
-            **options,
-        )
-        if estimate:
-            _print_estimate(session, job, as_json=as_json)
-            return Exit.DONE
-        if follow:
-            return follow_job(session, client, job, as_json=as_json)
-    if as_json:
-        print_json(session.out, job)
-    else:
-        session.out.print(job["id"], markup=False)
-        session.say(f"`dli job logs -f {job['id']}` shows what it writes")
+    fields = wishes.fields()
+    job = session.client.submit_batch(
+        source(script),
+        arguments=given or None,
+        language="sql" if code.sql else None,
+        main_class=code.main_class,
+        py_files=_sources(code.py_files),
+        jars=_sources(code.jars),
+        files=_sources(code.files),
+        mode="estimate" if estimate else None,
+        **fields,
+    )
+    if follow and not estimate:
+        return follow_job(session, job, as_json=as_json)
+    print_answer(session, job, _print_estimate if estimate else _print_job, as_json=as_json)
     return Exit.DONE
 
 
@@ -137,18 +151,16 @@ def output_(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="A file that it left.", show_default=False)
     ],
-    into: Annotated[
-        Path | None, typer.Option("-o", "--into", help="Write it to this file.")
-    ] = None,
+    into: Into = None,
 ) -> None:
     """Print a file that a batch left; `--output` of `submit` says which are kept."""
-    session = session_of(context)
-    with session.client() as client, client.batch_output(job_id, name) as pieces:
+    with session_of(context).client.batch_output(job_id, name) as pieces:
         copy_pieces(pieces, into)
 
 
-def follow_job(session: Session, client: Client, job: dict[str, Any], *, as_json: bool) -> int:
+def follow_job(session: Session, job: dict[str, Any], *, as_json: bool) -> int:
     """Print what a job writes until it ends; its end as an exit code. Ctrl-C cancels it."""
+    client = session.client
     session.say(f"{job['id']} is {job['state']}")
     try:
         if not as_json:
@@ -163,10 +175,12 @@ def follow_job(session: Session, client: Client, job: dict[str, Any], *, as_json
     return end_of(session, job)
 
 
-def _print_estimate(session: Session, told: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print_json(session.out, told)
-        return
+def _print_job(session: Session, job: dict[str, Any]) -> None:
+    print_text(session.out, job["id"])
+    session.say(f"`dli job logs -f {job['id']}` shows what it writes")
+
+
+def _print_estimate(session: Session, told: dict[str, Any]) -> None:
     use = told["cu_milliseconds"]
     likely = use["likely"]
     print_facts(
@@ -184,35 +198,5 @@ def _print_estimate(session: Session, told: dict[str, Any], *, as_json: bool) ->
     )
 
 
-def _places(given: list[str] | None) -> list[Path | str]:
-    return [_place(each) for text in given or () for each in text.split(",") if each]
-
-
-def _place(text: str) -> Path | str:
-    """A file of this machine, or the address of an object."""
-    if "://" in text:
-        return text
-    path = Path(text).expanduser()
-    if not path.is_file():
-        raise UsageError(f"there is no file {text}")
-    return path
-
-
-def _exact(cores: int | None, memory: str | None) -> dict[str, int] | None:
-    if (cores is None) != (memory is None):
-        raise UsageError("--cores and --memory go together")
-    if cores is None or memory is None:
-        return None
-    try:
-        return {"cores": cores, "memory": parse_size(memory)}
-    except InvalidInputError as error:
-        raise UsageError(f"--memory: {error.message}; {error.hint}") from error
-
-
-def _span(text: str | None) -> str | None:
-    try:
-        if text is not None:
-            parse_span(text)
-    except InvalidInputError as error:
-        raise UsageError(f"--timeout: {error.message}; {error.hint}") from error
-    return text
+def _sources(given: list[str] | None) -> list[Path | str]:
+    return [source(each) for text in given or () for each in text.split(",") if each]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from dli.cli.output import print_facts, print_json
-from dli.cli.session import JsonFlag, UsageError, session_of
+from dli.cli.output import print_answer, print_facts
+from dli.cli.session import JsonFlag, Session, UsageError, session_of
 
 app = typer.Typer(no_args_is_help=True, help="Show and set the project's monthly budget.")
 
@@ -17,18 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="Show and set the project's monthly
 def show(context: typer.Context, as_json: JsonFlag = False) -> None:
     """Show the cap of the month, what is spent, and what is set aside for running statements."""
     session = session_of(context)
-    with session.client() as client:
-        body = client.budget()
-    if as_json:
-        print_json(session.out, body)
-    else:
-        money = {
-            name: f"{body['currency']} {body[name]}" if body.get(name) is not None else None
-            for name in ("cap", "spent", "reserved", "left")
-        }
-        if money["cap"] is None:
-            money["cap"] = "none"
-        print_facts(session.out, {"month": body["month"]} | money)
+    print_answer(session, session.client.budget(), _print, as_json=as_json)
 
 
 @app.command("set")
@@ -44,6 +33,13 @@ def set_(
     if amount != "none" and not re.fullmatch(r"\d+(\.\d{1,9})?", amount):
         raise UsageError(f"{amount!r} is not an amount: write 25.00, or none")
     session = session_of(context)
-    with session.client() as client:
-        client.set_budget(None if amount == "none" else amount, month=month)
+    session.client.set_budget(None if amount == "none" else amount, month=month)
     session.say("no cap" if amount == "none" else f"cap of {month}: {amount}")
+
+
+def _print(session: Session, budget: dict[str, Any]) -> None:
+    money = {
+        name: None if budget.get(name) is None else f"{budget['currency']} {budget[name]}"
+        for name in ("cap", "spent", "reserved", "left")
+    }
+    print_facts(session.out, {"month": budget["month"]} | money | {"cap": money["cap"] or "none"})

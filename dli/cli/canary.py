@@ -2,141 +2,115 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
-from dli.cli.output import print_facts, print_items, print_json
-from dli.cli.session import JsonFlag, UsageError, session_of
+from dli.cli.options import grouped
+from dli.cli.output import print_answer, print_facts, print_items, print_list
+from dli.cli.session import JsonFlag, Session, UsageError, session_of
 
 app = typer.Typer(no_args_is_help=True, help="Try a new image of a queue's engines beside its own.")
 
-Percent = Annotated[
-    int | None, typer.Option(min=0, max=100, help="Per cent of statements that run on it.")
-]
-Shadow = Annotated[
-    int | None,
-    typer.Option(min=0, max=100, help="Per cent of other queries repeated there and compared."),
-]
-MaxErrors = Annotated[
-    int | None,
-    typer.Option(min=0, max=100, help="Per cent of errors that roll it back; 0: none do."),
-]
+QueueName = Annotated[str, typer.Argument(metavar="QUEUE")]
+
+_COLUMNS = {"image": "image", "state": "state", "ended_for": "for"}
+_COLUMNS |= {"started_at": "started", "ended_at": "ended", "figures.errors": "errors"}
+_COLUMNS |= {"figures.shadow.different": "different"}
+_COLUMNS |= {"figures.ratios.time_p50": "time p50", "figures.ratios.cost": "cost"}
+_WORST = {"statement": "statement", "outcome": "outcome", "code": "error"}
+_WORST |= {"stable_rows": "rows", "canary_rows": "rows there"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """How much of a queue's work meets the canary."""
+
+    percent: Annotated[
+        int | None, typer.Option(min=0, max=100, help="Per cent of statements that run on it.")
+    ] = None
+    shadow: Annotated[
+        int | None,
+        typer.Option(min=0, max=100, help="Per cent of other queries repeated there and compared."),
+    ] = None
+    max_errors: Annotated[
+        int | None,
+        typer.Option(min=0, max=100, help="Per cent of errors that roll it back; 0: none do."),
+    ] = None
+
+    def fields(self) -> dict[str, Any]:
+        """What was given, by the names of the API."""
+        given = {"percent": self.percent, "shadow": self.shadow}
+        fields: dict[str, Any] = {key: share for key, share in given.items() if share is not None}
+        return (
+            fields if self.max_errors is None else fields | {"max_errors": self.max_errors or None}
+        )
 
 
 @app.command("start")
+@grouped
 def start(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="QUEUE")],
+    name: QueueName,
     image: Annotated[str, typer.Option(help="Image of its engines.")],
-    percent: Percent = None,
-    shadow: Shadow = None,
-    max_errors: MaxErrors = None,
+    shares: Shares,
 ) -> None:
     """Start one. Example: `dli queue canary start default --image dli:2 --percent 10`"""
     session = session_of(context)
-    fields = _fields(percent=percent, shadow=shadow, max_errors=max_errors)
-    with session.client() as client:
-        made = client.start_canary(name, image=image, **fields)
+    made = session.client.start_canary(name, image=image, **shares.fields())
     session.say(f"queue {name}: {made['percent']} % of statements run on {image}")
 
 
 @app.command("set")
-def set_(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="QUEUE")],
-    percent: Percent = None,
-    shadow: Shadow = None,
-    max_errors: MaxErrors = None,
-) -> None:
+@grouped
+def set_(context: typer.Context, name: QueueName, shares: Shares) -> None:
     """Change its shares; a higher one takes no statement back that the canary had."""
-    fields = _fields(percent=percent, shadow=shadow, max_errors=max_errors)
+    fields = shares.fields()
     if not fields:
         raise UsageError("nothing to change: name a share, as --percent 50")
     session = session_of(context)
-    with session.client() as client:
-        made = client.change_canary(name, **fields)
+    made = session.client.change_canary(name, **fields)
     session.say(f"queue {name}: {made['percent']} % run on the canary, {made['shadow']} % compared")
 
 
 @app.command("show")
-def show(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="QUEUE")],
-    as_json: JsonFlag = False,
-) -> None:
+def show(context: typer.Context, name: QueueName, as_json: JsonFlag = False) -> None:
     """Tell what is known of it: errors, answers that differ, time and cost by the queue's own."""
     session = session_of(context)
-    with session.client() as client:
-        canary = client.canary(name)
-    if as_json:
-        print_json(session.out, canary)
-        return
+    print_answer(session, session.client.canary(name), _print, as_json=as_json)
+
+
+@app.command("promote")
+def promote(context: typer.Context, name: QueueName) -> None:
+    """Make its image the queue's own, as a new version of the queue."""
+    session = session_of(context)
+    ended = session.client.promote_canary(name)
+    session.say(f"queue {name} runs on {ended['image']}")
+
+
+@app.command("rollback")
+def rollback(context: typer.Context, name: QueueName) -> None:
+    """End it; statements that run on it run to their end."""
+    session = session_of(context)
+    ended = session.client.roll_back_canary(name)
+    session.say(f"queue {name} runs on {ended['replaces'] or 'the image of the service'} again")
+
+
+@app.command("history")
+def history(context: typer.Context, name: QueueName, as_json: JsonFlag = False) -> None:
+    """List all that the queue had, with how each ended and its figures then."""
+    session = session_of(context)
+    print_list(session, session.client.canaries(name), _COLUMNS, as_json=as_json)
+
+
+def _print(session: Session, canary: dict[str, Any]) -> None:
     print_facts(session.out, _head(canary))
     session.out.print()
     print_facts(session.out, _figures(canary["figures"]))
     if canary["worst"]:
         session.out.print()
-        columns = {
-            "statement": "statement",
-            "outcome": "outcome",
-            "code": "error",
-            "stable_rows": "rows",
-            "canary_rows": "rows there",
-        }
-        print_items(session.out, canary["worst"], columns)
-
-
-@app.command("promote")
-def promote(context: typer.Context, name: Annotated[str, typer.Argument(metavar="QUEUE")]) -> None:
-    """Make its image the queue's own, as a new version of the queue."""
-    session = session_of(context)
-    with session.client() as client:
-        ended = client.promote_canary(name)
-    session.say(f"queue {name} runs on {ended['image']}")
-
-
-@app.command("rollback")
-def rollback(context: typer.Context, name: Annotated[str, typer.Argument(metavar="QUEUE")]) -> None:
-    """End it; statements that run on it run to their end."""
-    session = session_of(context)
-    with session.client() as client:
-        ended = client.roll_back_canary(name)
-    session.say(f"queue {name} runs on {ended['replaces'] or 'the image of the service'} again")
-
-
-@app.command("history")
-def history(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="QUEUE")],
-    as_json: JsonFlag = False,
-) -> None:
-    """List all that the queue had, with how each ended and its figures then."""
-    session = session_of(context)
-    with session.client() as client:
-        items = client.canaries(name)
-    if as_json:
-        print_json(session.out, items)
-        return
-    columns = {
-        "image": "image",
-        "state": "state",
-        "ended_for": "for",
-        "started_at": "started",
-        "ended_at": "ended",
-        "figures.errors": "errors",
-        "figures.shadow.different": "different",
-        "figures.ratios.time_p50": "time p50",
-        "figures.ratios.cost": "cost",
-    }
-    print_items(session.out, items, columns)
-
-
-def _fields(*, percent: int | None, shadow: int | None, max_errors: int | None) -> dict[str, Any]:
-    """What was given, by the names of the API."""
-    given: dict[str, Any] = {"percent": percent, "shadow": shadow}
-    fields = {key: value for key, value in given.items() if value is not None}
-    return fields if max_errors is None else fields | {"max_errors": max_errors or None}
+        print_items(session.out, canary["worst"], _WORST)
 
 
 def _head(canary: dict[str, Any]) -> dict[str, object]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import typer
 
-from dli.cli.output import print_facts, print_items, print_json
-from dli.cli.session import JsonFlag, session_of
+from dli.cli.output import print_answer, print_facts, print_items
+from dli.cli.session import JsonFlag, Session, session_of
 from storage.base.quantities import format_size
 
 app = typer.Typer(no_args_is_help=True, help="Look at clusters and drain them; for administrators.")
@@ -17,33 +17,21 @@ app = typer.Typer(no_args_is_help=True, help="Look at clusters and drain them; f
 def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
     """List the clusters: whether they answer, what they give and what of it is used."""
     session = session_of(context)
-    with session.client() as client:
-        items = client.clusters()
-    if as_json:
-        print_json(session.out, items)
-        return
-    columns = {name: name for name in _shown({})}
-    print_items(session.out, [_shown(item) for item in items], columns)
+    print_answer(session, session.client.clusters(), _print_all, as_json=as_json)
 
 
 @app.command("show")
 def show(context: typer.Context, name: str, as_json: JsonFlag = False) -> None:
     """Tell all that is known of a cluster."""
     session = session_of(context)
-    with session.client() as client:
-        cluster = client.cluster(name)
-    if as_json:
-        print_json(session.out, cluster)
-    else:
-        print_facts(session.out, _shown(cluster))
+    print_answer(session, session.client.cluster(name), _print_one, as_json=as_json)
 
 
 @app.command("drain")
 def drain(context: typer.Context, name: str) -> None:
     """Start nothing new there; what runs goes on, engines end when they are idle. See `undrain`."""
     session = session_of(context)
-    with session.client() as client:
-        cluster = client.drain_cluster(name)
+    cluster = session.client.drain_cluster(name)
     left = f"{cluster['runs']} runs and {cluster['engines']} engines are left"
     session.say(f"cluster {name} is drained: {left}")
 
@@ -52,9 +40,17 @@ def drain(context: typer.Context, name: str) -> None:
 def undrain(context: typer.Context, name: str) -> None:
     """Let a drained cluster take new work again."""
     session = session_of(context)
-    with session.client() as client:
-        client.undrain_cluster(name)
+    session.client.undrain_cluster(name)
     session.say(f"cluster {name} is open")
+
+
+def _print_all(session: Session, clusters: list[dict[str, Any]]) -> None:
+    columns = {name: name for name in _shown({})}
+    print_items(session.out, [_shown(cluster) for cluster in clusters], columns)
+
+
+def _print_one(session: Session, cluster: dict[str, Any]) -> None:
+    print_facts(session.out, _shown(cluster))
 
 
 def _shown(cluster: dict[str, Any]) -> dict[str, Any]:

@@ -72,7 +72,8 @@ def root(
     ] = False,
 ) -> None:
     out, err = consoles()
-    context.obj = Session(url=url, token=token, project=project_, quiet=quiet, out=out, err=err)
+    session = Session(url=url, token=token, project=project_, quiet=quiet, out=out, err=err)
+    context.obj = context.with_resource(session)
 
 
 app.command("up", rich_help_panel="Service")(up.up)

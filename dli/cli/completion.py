@@ -7,6 +7,7 @@ from enum import StrEnum
 import typer
 from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
+from dli.cli.output import print_text
 from dli.cli.session import session_of
 
 
@@ -25,4 +26,4 @@ def completion(context: typer.Context, shell: Shell) -> None:
     zsh: `dli completion zsh > "${fpath[1]}/_dli"`
     """
     script = get_completion_script(prog_name="dli", complete_var="_DLI_COMPLETE", shell=shell.value)
-    session_of(context).out.print(script, markup=False, highlight=False, soft_wrap=True)
+    print_text(session_of(context).out, script)

@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
-from dli.cli.output import print_items, print_json
+from dli.cli.output import print_list
 from dli.cli.session import JsonFlag, session_of
 
 app = typer.Typer(no_args_is_help=True, help="Create, list and drop databases.")
+
+_COLUMNS = {"name": "database", "comment": "comment", "created_at": "created"}
 
 
 @app.command("create")
@@ -20,8 +22,7 @@ def create(
 ) -> None:
     """Create a database. Example: `dli database create sales`"""
     session = session_of(context)
-    with session.client() as client:
-        client.create_database(name, comment=comment)
+    session.client.create_database(name, comment=comment)
     session.say(f"database {name.lower()} created")
 
 
@@ -29,13 +30,7 @@ def create(
 def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
     """List the databases of the project."""
     session = session_of(context)
-    with session.client() as client:
-        items = client.databases()
-    if as_json:
-        print_json(session.out, items)
-    else:
-        columns = {"name": "database", "comment": "comment", "created_at": "created"}
-        print_items(session.out, items, columns)
+    print_list(session, session.client.databases(), _COLUMNS, as_json=as_json)
 
 
 @app.command("drop")
@@ -46,6 +41,5 @@ def drop(
 ) -> None:
     """Drop a database; refused while tables are in it, unless --cascade."""
     session = session_of(context)
-    with session.client() as client:
-        client.drop_database(name, cascade=cascade)
+    session.client.drop_database(name, cascade=cascade)
     session.say(f"database {name.lower()} dropped")

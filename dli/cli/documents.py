@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
+from dli.cli.parameters import read_file
 from dli.cli.session import UsageError
 
 JobFile = Annotated[
@@ -24,21 +24,10 @@ JobFile = Annotated[
 
 def read_document(path: Path) -> dict[str, Any]:
     """The object in a file. Raises ``UsageError`` with the place of a mistake."""
-    text = _text(path)
+    text = read_file(path)
     # By name and only now: most commands have no use for YAML, which is slow to load.
     documents = importlib.import_module("dli.remote.documents")
     try:
         return cast(dict[str, Any], documents.parse_document(text))
     except documents.DocumentError as error:
         raise UsageError(f"{path}: {error}") from error
-
-
-def _text(path: Path) -> str:
-    if str(path) == "-":
-        return sys.stdin.read()
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8") from error

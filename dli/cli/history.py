@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dli.cli.output import print_facts, print_items, print_json
+from dli.cli.output import print_answer, print_facts, print_items
 from dli.cli.session import JsonFlag, Session, UsageError, session_of
 from dli.client import Client
 from storage.base.quantities import format_size
@@ -18,14 +18,17 @@ What = Annotated[
     str, typer.Argument(metavar="JOB", help="A job, or a fingerprint.", show_default=False)
 ]
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_PAST = {"ended_at": "ended", "job": "job", "attempt": "attempt", "outcome": "outcome"}
+_PAST |= {"seconds": "seconds", "cpu_seconds": "CPU seconds", "peak_memory": "peak memory"}
+_PAST |= {"memory_bytes": "reserved", "spill_bytes": "spilled"}
 
 
 @app.command("show")
 def show(context: typer.Context, what: What, as_json: JsonFlag = False) -> None:
     """Show what the runs of a job's program or statement used, and what the next one gets."""
     session = session_of(context)
-    with session.client() as client:
-        _print(session, client.history.get(_fingerprint(client, what)), as_json=as_json)
+    found = session.client.history.get(_fingerprint(session.client, what))
+    print_answer(session, found, _print, as_json=as_json)
 
 
 @app.command("set")
@@ -38,18 +41,17 @@ def set_(
 ) -> None:
     """Let its next runs that name no size have this one. Example: `… set bat_… --memory 6GiB`"""
     session = session_of(context)
-    with session.client() as client:
-        made = client.history.set_size(_fingerprint(client, what), memory=memory, cores=cores)
-        _print(session, made, as_json=as_json)
+    which = _fingerprint(session.client, what)
+    made = session.client.history.set_size(which, memory=memory, cores=cores)
+    print_answer(session, made, _print, as_json=as_json)
 
 
 @app.command("unset")
 def unset(context: typer.Context, what: What, as_json: JsonFlag = False) -> None:
     """Go by what its runs use again."""
     session = session_of(context)
-    with session.client() as client:
-        made = client.history.unset_size(_fingerprint(client, what))
-        _print(session, made, as_json=as_json)
+    made = session.client.history.unset_size(_fingerprint(session.client, what))
+    print_answer(session, made, _print, as_json=as_json)
 
 
 def _fingerprint(client: Client, what: str) -> str:
@@ -61,10 +63,7 @@ def _fingerprint(client: Client, what: str) -> str:
     return str(found)
 
 
-def _print(session: Session, found: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print_json(session.out, found)
-        return
+def _print(session: Session, found: dict[str, Any]) -> None:
     next_ = found["next"]
     size = None
     if next_ is not None:
@@ -73,8 +72,3 @@ def _print(session: Session, found: dict[str, Any], *, as_json: bool) -> None:
     if found["past"]:
         session.out.print()
         print_items(session.out, found["past"], _PAST)
-
-
-_PAST = {"ended_at": "ended", "job": "job", "attempt": "attempt", "outcome": "outcome"}
-_PAST |= {"seconds": "seconds", "cpu_seconds": "CPU seconds", "peak_memory": "peak memory"}
-_PAST |= {"memory_bytes": "reserved", "spill_bytes": "spilled"}

@@ -10,7 +10,16 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from dli.cli.complaints import Exit, print_problem
-from dli.cli.output import print_facts, print_items, print_json, size
+from dli.cli.options import Most, OfLabel, OfQueue, Since, State, Until, Wait
+from dli.cli.output import (
+    print_answer,
+    print_facts,
+    print_items,
+    print_json,
+    print_list,
+    print_text,
+    size,
+)
 from dli.cli.session import JsonFlag, Session, session_of
 from dli.client import Client
 from dli.remote.problems import Problem
@@ -20,6 +29,13 @@ Id = Annotated[
     str,
     typer.Argument(metavar="ID", help="As in stm_…, bat_…, tsk_… or plr_….", show_default=False),
 ]
+
+_COLUMNS = {"id": "id", "kind": "kind", "name": "name", "state": "state", "queue": "queue"}
+_COLUMNS |= {"priority": "priority", "created_at": "created", "bill": "bill"}
+_COLUMNS |= {"error.code": "error"}
+_ATTEMPT = {"attempt": "attempt", "run": "run", "exit_code": "exit", "reason": "reason"}
+_ATTEMPT |= {"cpu_milliseconds": "cpu ms", "peak": "peak memory"}
+STEPS = {"at": "at", "state": "state", "event": "event"}
 
 
 class Stream(StrEnum):
@@ -33,39 +49,28 @@ class Stream(StrEnum):
 def list_(
     context: typer.Context,
     kind: Annotated[str | None, typer.Option(help="statement, batch, task or pipeline.")] = None,
-    state: Annotated[str | None, typer.Option(help="queued, running, finished, failed, …")] = None,
-    queue: Annotated[str | None, typer.Option(help="Of this queue.")] = None,
+    state: State = None,
+    queue: OfQueue = None,
     parent: Annotated[str | None, typer.Option(help="Nodes of this pipeline run.")] = None,
-    label: Annotated[str | None, typer.Option(help="KEY=VALUE.")] = None,
-    since: Annotated[str | None, typer.Option(help="Made at or after, 2026-11-21T09:00Z.")] = None,
-    until: Annotated[str | None, typer.Option(help="Made before.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    label: OfLabel = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Most = 20,
     as_json: JsonFlag = False,
 ) -> None:
     """List jobs, the newest first."""
     session = session_of(context)
     filters = {"kind": kind, "state": state, "queue": queue, "parent": parent}
     filters |= {"label": label, "from": since, "to": until}
-    with session.client() as client:
-        found = list(islice(client.jobs(**filters, limit=min(limit, 100)), limit))
-    if as_json:
-        print_json(session.out, found)
-        return
-    columns = {"id": "id", "kind": "kind", "name": "name", "state": "state", "queue": "queue"}
-    columns |= {"priority": "priority", "created_at": "created", "bill": "bill"}
-    print_items(session.out, found, columns | {"error.code": "error"})
+    found = islice(session.client.jobs(**filters, limit=min(limit, 100)), limit)
+    print_list(session, list(found), _COLUMNS, as_json=as_json)
 
 
 @app.command("show")
 def show(context: typer.Context, job_id: Id, as_json: JsonFlag = False) -> None:
     """Show a job: state, attempts, what it came to, its way so far."""
     session = session_of(context)
-    with session.client() as client:
-        job = client.job(job_id)
-    if as_json:
-        print_json(session.out, job)
-    else:
-        print_job(session, job)
+    print_answer(session, session.client.job(job_id), print_job, as_json=as_json)
 
 
 @app.command("logs")
@@ -79,23 +84,21 @@ def logs(
     ] = False,
 ) -> None:
     """Print what a batch or a task wrote."""
-    session = session_of(context)
-    with session.client() as client:
-        copy_log(client, job_id, stream=stream, attempt=attempt, follow=follow)
+    client = session_of(context).client
+    copy_log(client, job_id, stream=stream, attempt=attempt, follow=follow)
 
 
 @app.command("cancel")
 def cancel(
     context: typer.Context,
     job_id: Id,
-    wait: Annotated[bool, typer.Option(help="Return only when it has stopped.")] = True,
+    wait: Wait = True,
 ) -> None:
     """Cancel a job; `cancelled` is said only when its work has stopped."""
     session = session_of(context)
-    with session.client() as client:
-        job = client.cancel_job(job_id)
-        if wait:
-            job = client.wait_job(job)
+    job = session.client.cancel_job(job_id)
+    if wait:
+        job = session.client.wait_job(job)
     session.say(f"{job['id']} is {job['state']}")
 
 
@@ -103,33 +106,26 @@ def cancel(
 def wait_(context: typer.Context, job_id: Id) -> int:
     """Wait for a job's end; the exit code tells how it ended."""
     session = session_of(context)
-    with session.client() as client:
-        return end_of(session, client.wait_job(client.job(job_id)))
+    return end_of(session, session.client.wait_job(session.client.job(job_id)))
 
 
 @app.command("explain")
 def explain(context: typer.Context, job_id: Id, as_json: JsonFlag = False) -> None:
     """Tell what happened to a job and why, and what it waits for."""
     session = session_of(context)
-    with session.client() as client:
-        told = client.explain_job(job_id)
+    told = session.client.explain_job(job_id)
     if as_json:
         print_json(session.out, told)
         return
     for line in told["story"]:
-        session.out.print(line, markup=False, soft_wrap=True)
+        print_text(session.out, line)
 
 
 @app.command("events")
 def events(context: typer.Context, job_id: Id, as_json: JsonFlag = False) -> None:
     """List the steps of a job."""
     session = session_of(context)
-    with session.client() as client:
-        history = client.job(job_id)["history"]
-    if as_json:
-        print_json(session.out, history)
-    else:
-        print_items(session.out, history, {"at": "at", "state": "state", "event": "event"})
+    print_list(session, session.client.job(job_id)["history"], STEPS, as_json=as_json)
 
 
 def copy_log(
@@ -188,13 +184,9 @@ def print_job(session: Session, job: dict[str, Any]) -> None:
         print_items(session.out, [_attempt(each) for each in attempts], _ATTEMPT)
     if history := job.get("history"):
         session.out.print()
-        print_items(session.out, history, {"at": "at", "state": "state", "event": "event"})
+        print_items(session.out, history, STEPS)
     if job.get("error"):
         print_problem(session.err, Problem.read(job["error"]))
-
-
-_ATTEMPT = {"attempt": "attempt", "run": "run", "exit_code": "exit", "reason": "reason"}
-_ATTEMPT |= {"cpu_milliseconds": "cpu ms", "peak": "peak memory"}
 
 
 def _attempt(attempt: dict[str, Any]) -> dict[str, Any]:

@@ -1,28 +1,56 @@
-"""How values look to people: tables, sizes, money, counts."""
+"""How answers look to people: lists, tables, sizes, money, counts."""
 
 from __future__ import annotations
 
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dli.cli.session import Session
 from dli.remote.statement import Field, Money
 from storage.base.quantities import format_size
 
 _NUMERIC = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal", "long", "short")
 
 
+T = TypeVar("T")
+
+
+def print_answer(
+    session: Session, answer: T, form: Callable[[Session, T], None], *, as_json: bool
+) -> None:
+    """What the service said: as JSON, or in the form for people."""
+    if as_json:
+        print_json(session.out, answer)
+    else:
+        form(session, answer)
+
+
+def print_list(
+    session: Session,
+    items: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, str],
+    *,
+    as_json: bool,
+) -> None:
+    """Things of the service: as JSON, or as a table with the ``columns`` of ``print_items``."""
+    if as_json:
+        print_json(session.out, items)
+    else:
+        print_items(session.out, items, columns)
+
+
 def print_json(console: Console, value: object) -> None:
     """JSON, indented, never wrapped."""
-    console.print(json.dumps(value, indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
+    print_text(console, json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def copy_pieces(pieces: Iterable[bytes], into: Path | None = None) -> None:
@@ -65,6 +93,11 @@ def print_items(
     for item in items:
         table.add_row(*(Text(told(_at(item, path))) for path in shown))
     console.print(table)
+
+
+def print_text(console: Console, text: str) -> None:
+    """A text as it is, never wrapped, so that a shell can take it."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_facts(console: Console, facts: Mapping[str, object]) -> None:

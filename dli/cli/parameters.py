@@ -1,21 +1,31 @@
-"""``--param name=value``: text unless a type stands before the ``=``: ``day:date=2026-01-01``."""
+"""What the texts of options mean: pairs, quantities, files. What cannot be is a ``UsageError``."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
 
 from dli.cli.session import UsageError
+from storage.base.errors import InvalidInputError
+from storage.base.quantities import parse_size, parse_span
+
+T = TypeVar("T")
 
 _SHAPE = re.compile(
     r"([A-Za-z_][A-Za-z0-9_]*)(?::([A-Za-z_]+(?:\(\d+(?:,\s*\d+)?\))?))?=(.*)", re.S
 )
 
 
-def parse_parameters(given: Sequence[str]) -> dict[str, object] | None:
-    """Named values for the request; None where none are given. Raises ``UsageError``."""
+def parse_parameters(given: Sequence[str] | None) -> dict[str, object] | None:
+    """Named values for the request; None where none are given.
+
+    ``day=2026-01-01`` is text, ``day:date=2026-01-01`` has a type.
+    """
     values: dict[str, object] = {}
-    for text in given:
+    for text in given or ():
         match = _SHAPE.fullmatch(text)
         if match is None:
             raise UsageError(f"--param {text}: write NAME=VALUE or NAME:TYPE=VALUE")
@@ -26,15 +36,67 @@ def parse_parameters(given: Sequence[str]) -> dict[str, object] | None:
     return values or None
 
 
-def parse_labels(given: Sequence[str], option: str = "--label") -> dict[str, str] | None:
-    """``KEY=VALUE`` pairs; None where none are given. Raises ``UsageError``."""
+def parse_labels(given: Sequence[str] | None, option: str = "--label") -> dict[str, str] | None:
+    """``KEY=VALUE`` pairs; None where none are given."""
     labels: dict[str, str] = {}
-    for text in given:
+    for text in given or ():
         key, equals, value = text.partition("=")
         if not key or not equals:
             raise UsageError(f"{option} {text}: write KEY=VALUE")
         labels[key] = value
     return labels or None
+
+
+def parse_words(text: str | None) -> list[str] | None:
+    """Words with commas between; None for no text."""
+    return None if text is None else [word.strip() for word in text.split(",") if word.strip()]
+
+
+def parse_bytes(option: str, text: str | None) -> int | None:
+    """Bytes of ``10GB``; None for no text."""
+    return None if text is None else _parsed(parse_size, option, text)
+
+
+def checked_size(option: str, text: str | None) -> str | None:
+    """The text as it is, if it is a size."""
+    parse_bytes(option, text)
+    return text
+
+
+def checked_span(option: str, text: str | None) -> str | None:
+    """The text as it is, if it is a time like ``10m``."""
+    if text is not None:
+        _parsed(parse_span, option, text)
+    return text
+
+
+def source(text: str) -> Path | str:
+    """A file of this machine, or the address of an object."""
+    if "://" in text:
+        return text
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise UsageError(f"there is no file {text}")
+    return path
+
+
+def read_file(path: Path) -> str:
+    """The text of a file; ``-`` is standard input."""
+    if str(path) == "-":
+        return sys.stdin.read()
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8") from error
+
+
+def _parsed(parse: Callable[[str], T], option: str, text: str) -> T:
+    try:
+        return parse(text)
+    except InvalidInputError as error:
+        raise UsageError(f"{option}: {error.message}; {error.hint}") from error
 
 
 def _typed(name: str, kind: str, value: str) -> object:

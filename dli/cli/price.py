@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
-from dli.cli.output import print_items, print_json
-from dli.cli.session import JsonFlag, session_of
+from dli.cli.output import print_answer, print_items
+from dli.cli.session import JsonFlag, Session, session_of
+
+_COLUMNS = {"meter": "meter", "class": "class", "price": "price", "currency": "currency"}
+_COLUMNS |= {"per": "per", "unit": "unit", "minimum": "minimum"}
+_COLUMNS |= {"effective_from": "since", "in_force": "in force"}
 
 
 def price(context: typer.Context, as_json: JsonFlag = False) -> None:
     """Show the prices in force: what is counted, and what it costs."""
     session = session_of(context)
-    with session.client() as client:
-        body = client.prices()
-    if as_json:
-        print_json(session.out, body)
-        return
-    columns = {"meter": "meter", "class": "class", "price": "price", "currency": "currency"}
-    columns |= {"per": "per", "unit": "unit", "minimum": "minimum"}
-    columns |= {"effective_from": "since", "in_force": "in force"}
-    print_items(session.out, body.get("items") or [], columns)
+    print_answer(session, session.client.prices(), _print, as_json=as_json)
+
+
+def _print(session: Session, prices: dict[str, Any]) -> None:
+    print_items(session.out, prices.get("items") or [], _COLUMNS)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from dli.cli.output import print_items, print_json
-from dli.cli.session import JsonFlag, session_of
+from dli.cli.output import print_answer, print_items, print_list
+from dli.cli.session import JsonFlag, Session, session_of
 from dli.cli.token import Role
 
 app = typer.Typer(no_args_is_help=True, help="Create and list projects, and who works in them.")
@@ -18,6 +18,12 @@ credentials = typer.Typer(
 )
 app.add_typer(credentials, name="credentials")
 
+_PROJECTS = {"name": "project", "role": "role", "description": "description"}
+_PROJECTS |= {"created_at": "created"}
+_CREDENTIALS = {"project": "project", "secret": "secret", "access_key": "access key"}
+_CREDENTIALS |= {"secret_key": "secret key", "service_account": "service account"}
+_CREDENTIALS |= {"in_force": "in force"}
+
 
 @app.command("create")
 def create(
@@ -27,8 +33,7 @@ def create(
 ) -> None:
     """Create a project with a queue and a database `default`."""
     session = session_of(context)
-    with session.client() as client:
-        client.create_project(name, description=description)
+    session.client.create_project(name, description=description)
     session.say(f"project {name} created")
 
 
@@ -36,26 +41,15 @@ def create(
 def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
     """List the projects that you may see."""
     session = session_of(context)
-    with session.client() as client:
-        items = client.projects()
-    if as_json:
-        print_json(session.out, items)
-    else:
-        columns = {"name": "project", "role": "role", "description": "description"}
-        columns |= {"created_at": "created"}
-        print_items(session.out, items, columns)
+    print_list(session, session.client.projects(), _PROJECTS, as_json=as_json)
 
 
 @member.command("list")
 def list_members(context: typer.Context, project: str, as_json: JsonFlag = False) -> None:
     """List who has which role in a project."""
     session = session_of(context)
-    with session.client() as client:
-        items = client.members(project)
-    if as_json:
-        print_json(session.out, items)
-    else:
-        print_items(session.out, items, {"user": "user", "role": "role"})
+    columns = {"user": "user", "role": "role"}
+    print_list(session, session.client.members(project), columns, as_json=as_json)
 
 
 @member.command("set")
@@ -67,8 +61,7 @@ def set_member(
 ) -> None:
     """Give a user a role in a project. Example: `dli project member set sales ann --role writer`"""
     session = session_of(context)
-    with session.client() as client:
-        client.set_member(project, user, role.value)
+    session.client.set_member(project, user, role.value)
     session.say(f"{user} is {role.value} of {project}")
 
 
@@ -76,8 +69,7 @@ def set_member(
 def remove_member(context: typer.Context, project: str, user: str) -> None:
     """Take a user's role away; their tokens open the project no longer."""
     session = session_of(context)
-    with session.client() as client:
-        client.remove_member(project, user)
+    session.client.remove_member(project, user)
     session.say(f"{user} has no role in {project} any more")
 
 
@@ -107,8 +99,7 @@ def set_credentials(
     named = None
     if secret is not None:
         named = {"name": secret, "access_key": access_key, "secret_key": secret_key}
-    with session.client() as client:
-        found = client.set_credentials(project, secret=named, service_account=service_account)
+    found = session.client.set_credentials(project, secret=named, service_account=service_account)
     session.say(f"{project} has credentials of its own")
     if not found["in_force"]:
         session.say("they are not in force: runs are processes of the service's machine")
@@ -118,22 +109,17 @@ def set_credentials(
 def show_credentials(context: typer.Context, project: str, as_json: JsonFlag = False) -> None:
     """Show the names of a project's credentials; values are known to the cluster only."""
     session = session_of(context)
-    with session.client() as client:
-        found = client.credentials(project)
-    if as_json:
-        print_json(session.out, found)
-        return
-    item = dict(found) | (found["secret"] or {})
-    item["secret"] = (found["secret"] or {}).get("name")
-    columns = {"project": "project", "secret": "secret", "access_key": "access key"}
-    columns |= {"secret_key": "secret key", "service_account": "service account"}
-    print_items(session.out, [item], columns | {"in_force": "in force"})
+    print_answer(session, session.client.credentials(project), _print_credentials, as_json=as_json)
 
 
 @credentials.command("remove")
 def remove_credentials(context: typer.Context, project: str) -> None:
     """Let a project use the service's own credentials again, if the settings let it."""
     session = session_of(context)
-    with session.client() as client:
-        client.remove_credentials(project)
+    session.client.remove_credentials(project)
     session.say(f"{project} has no credentials of its own any more")
+
+
+def _print_credentials(session: Session, found: dict[str, Any]) -> None:
+    secret = found["secret"] or {}
+    print_items(session.out, [found | secret | {"secret": secret.get("name")}], _CREDENTIALS)

@@ -3,185 +3,152 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Option
 
 from dli.cli import canary
-from dli.cli.output import print_facts, print_items, print_json
-from dli.cli.parameters import parse_labels
-from dli.cli.session import JsonFlag, UsageError, session_of
-from storage.base.errors import InvalidInputError
-from storage.base.quantities import parse_size
+from dli.cli.options import grouped
+from dli.cli.output import print_answer, print_facts, print_items, print_list
+from dli.cli.parameters import parse_bytes, parse_labels, parse_words
+from dli.cli.session import JsonFlag, Session, UsageError, session_of
 
 app = typer.Typer(no_args_is_help=True, help="Create, change, drain and look at queues.")
 app.add_typer(canary.app, name="canary")
 
-Engine = Annotated[str | None, typer.Option(help="Engine of those who name none: sail or spark.")]
-Engines = Annotated[str | None, typer.Option(help="Engines that may be asked for, by commas.")]
-Kinds = Annotated[
-    str | None, typer.Option(help="Kinds that it takes, by commas: statement, batch, …")
-]
-Conf = Annotated[
-    list[str] | None, typer.Option(help="Setting of Spark that batches may give; repeatable.")
-]
-MaxRunning = Annotated[int | None, typer.Option(min=1, help="Jobs that compute at once.")]
-PerUser = Annotated[int | None, typer.Option(min=1, help="Of one user, likewise.")]
-MaxWaiting = Annotated[int | None, typer.Option(min=0, help="Jobs that may wait.")]
-MinCu = Annotated[int | None, typer.Option(min=0, help="Compute units that are kept warm.")]
-MaxCu = Annotated[int | None, typer.Option(min=1, help="Compute units at once.")]
-Priorities = Annotated[str | None, typer.Option(help="Least and highest priority, as -5:5.")]
-Priority = Annotated[int | None, typer.Option(help="Priority of jobs that name none.")]
-Timeout = Annotated[str | None, typer.Option(help="Time of jobs that name none, as 10m.")]
-MaxTimeout = Annotated[str | None, typer.Option(help="The most that a job may ask for, as 6h.")]
-Overcommit = Annotated[
-    int | None, typer.Option(min=100, help="Per cent of its reservation that a job may use.")
-]
-Weight = Annotated[int | None, typer.Option(min=1, help="Its share where not all can run.")]
-UserWeights = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--user-weight",
-        help="USER=2: twice the part of others in this queue; repeatable, all anew.",
-    ),
-]
-MaxBytes = Annotated[str | None, typer.Option(help="Most bytes a statement may process.")]
-MaxCost = Annotated[str | None, typer.Option(help="Highest price of a job, as 0.50.")]
-Budget = Annotated[str | None, typer.Option(help="Most money of its jobs in a month, as 100.")]
-Pods = Annotated[
-    Path | None, typer.Option(exists=True, dir_okay=False, help="File of JSON: `pods` of the API.")
-]
-Cluster = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--cluster",
-        help="EU=3: three parts of its work in cluster EU; repeatable, all anew; `all`: in all.",
-    ),
-]
-Guard = Annotated[list[str] | None, typer.Option(help="RULE=off, warn or refuse; repeatable.")]
-PriceClass = Annotated[str | None, typer.Option(help="Whose prices of the list apply.")]
+_COLUMNS = {"name": "queue", "state": "state", "default_engine": "engine"}
+_COLUMNS |= {"max_running": "max running", "max_waiting": "max waiting", "max_cu": "max CU"}
+_COLUMNS |= {"timeout": "timeout", "guard_levels": "guard", "max_bytes": "max bytes"}
+_COLUMNS |= {"max_cost": "max cost", "price_class": "price class"}
+_USERS = {"name": "user", "weight": "weight", "running": "running", "waiting": "waiting"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a queue may be told; None leaves it as it is, or as the service has it."""
+
+    engine: Annotated[str | None, Option(help="Engine of those who name none: sail or spark.")] = (
+        None
+    )
+    engines: Annotated[str | None, Option(help="Engines that may be asked for, by commas.")] = None
+    kinds: Annotated[
+        str | None, Option(help="Kinds that it takes, by commas: statement, batch, …")
+    ] = None
+    allow_conf: Annotated[
+        list[str] | None, Option(help="Setting of Spark that batches may give; repeatable.")
+    ] = None
+    max_running: Annotated[int | None, Option(min=1, help="Jobs that compute at once.")] = None
+    max_running_per_user: Annotated[int | None, Option(min=1, help="Of one user, likewise.")] = None
+    max_waiting: Annotated[int | None, Option(min=0, help="Jobs that may wait.")] = None
+    min_cu: Annotated[int | None, Option(min=0, help="Compute units that are kept warm.")] = None
+    max_cu: Annotated[int | None, Option(min=1, help="Compute units at once.")] = None
+    priorities: Annotated[str | None, Option(help="Least and highest priority, as -5:5.")] = None
+    priority: Annotated[int | None, Option(help="Priority of jobs that name none.")] = None
+    timeout: Annotated[str | None, Option(help="Time of jobs that name none, as 10m.")] = None
+    max_timeout: Annotated[str | None, Option(help="The most that a job may ask for, as 6h.")] = (
+        None
+    )
+    overcommit: Annotated[
+        int | None, Option(min=100, help="Per cent of its reservation that a job may use.")
+    ] = None
+    weight: Annotated[int | None, Option(min=1, help="Its share where not all can run.")] = None
+    user_weight: Annotated[
+        list[str] | None,
+        Option(help="USER=2: twice the part of others in this queue; repeatable, all anew."),
+    ] = None
+    max_bytes: Annotated[str | None, Option(help="Most bytes a statement may process.")] = None
+    max_cost: Annotated[str | None, Option(help="Highest price of a job, as 0.50.")] = None
+    budget: Annotated[str | None, Option(help="Most money of its jobs in a month, as 100.")] = None
+    pods: Annotated[
+        Path | None,
+        Option(exists=True, dir_okay=False, help="File of JSON: `pods` of the API."),
+    ] = None
+    cluster: Annotated[
+        list[str] | None,
+        Option(
+            help="EU=3: three parts of its work in cluster EU; repeatable, all anew; `all`: in all."
+        ),
+    ] = None
+    guard: Annotated[list[str] | None, Option(help="RULE=off, warn or refuse; repeatable.")] = None
+    price_class: Annotated[str | None, Option(help="Whose prices of the list apply.")] = None
+
+    def fields(self) -> dict[str, Any]:
+        """By the names of the API, but for ``cluster``, which is part of ``pods``."""
+        least, highest = _priorities(self.priorities)
+        return {
+            "default_engine": self.engine,
+            "engines": parse_words(self.engines),
+            "kinds": parse_words(self.kinds),
+            "conf_allowed": self.allow_conf,
+            "max_running": self.max_running,
+            "max_running_per_user": self.max_running_per_user,
+            "max_waiting": self.max_waiting,
+            "min_cu": self.min_cu,
+            "max_cu": self.max_cu,
+            "min_priority": least,
+            "max_priority": highest,
+            "default_priority": self.priority,
+            "timeout": self.timeout,
+            "max_timeout": self.max_timeout,
+            "overcommit": self.overcommit,
+            "weight": self.weight,
+            "user_weights": _weights("--user-weight", self.user_weight),
+            "max_bytes": parse_bytes("--max-bytes", self.max_bytes),
+            "max_cost": self.max_cost,
+            "monthly_budget": self.budget,
+            "pods": _pods(self.pods),
+            "guard_levels": parse_labels(self.guard, "--guard"),
+            "price_class": self.price_class,
+        }
+
+    def clusters(self) -> dict[str, int] | None:
+        """Weights of clusters, none for all alike; None where nothing is said."""
+        if self.cluster is None:
+            return None
+        return {} if self.cluster == ["all"] else _weights("--cluster", self.cluster) or {}
 
 
 @app.command("list")
 def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
     """List the queues of the project with their limits."""
     session = session_of(context)
-    with session.client() as client:
-        items = client.queues()
-    if as_json:
-        print_json(session.out, items)
-        return
-    columns = {
-        "name": "queue",
-        "state": "state",
-        "default_engine": "engine",
-        "max_running": "max running",
-        "max_waiting": "max waiting",
-        "max_cu": "max CU",
-        "timeout": "timeout",
-        "guard_levels": "guard",
-        "max_bytes": "max bytes",
-        "max_cost": "max cost",
-        "price_class": "price class",
-    }
-    print_items(session.out, items, columns)
+    print_list(session, session.client.queues(), _COLUMNS, as_json=as_json)
 
 
 @app.command("show")
 def show(context: typer.Context, name: str, as_json: JsonFlag = False) -> None:
     """Tell all limits of a queue, and what it does now: by user who runs and who waits."""
     session = session_of(context)
-    with session.client() as client:
-        queue = client.queue(name)
-    if as_json:
-        print_json(session.out, queue)
-        return
-    load = queue.pop("load")
-    print_facts(session.out, {title.replace("_", " "): _told(queue[title]) for title in queue})
-    session.out.print()
-    now = {name: load[name] for name in ("running", "waiting")} | {"CU in use": load["cu"]}
-    print_facts(session.out, now)
-    if load["users"]:
-        session.out.print()
-        columns = {"name": "user", "weight": "weight", "running": "running", "waiting": "waiting"}
-        print_items(session.out, load["users"], columns)
+    print_answer(session, session.client.queue(name), _print, as_json=as_json)
 
 
 @app.command("create")
-def create(
-    context: typer.Context,
-    name: str,
-    engine: Engine = None,
-    engines: Engines = None,
-    kinds: Kinds = None,
-    allow_conf: Conf = None,
-    max_running: MaxRunning = None,
-    max_running_per_user: PerUser = None,
-    max_waiting: MaxWaiting = None,
-    min_cu: MinCu = None,
-    max_cu: MaxCu = None,
-    priorities: Priorities = None,
-    priority: Priority = None,
-    timeout: Timeout = None,
-    max_timeout: MaxTimeout = None,
-    overcommit: Overcommit = None,
-    weight: Weight = None,
-    user_weight: UserWeights = None,
-    max_bytes: MaxBytes = None,
-    max_cost: MaxCost = None,
-    budget: Budget = None,
-    pods: Pods = None,
-    cluster: Cluster = None,
-    guard: Guard = None,
-    price_class: PriceClass = None,
-) -> None:
+@grouped
+def create(context: typer.Context, name: str, limits: Limits) -> None:
     """Create a queue. Example: `dli queue create nightly --engine spark --max-running 2`"""
-    given = _fields(locals())
     session = session_of(context)
-    with session.client() as client:
-        client.create_queue(name, **_placed(given, given["pods"] or {}, cluster))
+    fields, clusters = limits.fields(), limits.clusters()
+    if clusters is not None:
+        fields["pods"] = {**(fields["pods"] or {}), "clusters": clusters}
+    session.client.create_queue(name, **fields)
     session.say(f"queue {name} created")
 
 
 @app.command("update")
-def update(
-    context: typer.Context,
-    name: str,
-    engine: Engine = None,
-    engines: Engines = None,
-    kinds: Kinds = None,
-    allow_conf: Conf = None,
-    max_running: MaxRunning = None,
-    max_running_per_user: PerUser = None,
-    max_waiting: MaxWaiting = None,
-    min_cu: MinCu = None,
-    max_cu: MaxCu = None,
-    priorities: Priorities = None,
-    priority: Priority = None,
-    timeout: Timeout = None,
-    max_timeout: MaxTimeout = None,
-    overcommit: Overcommit = None,
-    weight: Weight = None,
-    user_weight: UserWeights = None,
-    max_bytes: MaxBytes = None,
-    max_cost: MaxCost = None,
-    budget: Budget = None,
-    pods: Pods = None,
-    cluster: Cluster = None,
-    guard: Guard = None,
-    price_class: PriceClass = None,
-) -> None:
+@grouped
+def update(context: typer.Context, name: str, limits: Limits) -> None:
     """Change limits of a queue; what is not named stays. No job is lost by it."""
-    changes = _fields(locals())
-    if cluster is None and all(value is None for value in changes.values()):
-        raise UsageError("nothing to change: name a limit, as --max-running 4")
     session = session_of(context)
-    with session.client() as client:
-        if cluster is not None:
-            pods_now = changes["pods"] or client.queue(name)["pods"]
-            changes = _placed(changes, pods_now, cluster)
-        client.update_queue(name, **changes)
+    changes, clusters = limits.fields(), limits.clusters()
+    if clusters is None and all(value is None for value in changes.values()):
+        raise UsageError("nothing to change: name a limit, as --max-running 4")
+    if clusters is not None:
+        pods = changes["pods"] or session.client.queue(name)["pods"]
+        changes["pods"] = {**pods, "clusters": clusters}
+    session.client.update_queue(name, **changes)
     session.say(f"queue {name} updated")
 
 
@@ -190,14 +157,13 @@ def drain(
     context: typer.Context,
     name: str,
     close: Annotated[
-        bool, typer.Option("--close", help="Start none of those that wait either; they are kept.")
+        bool, Option("--close", help="Start none of those that wait either; they are kept.")
     ] = False,
 ) -> None:
     """Take no new jobs; those that wait and run still come to their end. See `resume`."""
     session = session_of(context)
-    with session.client() as client:
-        client.update_queue(name, state="closed" if close else "draining")
-        load = client.queue(name)["load"]
+    session.client.update_queue(name, state="closed" if close else "draining")
+    load = session.client.queue(name)["load"]
     left = f"{load['running']} run, {load['waiting']} wait"
     session.say(f"queue {name} is {'closed' if close else 'drained'}: {left}")
 
@@ -206,8 +172,7 @@ def drain(
 def resume(context: typer.Context, name: str) -> None:
     """Open a queue again that was drained or closed."""
     session = session_of(context)
-    with session.client() as client:
-        client.update_queue(name, state="open")
+    session.client.update_queue(name, state="open")
     session.say(f"queue {name} is open")
 
 
@@ -215,59 +180,25 @@ def resume(context: typer.Context, name: str) -> None:
 def delete(context: typer.Context, name: str) -> None:
     """Delete a queue that no job waits or runs in."""
     session = session_of(context)
-    with session.client() as client:
-        client.delete_queue(name)
+    session.client.delete_queue(name)
     session.say(f"queue {name} deleted")
 
 
-#: Options whose field has another name.
-_NAMES = {
-    "engine": "default_engine",
-    "allow_conf": "conf_allowed",
-    "guard": "guard_levels",
-    "priority": "default_priority",
-    "budget": "monthly_budget",
-    "user_weight": "user_weights",
-}
+def _print(session: Session, queue: dict[str, Any]) -> None:
+    load = queue["load"]
+    limits = {name.replace("_", " "): _told(queue[name]) for name in queue if name != "load"}
+    print_facts(session.out, limits)
+    session.out.print()
+    now = {name: load[name] for name in ("running", "waiting")} | {"CU in use": load["cu"]}
+    print_facts(session.out, now)
+    if load["users"]:
+        session.out.print()
+        print_items(session.out, load["users"], _USERS)
 
 
-def _fields(options: dict[str, Any]) -> dict[str, Any]:
-    """The options of a command by the names of the API; what was not given is None."""
-    given = {
-        _NAMES.get(name, name): value
-        for name, value in options.items()
-        if name not in ("context", "name", "priorities", "cluster")
-    }
-    least, highest = _priorities(options["priorities"])
-    return given | {
-        "engines": _words(options["engines"]),
-        "kinds": _words(options["kinds"]),
-        "guard_levels": parse_labels(options["guard"] or (), "--guard"),
-        "user_weights": _weights(options["user_weight"]),
-        "max_bytes": _bytes(options["max_bytes"]),
-        "pods": _pods(options["pods"]),
-        "min_priority": least,
-        "max_priority": highest,
-    }
-
-
-def _placed(
-    fields: dict[str, Any], pods: dict[str, Any], clusters: list[str] | None
-) -> dict[str, Any]:
-    """With the weights of clusters in what the queue says of ``pods``."""
-    if clusters is None:
-        return fields
-    weights = {} if clusters == ["all"] else _weights(clusters, "--cluster")
-    return fields | {"pods": {**pods, "clusters": weights or {}}}
-
-
-def _words(text: str | None) -> list[str] | None:
-    return None if text is None else [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _weights(given: list[str] | None, option: str = "--user-weight") -> dict[str, int] | None:
+def _weights(option: str, given: list[str] | None) -> dict[str, int] | None:
     try:
-        weights = parse_labels(given or (), option) or {}
+        weights = parse_labels(given, option) or {}
         return {name: int(weight) for name, weight in weights.items()} or None
     except ValueError as error:
         raise UsageError(f"{option}: write NAME=2, a whole number") from error
@@ -283,13 +214,6 @@ def _priorities(text: str | None) -> tuple[int | None, int | None]:
     return least, highest
 
 
-def _bytes(text: str | None) -> int | None:
-    try:
-        return None if text is None else parse_size(text)
-    except InvalidInputError as error:
-        raise UsageError(f"--max-bytes: {error.message}; {error.hint}") from error
-
-
 def _pods(path: Path | None) -> Any:
     try:
         return None if path is None else json.loads(path.read_text(encoding="utf-8"))
@@ -300,6 +224,4 @@ def _pods(path: Path | None) -> Any:
 def _told(value: Any) -> Any:
     if isinstance(value, dict):
         return ", ".join(f"{name}={each}" for name, each in value.items())
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {each}" for name, each in value.items() if each)
     return ", ".join(str(each) for each in value) if isinstance(value, list) else value

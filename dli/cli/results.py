@@ -11,9 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
-from dli.cli.output import print_rows
+from dli.cli.output import copy_pieces, print_rows
 from dli.cli.session import Session, UsageError
-from dli.client import Client
 from dli.remote.statement import Statement
 
 
@@ -56,20 +55,18 @@ def choose_form(form: Form | None, path: Path | None) -> Form:
     return chosen
 
 
-def deliver(
-    session: Session, client: Client, statement: Statement, *, form: Form, path: Path | None
-) -> None:
+def deliver(session: Session, statement: Statement, *, form: Form, path: Path | None) -> None:
     """Write the result of a finished statement where it shall go."""
     if statement.result is None or not statement.result.schema:
         return
     if form is Form.TABLE:
         _print_table(session, statement)
     elif path is None:
-        with client.download(statement.id, form.value) as pieces:
-            _copy(pieces, sys.stdout.buffer)
+        with session.client.download(statement.id, form.value) as pieces:
+            copy_pieces(pieces)
     else:
-        with whole_file(path) as file, client.download(statement.id, form.value) as pieces:
-            _copy(pieces, file)
+        with whole_file(path) as file, session.client.download(statement.id, form.value) as pieces:
+            file.writelines(pieces)
         session.say(f"wrote {path}")
 
 
@@ -89,12 +86,6 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _copy(pieces: Iterator[bytes], file: BinaryIO) -> None:
-    for piece in pieces:
-        file.write(piece)
-    file.flush()
 
 
 def _print_table(session: Session, statement: Statement) -> None:

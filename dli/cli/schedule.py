@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from dli.cli.documents import JobFile, read_document
-from dli.cli.output import print_facts, print_items, print_json
-from dli.cli.session import JsonFlag, UsageError, session_of
+from dli.cli.options import Limit, Name, grouped
+from dli.cli.output import print_answer, print_facts, print_json, print_list
+from dli.cli.session import JsonFlag, Session, UsageError, session_of
 
 app = typer.Typer(
     no_args_is_help=True, help="Submit jobs at their times: by cron, at intervals, or once."
@@ -34,43 +36,65 @@ class Overlap(StrEnum):
     CANCEL_OLD = "cancel_old"
 
 
-Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
-Cron = Annotated[
-    str | None, typer.Option(help="Five fields, as `0 3 * * 1-5`, or @daily and the like.")
-]
-Zone = Annotated[str | None, typer.Option("--tz", help="Time zone, as Europe/Berlin; else UTC.")]
-Every = Annotated[str | None, typer.Option(help="At intervals of 1s or more, as 15m.")]
-At = Annotated[str | None, typer.Option(help="Once, as 2026-12-24T18:00 on the clocks of --tz.")]
-MissedOption = Annotated[
-    Missed | None, typer.Option(help="Due times that were missed: skipped, or made up for.")
-]
-MissedMost = Annotated[
-    int | None, typer.Option(min=1, max=1000, help="How many `--missed all` makes up for.")
-]
-OverlapOption = Annotated[
-    Overlap | None, typer.Option(help="While an earlier job runs: run beside it, skip, wait, …")
-]
-Jitter = Annotated[str | None, typer.Option(help="Up to so much later, as 30s.")]
-Start = Annotated[str | None, typer.Option(help="Nothing is due before, as 2026-12-01T00:00Z.")]
-End = Annotated[str | None, typer.Option(help="Nothing is due then or later.")]
-Limit = Annotated[int, typer.Option("-n", "--limit", min=1, help="At most so many.")]
+_COLUMNS = {"name": "schedule", "cron": "cron", "timezone": "time zone", "every": "every"}
+_COLUMNS |= {"at": "at", "job.kind": "job", "overlap": "overlap", "missed": "missed"}
+_COLUMNS |= {"paused": "paused", "next_due": "next due"}
+FIRINGS = {"due_at": "due", "state": "state", "reason": "reason", "until": "until", "job": "job"}
+FIRINGS |= {"attempts": "attempts", "error.code": "error"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """When jobs are due, and what happens where one cannot start then."""
+
+    cron: Annotated[
+        str | None, typer.Option(help="Five fields, as `0 3 * * 1-5`, or @daily and the like.")
+    ] = None
+    tz: Annotated[str | None, typer.Option(help="Time zone, as Europe/Berlin; else UTC.")] = None
+    every: Annotated[str | None, typer.Option(help="At intervals of 1s or more, as 15m.")] = None
+    at: Annotated[
+        str | None, typer.Option(help="Once, as 2026-12-24T18:00 on the clocks of --tz.")
+    ] = None
+    missed: Annotated[
+        Missed | None, typer.Option(help="Due times that were missed: skipped, or made up for.")
+    ] = None
+    missed_most: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="How many `--missed all` makes up for.")
+    ] = None
+    overlap: Annotated[
+        Overlap | None, typer.Option(help="While an earlier job runs: run beside it, skip, wait, …")
+    ] = None
+    jitter: Annotated[str | None, typer.Option(help="Up to so much later, as 30s.")] = None
+    start: Annotated[
+        str | None, typer.Option(help="Nothing is due before, as 2026-12-01T00:00Z.")
+    ] = None
+    end: Annotated[str | None, typer.Option(help="Nothing is due then or later.")] = None
+
+    def fields(self) -> dict[str, Any]:
+        """By the names of the API; None is what was not given."""
+        if sum(rule is not None for rule in (self.cron, self.every, self.at)) > 1:
+            raise UsageError("choose one of --cron, --every and --at")
+        return {
+            "cron": self.cron,
+            "timezone": self.tz,
+            "every": self.every,
+            "at": self.at,
+            "missed": self.missed,
+            "missed_most": self.missed_most,
+            "overlap": self.overlap,
+            "jitter": self.jitter,
+            "start": self.start,
+            "end": self.end,
+        }
 
 
 @app.command("create")
+@grouped
 def create(
     context: typer.Context,
     name: Name,
     job: JobFile,
-    cron: Cron = None,
-    tz: Zone = None,
-    every: Every = None,
-    at: At = None,
-    missed: MissedOption = None,
-    missed_most: MissedMost = None,
-    overlap: OverlapOption = None,
-    jitter: Jitter = None,
-    start: Start = None,
-    end: End = None,
+    rule: Rule,
     paused: Annotated[bool, typer.Option("--paused", help="Create it paused.")] = False,
 ) -> None:
     """Create a schedule. Its job runs in your name.
@@ -78,39 +102,30 @@ def create(
     Example: `dli schedule create nightly --cron '0 3 * * *' --tz Europe/Berlin --job f.yaml`
     """
     session = session_of(context)
-    fields = _fields(cron, tz, every, at, missed, missed_most, overlap, jitter, start, end)
-    with session.client() as client:
-        made = client.create_schedule(name, job=read_document(job), paused=paused, **fields)
+    fields = rule.fields()
+    made = session.client.create_schedule(name, job=read_document(job), paused=paused, **fields)
     session.say(f"schedule {name} created; first due {made['next_due'] or 'when it is resumed'}")
 
 
 @app.command("update")
+@grouped
 def update(
     context: typer.Context,
     name: Name,
+    *,
     job: Annotated[
         Path | None, typer.Option("--job", "-f", help="Another job file.", show_default=False)
     ] = None,
-    cron: Cron = None,
-    tz: Zone = None,
-    every: Every = None,
-    at: At = None,
-    missed: MissedOption = None,
-    missed_most: MissedMost = None,
-    overlap: OverlapOption = None,
-    jitter: Jitter = None,
-    start: Start = None,
-    end: End = None,
+    rule: Rule,
 ) -> None:
     """Change a schedule; what is not named stays. Its job runs in your name from now on."""
     session = session_of(context)
-    fields = _fields(cron, tz, every, at, missed, missed_most, overlap, jitter, start, end)
+    fields = rule.fields()
     if job is not None:
         fields["job"] = read_document(job)
     if all(value is None for value in fields.values()):
         raise UsageError("nothing to change: name something, as --cron '0 4 * * *'")
-    with session.client() as client:
-        made = client.update_schedule(name, **fields)
+    made = session.client.update_schedule(name, **fields)
     session.say(f"schedule {name} updated; next due {made['next_due']}")
 
 
@@ -118,59 +133,29 @@ def update(
 def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
     """List the schedules of the project."""
     session = session_of(context)
-    with session.client() as client:
-        items = client.schedules()
-    if as_json:
-        print_json(session.out, items)
-        return
-    columns = {
-        "name": "schedule",
-        "cron": "cron",
-        "timezone": "time zone",
-        "every": "every",
-        "at": "at",
-        "job.kind": "job",
-        "overlap": "overlap",
-        "missed": "missed",
-        "paused": "paused",
-        "next_due": "next due",
-    }
-    print_items(session.out, items, columns)
+    print_list(session, session.client.schedules(), _COLUMNS, as_json=as_json)
 
 
 @app.command("show")
 def show(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
     """Show a schedule with its job."""
     session = session_of(context)
-    with session.client() as client:
-        found = client.schedule(name)
-    if as_json:
-        print_json(session.out, found)
-        return
-    job = found.pop("job")
-    print_facts(session.out, found)
-    session.out.print()
-    print_json(session.out, job)
+    print_answer(session, session.client.schedule(name), print_with_job, as_json=as_json)
 
 
 @app.command("next")
 def next_(context: typer.Context, name: Name, limit: Limit = 10, as_json: JsonFlag = False) -> None:
     """Show the next due times, in UTC and on the clocks of its time zone."""
     session = session_of(context)
-    with session.client() as client:
-        items = client.next_times(name, limit)
-    if as_json:
-        print_json(session.out, items)
-        return
-    print_items(session.out, items, {"due_at": "due", "local": "local time"})
+    columns = {"due_at": "due", "local": "local time"}
+    print_list(session, session.client.next_times(name, limit), columns, as_json=as_json)
 
 
 @app.command("pause")
 def pause(context: typer.Context, name: Name) -> None:
     """Submit nothing until it is resumed."""
     session = session_of(context)
-    with session.client() as client:
-        client.pause_schedule(name)
+    session.client.pause_schedule(name)
     session.say(f"schedule {name} is paused")
 
 
@@ -178,8 +163,7 @@ def pause(context: typer.Context, name: Name) -> None:
 def resume(context: typer.Context, name: Name) -> None:
     """Go on; what was due in the pause is skipped."""
     session = session_of(context)
-    with session.client() as client:
-        found = client.resume_schedule(name)
+    found = session.client.resume_schedule(name)
     session.say(f"schedule {name} goes on; next due {found['next_due']}")
 
 
@@ -187,8 +171,7 @@ def resume(context: typer.Context, name: Name) -> None:
 def run(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
     """Submit its job now, in your name, whatever is due."""
     session = session_of(context)
-    with session.client() as client:
-        firing = client.run_schedule(name)
+    firing = session.client.run_schedule(name)
     if as_json:
         print_json(session.out, firing)
         return
@@ -201,57 +184,19 @@ def firings(
 ) -> None:
     """Show what became of its due times, the newest first."""
     session = session_of(context)
-    with session.client() as client:
-        items = client.schedule_firings(name, limit)
-    if as_json:
-        print_json(session.out, items)
-        return
-    print_items(session.out, items, FIRINGS)
+    print_list(session, session.client.schedule_firings(name, limit), FIRINGS, as_json=as_json)
 
 
 @app.command("delete")
 def delete(context: typer.Context, name: Name) -> None:
     """Delete a schedule and its firings; jobs that run go on."""
     session = session_of(context)
-    with session.client() as client:
-        client.delete_schedule(name)
+    session.client.delete_schedule(name)
     session.say(f"schedule {name} deleted")
 
 
-FIRINGS = {
-    "due_at": "due",
-    "state": "state",
-    "reason": "reason",
-    "until": "until",
-    "job": "job",
-    "attempts": "attempts",
-    "error.code": "error",
-}
-
-
-def _fields(
-    cron: str | None,
-    tz: str | None,
-    every: str | None,
-    at: str | None,
-    missed: Missed | None,
-    missed_most: int | None,
-    overlap: Overlap | None,
-    jitter: str | None,
-    start: str | None,
-    end: str | None,
-) -> dict[str, Any]:
-    if sum(rule is not None for rule in (cron, every, at)) > 1:
-        raise UsageError("choose one of --cron, --every and --at")
-    return {
-        "cron": cron,
-        "timezone": tz,
-        "every": every,
-        "at": at,
-        "missed": None if missed is None else missed.value,
-        "missed_most": missed_most,
-        "overlap": None if overlap is None else overlap.value,
-        "jitter": jitter,
-        "start": start,
-        "end": end,
-    }
+def print_with_job(session: Session, found: dict[str, Any]) -> None:
+    """A schedule or a trigger, and below it the job that it submits."""
+    print_facts(session.out, {name: found[name] for name in found if name != "job"})
+    session.out.print()
+    print_json(session.out, found["job"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Annotated
+from functools import cached_property
+from typing import Annotated, Self
 
 import typer
 from rich.console import Console
@@ -21,7 +23,7 @@ class UsageError(Exception):
     """The command line asks for something that cannot be; exit code 2."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Session:
     """The choices made before the command's own, and where to print."""
 
@@ -31,15 +33,30 @@ class Session:
     quiet: bool = False
     out: Console
     err: Console
+    #: What is closed when the command has ended.
+    _closing: ExitStack = field(default_factory=ExitStack, init=False, repr=False)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._closing.close()
+
+    @cached_property
     def access(self) -> Access:
         """Address and token by the order of ``dli.remote.access``."""
         return resolve(os.environ, url=self.url, token=self.token, project=self.project)
 
-    def client(self, *, patient: bool = True) -> Client:
-        """A client for the service; nothing is sent yet."""
-        access = self.access()
-        return Client(access.url, access.token, project=access.project, patient=patient)
+    @cached_property
+    def client(self) -> Client:
+        """The service, one client for the whole command; nothing is sent yet."""
+        return self.new_client(patient=True)
+
+    def new_client(self, *, patient: bool) -> Client:
+        """One of another temper: without patience nothing is asked again."""
+        access = self.access
+        client = Client(access.url, access.token, project=access.project, patient=patient)
+        return self._closing.enter_context(client)
 
     def say(self, text: str) -> None:
         """A word for people, on the error stream, so that data stays alone on the other."""

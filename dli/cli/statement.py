@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from dli.cli.complaints import print_problem
-from dli.cli.output import print_facts, print_items, print_json, size
+from dli.cli.job import STEPS
+from dli.cli.options import Most, OfLabel, OfQueue, Since, State, Until, Wait
+from dli.cli.output import (
+    print_answer,
+    print_facts,
+    print_items,
+    print_json,
+    print_list,
+    size,
+)
 from dli.cli.results import Form, choose_form, deliver
 from dli.cli.session import JsonFlag, Session, session_of
 from dli.cli.summary import estimate_facts, tables_read
@@ -20,49 +30,36 @@ app = typer.Typer(
 )
 Id = Annotated[str, typer.Argument(metavar="ID", help="As in stm_….", show_default=False)]
 
+_COLUMNS = {"id": "id", "state": "state", "statement_type": "type", "queue": "queue"}
+_COLUMNS |= {"engine.name": "engine", "created_at": "created", "bill": "bill"}
+_COLUMNS |= {"error.code": "error"}
+_LINES = {"meter": "meter", "quantity": "quantity", "unit": "unit", "price": "price"}
+_LINES |= {"per": "per", "effective_from": "price since", "amount": "amount"}
+
 
 @app.command("list")
 def list_(
     context: typer.Context,
-    state: Annotated[str | None, typer.Option(help="queued, running, finished, failed, …")] = None,
-    queue: Annotated[str | None, typer.Option(help="Of this queue.")] = None,
-    label: Annotated[str | None, typer.Option(help="KEY=VALUE.")] = None,
-    since: Annotated[str | None, typer.Option(help="Made at or after, 2026-11-21T09:00Z.")] = None,
-    until: Annotated[str | None, typer.Option(help="Made before.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    state: State = None,
+    queue: OfQueue = None,
+    label: OfLabel = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Most = 20,
     as_json: JsonFlag = False,
 ) -> None:
     """List statements, the newest first."""
     session = session_of(context)
-    found = []
-    with session.client() as client:
-        filters = {"state": state, "queue": queue, "label": label, "from": since, "to": until}
-        for item in client.statements(**filters, limit=min(limit, 100)):
-            found.append(item)
-            if len(found) == limit:
-                break
-    if as_json:
-        print_json(session.out, found)
-        return
-    columns = {
-        "id": "id",
-        "state": "state",
-        "statement_type": "type",
-        "queue": "queue",
-        "engine.name": "engine",
-        "created_at": "created",
-        "bill": "bill",
-        "error.code": "error",
-    }
-    print_items(session.out, found, columns)
+    filters = {"state": state, "queue": queue, "label": label, "from": since, "to": until}
+    found = islice(session.client.statements(**filters, limit=min(limit, 100)), limit)
+    print_list(session, list(found), _COLUMNS, as_json=as_json)
 
 
 @app.command("show")
 def show(context: typer.Context, statement_id: Id, as_json: JsonFlag = False) -> None:
     """Show a statement: state, price, times, error, and its way so far."""
     session = session_of(context)
-    with session.client() as client:
-        statement = client.statement(statement_id)
+    statement = session.client.statement(statement_id)
     if as_json:
         print_json(session.out, statement.raw)
     else:
@@ -73,14 +70,13 @@ def show(context: typer.Context, statement_id: Id, as_json: JsonFlag = False) ->
 def cancel(
     context: typer.Context,
     statement_id: Id,
-    wait: Annotated[bool, typer.Option(help="Return only when it has stopped.")] = True,
+    wait: Wait = True,
 ) -> None:
     """Cancel a statement; `cancelled` is said only when its work has stopped."""
     session = session_of(context)
-    with session.client() as client:
-        statement = client.cancel(statement_id)
-        if wait:
-            statement = client.wait(statement)
+    statement = session.client.cancel(statement_id)
+    if wait:
+        statement = session.client.wait(statement)
     session.say(f"{statement.id} is {statement.state}")
 
 
@@ -96,27 +92,15 @@ def result(
     """Get the rows of a finished statement again, until they expire."""
     session = session_of(context)
     form = choose_form(output, path)
-    with session.client() as client:
-        statement = finished(client.statement(statement_id))
-        deliver(session, client, statement, form=form, path=path)
+    statement = finished(session.client.statement(statement_id))
+    deliver(session, statement, form=form, path=path)
 
 
 @app.command("bill")
 def bill(context: typer.Context, statement_id: Id, as_json: JsonFlag = False) -> None:
     """Show what a statement costs, line by line."""
     session = session_of(context)
-    with session.client() as client:
-        body = client.bill(statement_id)
-    if as_json:
-        print_json(session.out, body)
-        return
-    columns = {"meter": "meter", "quantity": "quantity", "unit": "unit", "price": "price"}
-    columns |= {"per": "per", "effective_from": "price since"}
-    print_items(session.out, body.get("lines") or [], columns | {"amount": "amount"})
-    session.out.print()
-    total = {name: body.get(name) for name in ("amount", "currency")}
-    quoted, state = body.get("quoted"), body.get("state")
-    print_facts(session.out, {"quoted": quoted, "total": total, "state": state})
+    print_answer(session, session.client.bill(statement_id), _print_bill, as_json=as_json)
 
 
 def print_statement(session: Session, statement: Statement) -> None:
@@ -153,6 +137,14 @@ def print_statement(session: Session, statement: Statement) -> None:
         tables_read(session.out, statement.estimate)
     if history := statement.raw.get("history"):
         session.out.print()
-        print_items(session.out, history, {"at": "at", "state": "state", "event": "event"})
+        print_items(session.out, history, STEPS)
     if statement.error:
         print_problem(session.err, statement.error, sql=statement.raw.get("sql"))
+
+
+def _print_bill(session: Session, bill: dict[str, Any]) -> None:
+    print_items(session.out, bill.get("lines") or [], _LINES)
+    session.out.print()
+    total = {name: bill.get(name) for name in ("amount", "currency")}
+    quoted, state = bill.get("quoted"), bill.get("state")
+    print_facts(session.out, {"quoted": quoted, "total": total, "state": state})

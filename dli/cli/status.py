@@ -13,12 +13,11 @@ from dli.remote.problems import ApiError
 def status(context: typer.Context, as_json: JsonFlag = False) -> int:
     """Say whether the service is ready, part by part. Needs no token; exit code 1 if it is not."""
     session = session_of(context)
-    access = session.access()
-    with session.client(patient=False) as client:
-        try:
-            body, ready = client.health(), True
-        except ApiError as error:
-            body, ready = dict(error.problem.details), False
+    access = session.access
+    try:
+        body, ready = session.new_client(patient=False).health(), True
+    except ApiError as error:
+        body, ready = dict(error.problem.details), False
     if as_json:
         print_json(session.out, {"url": access.url, "ready": ready, **body})
     else:

@@ -8,12 +8,25 @@ from typing import Annotated, Any
 
 import typer
 
-from dli.cli.output import counted, print_facts, print_items, print_json, size, told
-from dli.cli.parameters import parse_labels
-from dli.cli.session import JsonFlag, UsageError, session_of
+from dli.cli.output import (
+    counted,
+    print_answer,
+    print_facts,
+    print_items,
+    print_list,
+    size,
+    told,
+)
+from dli.cli.parameters import parse_labels, parse_words
+from dli.cli.session import JsonFlag, Session, UsageError, session_of
 
 app = typer.Typer(no_args_is_help=True, help="Register, list, show, refresh and drop tables.")
 Name = Annotated[str, typer.Argument(help="DATABASE.TABLE; a bare name is in `default`.")]
+
+_TABLES = {"name": "table", "kind": "kind", "format": "format", "location": "location"}
+_TABLES |= {"comment": "comment"}
+_COLUMNS = {"name": "column", "type": "type", "nullable": "nullable", "comment": "comment"}
+_FACTS = ("kind", "format", "location", "partitioned_by", "options", "comment", "view_sql")
 
 
 @app.command("register")
@@ -50,24 +63,23 @@ def register(
     Examples: `dli table register sales.orders '/data/orders/*.parquet'` or
     `dli table register sales.log s3://bucket/log/ --format csv --header --partitioned-by day`
     """
-    options = parse_labels(option or (), "--option") or {}
+    options = parse_labels(option, "--option") or {}
     if header is not None:
         options["header"] = "true" if header else "false"
     if delimiter is not None:
         options["sep"] = delimiter
     session = session_of(context)
-    with session.client() as client:
-        client.register_table(
-            name,
-            whole_location(location),
-            format=format_,
-            options=options or None,
-            columns=parse_columns(columns) if columns else None,
-            partitioned_by=_names(partitioned_by),
-            comment=comment,
-            or_replace=replace or None,
-        )
-        counts = _counts(client.table(name))
+    session.client.register_table(
+        name,
+        whole_location(location),
+        format=format_,
+        options=options or None,
+        columns=parse_columns(columns) if columns else None,
+        partitioned_by=parse_words(partitioned_by or None),
+        comment=comment,
+        or_replace=replace or None,
+    )
+    counts = _counts(session.client.table(name))
     session.say(f"table {name.lower()} registered" + (f": {counts}" if counts else ""))
 
 
@@ -79,42 +91,21 @@ def list_(
 ) -> None:
     """List the tables of a database."""
     session = session_of(context)
-    with session.client() as client:
-        items = client.tables(database)
-    if as_json:
-        print_json(session.out, items)
-        return
-    columns = {"name": "table", "kind": "kind", "format": "format", "location": "location"}
-    print_items(session.out, items, columns | {"comment": "comment"})
+    print_list(session, session.client.tables(database), _TABLES, as_json=as_json)
 
 
 @app.command("show")
 def show(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
     """Show a table: columns, where its files lie, how many and how large they are."""
     session = session_of(context)
-    with session.client() as client:
-        table = client.table(name)
-    if as_json:
-        print_json(session.out, table)
-        return
-    facts = ("kind", "format", "location", "partitioned_by", "options", "comment", "view_sql")
-    print_facts(
-        session.out,
-        {"table": f"{table.get('database')}.{table.get('name')}"}
-        | {fact.replace("_", " "): table.get(fact) or None for fact in facts}
-        | {"files": _counts(table) or None},
-    )
-    session.out.print()
-    columns = {"name": "column", "type": "type", "nullable": "nullable", "comment": "comment"}
-    print_items(session.out, table.get("columns") or [], columns)
+    print_answer(session, session.client.table(name), _print, as_json=as_json)
 
 
 @app.command("refresh")
 def refresh(context: typer.Context, name: Name) -> None:
     """Look at an external table's files again, now, instead of at its next use."""
     session = session_of(context)
-    with session.client() as client:
-        table = client.refresh_table(name)
+    table = session.client.refresh_table(name)
     session.say(f"table {name.lower()}: {_counts(table) or 'refreshed'}")
 
 
@@ -122,8 +113,7 @@ def refresh(context: typer.Context, name: Name) -> None:
 def drop(context: typer.Context, name: Name) -> None:
     """Forget a table. The files of an external table stay where they are."""
     session = session_of(context)
-    with session.client() as client:
-        client.drop_table(name)
+    session.client.drop_table(name)
     session.say(f"table {name.lower()} dropped")
 
 
@@ -146,8 +136,15 @@ def parse_columns(text: str) -> list[dict[str, str]]:
     return columns
 
 
-def _names(text: str | None) -> list[str] | None:
-    return [name.strip() for name in text.split(",") if name.strip()] if text else None
+def _print(session: Session, table: dict[str, Any]) -> None:
+    print_facts(
+        session.out,
+        {"table": f"{table.get('database')}.{table.get('name')}"}
+        | {fact.replace("_", " "): table.get(fact) or None for fact in _FACTS}
+        | {"files": _counts(table) or None},
+    )
+    session.out.print()
+    print_items(session.out, table.get("columns") or [], _COLUMNS)
 
 
 def _counts(table: dict[str, Any]) -> str:

@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
-from dli.cli.output import print_items, print_json
+from dli.cli.output import print_list, print_text
 from dli.cli.session import JsonFlag, session_of
 
 app = typer.Typer(no_args_is_help=True, help="Create, list and revoke tokens.")
+
+_COLUMNS = {"id": "id", "name": "name", "user": "user", "role": "role", "created_at": "created"}
+_COLUMNS |= {"expires_at": "expires", "last_used_at": "last used", "revoked_at": "revoked"}
 
 
 class Role(StrEnum):
@@ -34,37 +37,20 @@ def create(
     Example: `DLI_TOKEN=$(dli token create dashboard --role reader)`
     """
     session = session_of(context)
-    with session.client() as client:
-        made = client.create_token(name=name, role=role.value, user=user, expires_in=expires_in)
-    session.out.print(made["token"], markup=False, highlight=False, soft_wrap=True)
+    made = session.client.create_token(name=name, role=role.value, user=user, expires_in=expires_in)
+    print_text(session.out, made["token"])
 
 
 @app.command("list")
 def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
     """List tokens: whose they are, not what they are."""
     session = session_of(context)
-    with session.client() as client:
-        items = client.tokens()
-    if as_json:
-        print_json(session.out, items)
-        return
-    columns = {
-        "id": "id",
-        "name": "name",
-        "user": "user",
-        "role": "role",
-        "created_at": "created",
-        "expires_at": "expires",
-        "last_used_at": "last used",
-        "revoked_at": "revoked",
-    }
-    print_items(session.out, items, columns)
+    print_list(session, session.client.tokens(), _COLUMNS, as_json=as_json)
 
 
 @app.command("revoke")
 def revoke(context: typer.Context, token_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Make a token worthless, at once and for good."""
     session = session_of(context)
-    with session.client() as client:
-        client.revoke_token(token_id)
+    session.client.revoke_token(token_id)
     session.say(f"token {token_id} revoked")

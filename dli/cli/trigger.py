@@ -7,15 +7,20 @@ from typing import Annotated, Any
 import typer
 
 from dli.cli.documents import JobFile, read_document
-from dli.cli.output import print_facts, print_items, print_json
+from dli.cli.options import Limit, Name
+from dli.cli.output import print_answer, print_list, print_text
 from dli.cli.parameters import parse_labels
-from dli.cli.schedule import FIRINGS, Limit, Name
+from dli.cli.schedule import FIRINGS, print_with_job
 from dli.cli.session import JsonFlag, UsageError, session_of
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Submit jobs when a file appears, a signed request comes, or another job ends.",
 )
+
+_COLUMNS = {"name": "trigger", "on.type": "on", "on.prefix": "prefix", "hook": "requests go to"}
+_COLUMNS |= {"job.kind": "job", "paused": "paused", "polled_at": "looked at"}
+_COLUMNS |= {"error.code": "error"}
 
 
 @app.command("create")
@@ -60,57 +65,27 @@ def create(
     if objects is not None:
         on = {"type": "object", "prefix": objects, "every": every, "existing": existing}
     elif job_end:
-        on = {
-            "type": "job",
-            "states": state,
-            "kinds": kind,
-            "labels": parse_labels(label or ()),
-            "name": job_name,
-            "schedule": schedule,
-        }
+        on = {"type": "job", "states": state, "kinds": kind, "labels": parse_labels(label)}
+        on |= {"name": job_name, "schedule": schedule}
     on = {field: value for field, value in on.items() if value is not None}
-    with session.client() as client:
-        made = client.create_trigger(name, on=on, job=read_document(job))
+    made = session.client.create_trigger(name, on=on, job=read_document(job))
     session.say(f"trigger {name} created" + (f"; requests go to {made['hook']}" if webhook else ""))
     if webhook:
-        session.out.print(made["secret"], markup=False, highlight=False, soft_wrap=True)
+        print_text(session.out, made["secret"])
 
 
 @app.command("list")
 def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
     """List the triggers of the project."""
     session = session_of(context)
-    with session.client() as client:
-        items = client.triggers()
-    if as_json:
-        print_json(session.out, items)
-        return
-    columns = {
-        "name": "trigger",
-        "on.type": "on",
-        "on.prefix": "prefix",
-        "hook": "requests go to",
-        "job.kind": "job",
-        "paused": "paused",
-        "polled_at": "looked at",
-        "error.code": "error",
-    }
-    print_items(session.out, items, columns)
+    print_list(session, session.client.triggers(), _COLUMNS, as_json=as_json)
 
 
 @app.command("show")
 def show(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
     """Show a trigger with its job."""
     session = session_of(context)
-    with session.client() as client:
-        found = client.trigger(name)
-    if as_json:
-        print_json(session.out, found)
-        return
-    job = found.pop("job")
-    print_facts(session.out, found)
-    session.out.print()
-    print_json(session.out, job)
+    print_answer(session, session.client.trigger(name), print_with_job, as_json=as_json)
 
 
 @app.command("firings")
@@ -119,20 +94,14 @@ def firings(
 ) -> None:
     """Show what it fired, the newest first."""
     session = session_of(context)
-    with session.client() as client:
-        items = client.trigger_firings(name, limit)
-    if as_json:
-        print_json(session.out, items)
-        return
-    print_items(session.out, items, FIRINGS)
+    print_list(session, session.client.trigger_firings(name, limit), FIRINGS, as_json=as_json)
 
 
 @app.command("pause")
 def pause(context: typer.Context, name: Name) -> None:
     """Submit nothing until it is resumed."""
     session = session_of(context)
-    with session.client() as client:
-        client.pause_trigger(name)
+    session.client.pause_trigger(name)
     session.say(f"trigger {name} is paused")
 
 
@@ -140,8 +109,7 @@ def pause(context: typer.Context, name: Name) -> None:
 def resume(context: typer.Context, name: Name) -> None:
     """Go on; files that appeared in the pause are new."""
     session = session_of(context)
-    with session.client() as client:
-        client.resume_trigger(name)
+    session.client.resume_trigger(name)
     session.say(f"trigger {name} goes on")
 
 
@@ -149,6 +117,5 @@ def resume(context: typer.Context, name: Name) -> None:
 def delete(context: typer.Context, name: Name) -> None:
     """Delete a trigger and its firings; jobs that run go on."""
     session = session_of(context)
-    with session.client() as client:
-        client.delete_trigger(name)
+    session.client.delete_trigger(name)
     session.say(f"trigger {name} deleted")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from dli.cli.output import print_items, print_json, told
-from dli.cli.session import JsonFlag, session_of
+from dli.cli.output import print_items, print_json, print_text, told
+from dli.cli.session import JsonFlag, Session, session_of
 
 
 def usage(
@@ -27,11 +27,14 @@ def usage(
     Example: `dli usage --by queue,day --from 2026-11-01`
     """
     session = session_of(context)
-    with session.client() as client:
-        body = client.usage(**{"from": since, "to": until, "group_by": by})
+    body = session.client.usage(**{"from": since, "to": until, "group_by": by})
     if as_json:
         print_json(session.out, body)
-        return
+    else:
+        _print(session, body, by)
+
+
+def _print(session: Session, body: dict[str, Any], by: str) -> None:
     groups = [name.strip() for name in by.split(",") if name.strip()]
     columns = {name: name for name in groups} | {
         "statements": "statements",
@@ -46,4 +49,4 @@ def usage(
     print_items(session.out, items, columns)
     if total := body.get("total"):
         session.out.print()
-        session.out.print(f"total  {told(total)}", highlight=False)
+        print_text(session.out, f"total  {told(total)}")

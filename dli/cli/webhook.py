@@ -6,14 +6,20 @@ from typing import Annotated
 
 import typer
 
-from dli.cli.output import print_items, print_json
+from dli.cli.options import Limit, Name
+from dli.cli.output import print_list, print_text
 from dli.cli.parameters import parse_labels
-from dli.cli.schedule import Limit, Name
 from dli.cli.session import JsonFlag, session_of
 
 app = typer.Typer(
     no_args_is_help=True, help="Tell other services of jobs that end, by signed requests."
 )
+
+_COLUMNS = {"name": "webhook", "url": "url", "events": "events", "kinds": "kinds"}
+_COLUMNS |= {"labels": "labels"}
+_DELIVERIES = {"id": "id", "event": "event", "job": "job", "state": "state"}
+_DELIVERIES |= {"attempts": "attempts", "status": "status"}
+_DELIVERIES |= {"error.message": "error", "next_at": "again at"}
 
 
 @app.command("create")
@@ -35,24 +41,17 @@ def create(
     Example: `dli webhook create alarm https://hooks.example.com/dli --event job.failed`
     """
     session = session_of(context)
-    with session.client() as client:
-        made = client.create_webhook(
-            name, url, events=event, kinds=kind, labels=parse_labels(label or ())
-        )
-    session.out.print(made["secret"], markup=False, highlight=False, soft_wrap=True)
+    made = session.client.create_webhook(
+        name, url, events=event, kinds=kind, labels=parse_labels(label)
+    )
+    print_text(session.out, made["secret"])
 
 
 @app.command("list")
 def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
     """List the webhooks of the project, without their secrets."""
     session = session_of(context)
-    with session.client() as client:
-        items = client.webhooks()
-    if as_json:
-        print_json(session.out, items)
-        return
-    columns = {"name": "webhook", "url": "url", "events": "events", "kinds": "kinds"}
-    print_items(session.out, items, columns | {"labels": "labels"})
+    print_list(session, session.client.webhooks(), _COLUMNS, as_json=as_json)
 
 
 @app.command("deliveries")
@@ -61,30 +60,14 @@ def deliveries(
 ) -> None:
     """Show what was sent or is to be, the newest first."""
     session = session_of(context)
-    with session.client() as client:
-        items = client.deliveries(name, limit)
-    if as_json:
-        print_json(session.out, items)
-        return
-    columns = {
-        "id": "id",
-        "event": "event",
-        "job": "job",
-        "state": "state",
-        "attempts": "attempts",
-        "status": "status",
-        "error.message": "error",
-        "next_at": "again at",
-    }
-    print_items(session.out, items, columns)
+    print_list(session, session.client.deliveries(name, limit), _DELIVERIES, as_json=as_json)
 
 
 @app.command("test")
 def test(context: typer.Context, name: Name) -> None:
     """Send a notification of the event `test`."""
     session = session_of(context)
-    with session.client() as client:
-        made = client.test_webhook(name)
+    made = session.client.test_webhook(name)
     session.say(f"{made['id']} is on its way; see `dli webhook deliveries {name}`")
 
 
@@ -92,6 +75,5 @@ def test(context: typer.Context, name: Name) -> None:
 def delete(context: typer.Context, name: Name) -> None:
     """Unsubscribe; what was not delivered yet is dropped."""
     session = session_of(context)
-    with session.client() as client:
-        client.delete_webhook(name)
+    session.client.delete_webhook(name)
     session.say(f"webhook {name} deleted")
