@@ -25,7 +25,8 @@ from dli.remote.history import HistoryCalls
 from dli.remote.jobs import JobCalls
 from dli.remote.pipelines import PipelineCalls
 from dli.remote.queues import QueueCalls
-from dli.remote.statements import MEDIA, StatementCalls, finished
+from dli.remote.statement import finished
+from dli.remote.statements import MEDIA, StatementCalls
 from dli.remote.transport import Transport
 
 __all__ = ["MEDIA", "Client", "connect", "finished"]

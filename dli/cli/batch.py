@@ -164,7 +164,7 @@ def follow_job(session: Session, job: dict[str, Any], *, as_json: bool) -> int:
     session.say(f"{job['id']} is {job['state']}")
     try:
         if not as_json:
-            copy_log(client, job["id"], follow=True)
+            copy_log(session, job["id"], follow=True)
         job = client.wait_job(client.job(job["id"]))
     except KeyboardInterrupt:
         session.say(f"cancelling {job['id']} …")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from pathlib import Path
 from typing import Annotated
@@ -27,12 +26,14 @@ def doctor(
 
     Changes nothing that is kept. Exit code 1 if something would keep the service from working.
     """
+    # The parts of a service take longer to load than the help of all commands.
+    from dli.cli.checks import run_checks  # noqa: PLC0415
+    from dli.settings import load  # noqa: PLC0415
+
     session = session_of(context)
-    # By name and only now, as in `dli up`: the parts of a service take long to load.
-    settings = importlib.import_module("dli.settings").load(**({"home": home} if home else {}))
-    checks = importlib.import_module("dli.cli.checks")
+    settings = load(**({"home": home} if home else {}))
     healthy = True
-    for check in checks.run_checks(settings, os.environ, engines=engines):
+    for check in run_checks(settings, os.environ, engines=engines):
         mark, style = _MARKS[check.good]
         line = Text(f"{mark}  ", style=style)
         line.append(f"{check.name}: {check.told}", style="not bold default")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
@@ -24,10 +23,10 @@ JobFile = Annotated[
 
 def read_document(path: Path) -> dict[str, Any]:
     """The object in a file. Raises ``UsageError`` with the place of a mistake."""
+    from dli.remote.documents import DocumentError, parse_document  # noqa: PLC0415  YAML is slow
+
     text = read_file(path)
-    # By name and only now: most commands have no use for YAML, which is slow to load.
-    documents = importlib.import_module("dli.remote.documents")
     try:
-        return cast(dict[str, Any], documents.parse_document(text))
-    except documents.DocumentError as error:
+        return parse_document(text)
+    except DocumentError as error:
         raise UsageError(f"{path}: {error}") from error

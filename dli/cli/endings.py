@@ -7,7 +7,7 @@ import sys
 import typer
 
 from dli.cli.complaints import Exit, exit_of, print_error, print_problem
-from dli.cli.session import UsageError, consoles
+from dli.cli.session import UsageError, console
 from dli.remote.access import AccessError
 from dli.remote.problems import ApiError, RemoteError, UnreachableError
 from storage.base.errors import InvalidInputError, ServiceError
@@ -15,7 +15,7 @@ from storage.base.errors import InvalidInputError, ServiceError
 
 def told(error: BaseException) -> int:
     """Print the error and give its exit code; one that nobody expected is raised again."""
-    _, err = consoles()
+    err = console(error=True)
     match error:
         case UsageError() | AccessError():
             print_error(err, str(error))

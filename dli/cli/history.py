@@ -9,7 +9,6 @@ import typer
 
 from dli.cli.output import print_answer, print_facts, print_items
 from dli.cli.session import JsonFlag, Session, UsageError, session_of
-from dli.client import Client
 from storage.base.quantities import format_size
 
 app = typer.Typer(no_args_is_help=True, help="Look at what programs used, and set their size.")
@@ -27,7 +26,7 @@ _PAST |= {"memory_bytes": "reserved", "spill_bytes": "spilled"}
 def show(context: typer.Context, what: What, as_json: JsonFlag = False) -> None:
     """Show what the runs of a job's program or statement used, and what the next one gets."""
     session = session_of(context)
-    found = session.client.history.get(_fingerprint(session.client, what))
+    found = session.client.history.get(_fingerprint(session, what))
     print_answer(session, found, _print, as_json=as_json)
 
 
@@ -41,7 +40,7 @@ def set_(
 ) -> None:
     """Let its next runs that name no size have this one. Example: `… set bat_… --memory 6GiB`"""
     session = session_of(context)
-    which = _fingerprint(session.client, what)
+    which = _fingerprint(session, what)
     made = session.client.history.set_size(which, memory=memory, cores=cores)
     print_answer(session, made, _print, as_json=as_json)
 
@@ -50,14 +49,14 @@ def set_(
 def unset(context: typer.Context, what: What, as_json: JsonFlag = False) -> None:
     """Go by what its runs use again."""
     session = session_of(context)
-    made = session.client.history.unset_size(_fingerprint(session.client, what))
+    made = session.client.history.unset_size(_fingerprint(session, what))
     print_answer(session, made, _print, as_json=as_json)
 
 
-def _fingerprint(client: Client, what: str) -> str:
+def _fingerprint(session: Session, what: str) -> str:
     if _FINGERPRINT.fullmatch(what):
         return what
-    found = client.explain_job(what)["fingerprint"]
+    found = session.client.explain_job(what)["fingerprint"]
     if found is None:
         raise UsageError(f"{what} is a run of a pipeline: ask for the job of one of its nodes")
     return str(found)

@@ -21,7 +21,6 @@ from dli.cli.output import (
     size,
 )
 from dli.cli.session import JsonFlag, Session, session_of
-from dli.client import Client
 from dli.remote.problems import Problem
 
 app = typer.Typer(no_args_is_help=True, help="Batches, tasks, pipeline runs and statements alike.")
@@ -84,8 +83,7 @@ def logs(
     ] = False,
 ) -> None:
     """Print what a batch or a task wrote."""
-    client = session_of(context).client
-    copy_log(client, job_id, stream=stream, attempt=attempt, follow=follow)
+    copy_log(session_of(context), job_id, stream=stream, attempt=attempt, follow=follow)
 
 
 @app.command("cancel")
@@ -129,7 +127,7 @@ def events(context: typer.Context, job_id: Id, as_json: JsonFlag = False) -> Non
 
 
 def copy_log(
-    client: Client,
+    session: Session,
     job_id: str,
     *,
     stream: Stream = Stream.STDOUT,
@@ -139,7 +137,8 @@ def copy_log(
 ) -> None:
     """The bytes of a log to ``sink``, or our standard output, as they come."""
     to = sys.stdout.buffer if sink is None else sink
-    with client.log(job_id, stream=stream.value, attempt=attempt, follow=follow) as pieces:
+    log = session.client.log(job_id, stream=stream.value, attempt=attempt, follow=follow)
+    with log as pieces:
         for piece in pieces:
             to.write(piece)
             to.flush()

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Sequence
 
 #: Options of the root that may also stand behind the command's name.
 _SHARED = frozenset({"--url", "--token", "--project"})
-#: Commands that are also in ``serving``, for when nothing but their own options is asked for.
-_SERVING = frozenset({"up", "serve"})
-_HELP = frozenset({"--help", "-h"})
 #: What typer makes of a Ctrl-C, and our own exit code for it.
 _INTERRUPTED, _CANCELLED = 130, 4
 
@@ -22,14 +18,18 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; errors are printed and become exit codes."""
-    words = shared_first(arguments)
-    serving = words[:1] and words[0] in _SERVING and not _HELP.intersection(words)
-    name = "dli.cli.serving" if serving else "dli.cli.commands"
+    # Loaded here, so that a Ctrl-C meanwhile is told as any other.
     try:
-        result = importlib.import_module(name).app(words, standalone_mode=False, prog_name="dli")
+        from dli.cli.commands import COMMANDS, command_line  # noqa: PLC0415
+
+        words = shared_first(arguments)
+        name = command_in(words)
+        app = command_line([name]) if name in COMMANDS else command_line()
+        result = app(words, standalone_mode=False, prog_name="dli")
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  those unknown are raised again
-        code: int = importlib.import_module("dli.cli.endings").told(error)
-        return code
+        from dli.cli.endings import told  # noqa: PLC0415  few commands end so
+
+        return told(error)
     code = result if isinstance(result, int) else 0
     return _CANCELLED if code == _INTERRUPTED else code
 
@@ -52,3 +52,14 @@ def shared_first(arguments: Sequence[str]) -> list[str]:
         else:
             rest.append(word)
     return front + rest
+
+
+def command_in(words: Sequence[str]) -> str | None:
+    """The command's name in words whose shared options stand first."""
+    rest = iter(words)
+    for word in rest:
+        if word in _SHARED:
+            next(rest, None)
+        elif not word.startswith("-"):
+            return word
+    return None

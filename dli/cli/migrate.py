@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 from pathlib import Path
 from typing import Annotated
 
@@ -25,10 +24,14 @@ def migrate(
 
     Example: `DLI_DATABASE_URL=postgresql://… dli migrate`
     """
-    # By name and only now, as in `dli up`: the parts of a service take long to load.
-    settings = importlib.import_module("dli.settings").load(**({"home": home} if home else {}))
-    database = importlib.import_module("storage.meta.database").Database(settings.metadata_url)
-    with contextlib.closing(database):
-        importlib.import_module("dli.migrations.migrate").upgrade(database)
-        version = importlib.import_module("dli.migrations.current").schema_version(database)
+    # The parts of a service take longer to load than the help of all commands.
+    from dli.migrations.current import schema_version  # noqa: PLC0415
+    from dli.migrations.migrate import upgrade  # noqa: PLC0415
+    from dli.settings import load  # noqa: PLC0415
+    from storage.meta.database import Database  # noqa: PLC0415
+
+    settings = load(**({"home": home} if home else {}))
+    with contextlib.closing(Database(settings.metadata_url)) as database:
+        upgrade(database)
+        version = schema_version(database)
     session_of(context).out.print(f"the metadata database has the schema {version}")

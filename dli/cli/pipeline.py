@@ -17,7 +17,6 @@ from dli.cli.output import print_answer, print_json, print_list
 from dli.cli.parameters import parse_labels, parse_parameters
 from dli.cli.plans import print_backfill, print_diff, print_pipeline, print_plan, print_run
 from dli.cli.session import JsonFlag, Session, UsageError, session_of
-from dli.client import Client
 
 app = typer.Typer(no_args_is_help=True, help="Plans of jobs: apply, compare, run, backfill.")
 
@@ -246,11 +245,10 @@ def status(context: typer.Context, which: Id, as_json: JsonFlag = False) -> None
 def cancel(context: typer.Context, which: Id) -> None:
     """Cancel a run or a backfill with all its jobs; returns when they have stopped."""
     session = session_of(context)
-    client = session.client
     if which.startswith(_BACKFILL):
-        found = _end_of_backfill(client, client.pipelines.cancel_backfill(which))
+        found = _end_of_backfill(session, session.client.pipelines.cancel_backfill(which))
     else:
-        found = client.wait_job(client.cancel_job(which))
+        found = session.client.wait_job(session.client.cancel_job(which))
     session.say(f"{which} is {found['state']}")
 
 
@@ -298,7 +296,7 @@ def _watched(session: Session, made: dict[str, Any], *, wait: bool, as_json: boo
     """Tell of a backfill that was started; its exit code if its end is waited for."""
     session.say(f"backfill {made['id']} is {made['state']}")
     if wait:
-        made = _end_of_backfill(session.client, made)
+        made = _end_of_backfill(session, made)
     if wait or as_json:
         print_answer(session, made, print_backfill, as_json=as_json)
     if not wait or made["state"] == "finished":
@@ -307,9 +305,9 @@ def _watched(session: Session, made: dict[str, Any], *, wait: bool, as_json: boo
     return Exit.CANCELLED if made["state"] == "cancelled" else Exit.FAILED
 
 
-def _end_of_backfill(client: Client, made: dict[str, Any]) -> dict[str, Any]:
+def _end_of_backfill(session: Session, made: dict[str, Any]) -> dict[str, Any]:
     pause = threading.Event()
     while made["ended_at"] is None:
         pause.wait(_POLL)
-        made = client.pipelines.backfill(made["id"])
+        made = session.client.pipelines.backfill(made["id"])
     return made

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from dli.cli.commands import app
+from dli.cli.commands import command_line
 
 INTRODUCTION = """\
 # The command line
@@ -49,7 +49,7 @@ is doing; elsewhere there is none. With `-o FILE` a file appears whole or not at
 
 def reference() -> str:
     """The whole page."""
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(command_line())
     return "\n".join([INTRODUCTION, *_sections(command, "dli")])
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from datetime import timedelta
 from typing import Annotated
 
 import typer
 
 from dli.cli.session import UsageError, session_of
+from storage.base.clock import SystemClock
 from storage.base.errors import ServiceError
 
 app = typer.Typer(no_args_is_help=True, help="The pods of a service that is no more.")
@@ -39,18 +39,23 @@ def clear(
     """
     if not everything:
         raise UsageError("say --all: this ends every run of the installation")
-    settings = importlib.import_module("dli.settings").load()
+    # What knows of clusters takes longer to load than the help of all commands.
+    from dli import clusters  # noqa: PLC0415
+    from dli.settings import load  # noqa: PLC0415
+    from jobs.launchers import clearing, cluster  # noqa: PLC0415
+
+    settings = load()
     if settings.launcher != "kubernetes":
         raise UsageError("runs on a machine end with their service; DLI_LAUNCHER is not kubernetes")
     found, away = 0, None
-    for cluster in importlib.import_module("dli.clusters").every_cluster(settings).values():
+    for each in clusters.every_cluster(settings).values():
         try:
-            found += importlib.import_module("jobs.launchers.clearing").clear(
-                importlib.import_module("jobs.launchers.cluster").Cluster(cluster),
+            found += clearing.clear(
+                cluster.Cluster(each),
                 settings.kubernetes_installation,
                 settle=timedelta(seconds=settle),
                 limit=timedelta(seconds=limit),
-                clock=importlib.import_module("storage.base.clock").SystemClock(),
+                clock=SystemClock(),
             )
         except ServiceError as error:  # the others are cleared none the less
             away = error

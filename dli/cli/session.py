@@ -7,13 +7,16 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
-from rich.console import Console
 
-from dli.client import Client
 from dli.remote.access import Access, resolve
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dli.client import Client
 
 #: Wide enough that nothing which goes to a file or a pipe is ever cut or wrapped.
 _NO_TERMINAL_WIDTH = 1_000_000
@@ -31,8 +34,6 @@ class Session:
     token: str | None = field(default=None, repr=False)
     project: str | None = None
     quiet: bool = False
-    out: Console
-    err: Console
     #: What is closed when the command has ended.
     _closing: ExitStack = field(default_factory=ExitStack, init=False, repr=False)
 
@@ -41,6 +42,16 @@ class Session:
 
     def __exit__(self, *error: object) -> None:
         self._closing.close()
+
+    @cached_property
+    def out(self) -> Console:
+        """Standard output, for what was asked for."""
+        return console(error=False)
+
+    @cached_property
+    def err(self) -> Console:
+        """Standard error, for all else."""
+        return console(error=True)
 
     @cached_property
     def access(self) -> Access:
@@ -54,6 +65,8 @@ class Session:
 
     def new_client(self, *, patient: bool) -> Client:
         """One of another temper: without patience nothing is asked again."""
+        from dli.client import Client  # noqa: PLC0415  HTTP is half of what a command loads
+
         access = self.access
         client = Client(access.url, access.token, project=access.project, patient=patient)
         return self._closing.enter_context(client)
@@ -64,15 +77,13 @@ class Session:
             self.err.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def consoles() -> tuple[Console, Console]:
-    """Standard output and error; colour and width only where a terminal is."""
+def console(*, error: bool) -> Console:
+    """Standard output or error; colour and width only where a terminal is."""
+    from rich.console import Console  # noqa: PLC0415  `dli up` prints nothing by it
 
-    def console(*, error: bool) -> Console:
-        stream = sys.stderr if error else sys.stdout
-        width = None if stream.isatty() else _NO_TERMINAL_WIDTH
-        return Console(stderr=error, width=width, highlight=False)
-
-    return console(error=False), console(error=True)
+    stream = sys.stderr if error else sys.stdout
+    width = None if stream.isatty() else _NO_TERMINAL_WIDTH
+    return Console(stderr=error, width=width, highlight=False)
 
 
 def session_of(context: typer.Context) -> Session:

@@ -29,9 +29,8 @@ from dli.cli.results import Form, choose_form, deliver
 from dli.cli.script import split
 from dli.cli.session import JsonFlag, Session, UsageError, session_of
 from dli.cli.summary import estimate_facts, last_line, tables_read, warn
-from dli.client import finished
 from dli.remote.problems import ApiError
-from dli.remote.statement import Statement
+from dli.remote.statement import Statement, finished
 
 _MONEY = re.compile(r"\d+(\.\d{1,9})?")
 

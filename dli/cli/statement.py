@@ -22,8 +22,7 @@ from dli.cli.output import (
 from dli.cli.results import Form, choose_form, deliver
 from dli.cli.session import JsonFlag, Session, session_of
 from dli.cli.summary import estimate_facts, tables_read
-from dli.client import finished
-from dli.remote.statement import Statement
+from dli.remote.statement import Statement, finished
 
 app = typer.Typer(
     no_args_is_help=True, help="List and show statements; cancel them; get result and bill."

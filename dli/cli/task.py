@@ -149,7 +149,7 @@ def _followed(session: Session, job: dict[str, Any]) -> int:
     client = session.client
     session.say(f"{job['id']} is {job['state']}")
     try:
-        copy_log(client, job["id"], stream=Stream.STDERR, follow=True, sink=sys.stderr.buffer)
+        copy_log(session, job["id"], stream=Stream.STDERR, follow=True, sink=sys.stderr.buffer)
         job = client.wait_job(client.job(job["id"]))
     except KeyboardInterrupt:
         session.say(f"cancelling {job['id']} …")

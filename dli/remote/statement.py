@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from dli.remote.problems import Problem
+from dli.remote.problems import Problem, StatementFailedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,3 +188,13 @@ class Statement:
     def seconds(self) -> float:
         """From the submit to the end, as the service measured it; 0 while it runs."""
         return float(self.timings_ms.get("total") or 0.0) / 1000
+
+
+def finished(statement: Statement) -> Statement:
+    """The statement if it finished; raises ``StatementFailedError`` if it ended otherwise."""
+    if statement.state == "finished":
+        return statement
+    problem = statement.error or Problem(
+        code=f"statement_{statement.state}", message=f"the statement is {statement.state}"
+    )
+    raise StatementFailedError(problem, statement_id=statement.id, state=statement.state)

@@ -9,8 +9,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, cast
 
 from dli.remote.calls import API, Calls, Json
-from dli.remote.problems import Problem, StatementFailedError
-from dli.remote.statement import Statement
+from dli.remote.statement import Statement, finished
 from dli.remote.transport import Answer
 
 if TYPE_CHECKING:
@@ -144,16 +143,6 @@ class StatementCalls(Calls):
     def usage(self, **query: object) -> Json:
         """Usage and money by ``group_by`` between ``from`` and ``to``."""
         return self._json("GET", "/usage", query=query)
-
-
-def finished(statement: Statement) -> Statement:
-    """The statement if it finished; raises ``StatementFailedError`` if it ended otherwise."""
-    if statement.state == "finished":
-        return statement
-    problem = statement.error or Problem(
-        code=f"statement_{statement.state}", message=f"the statement is {statement.state}"
-    )
-    raise StatementFailedError(problem, statement_id=statement.id, state=statement.state)
 
 
 def _statement(answer: Answer) -> Statement:

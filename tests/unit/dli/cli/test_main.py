@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dli.cli.main import run, shared_first
+from dli.cli.commands import COMMANDS
+from dli.cli.main import command_in, run, shared_first
 from tests.support.envelopes import STATEMENT_ID, envelope
 from tests.support.fake_service import FakeService, Reply, fake_service
 
@@ -202,9 +203,25 @@ def test_shared_options_may_stand_anywhere() -> None:
                                    "--project"]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["queue", "list"], "queue"),
+        (["-q", "sql", "queue"], "sql"),
+        (["--project", "queue", "--url=token", "job"], "job"),
+        (["--project"], None),
+        (["--help"], None),
+        ([], None),
+    ],
+)
+def test_command_is_the_first_word_that_no_shared_option_takes(
+    words: list[str], name: str | None
+) -> None:
+    assert command_in(words) == name
+
+
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
-    nouns = "up serve sql database table statement usage queue token project budget doctor status"
-    for noun in [*nouns.split(), "completion", "price"]:
+    for noun in COMMANDS:
         assert run([noun, "--help"]) == 0
         assert f"dli {noun}" in capsys.readouterr().out
 

@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from dli.cli.session import Session, consoles
+from dli.cli.session import Session
 
 
 def make_session() -> Session:
-    out, err = consoles()
-    return Session(url="http://127.0.0.1:9", token="t", out=out, err=err)
+    return Session(url="http://127.0.0.1:9", token="secret")
 
 
 def test_session_has_one_client() -> None:
@@ -25,5 +24,4 @@ def test_clients_are_closed_with_their_session() -> None:
 
 
 def test_token_is_not_shown() -> None:
-    out, err = consoles()
-    assert "secret" not in repr(Session(token="secret", out=out, err=err))
+    assert "secret" not in repr(make_session())
