@@ -29,7 +29,17 @@ pytestmark = [needs_helm, pytest.mark.timeout(1200)]
 TOKEN = "dli_" + "c" * 40
 FOREIGN = {"VirtualService", "DestinationRule", "Gateway", "HTTPRoute", "ServiceMonitor"}
 #: Pods that the tests make.
-TESTS = ("first", "second", "third", "work", "task", "endless", "ask-dli", "ask-dli-canary")
+TESTS = (
+    "first",
+    "second",
+    "third",
+    "work",
+    "here",
+    "there",
+    "endless",
+    "ask-dli",
+    "ask-dli-canary",
+)
 #: What a namespace has by itself.
 NATIVE = ("configmap/kube-root-ca.crt", "serviceaccount/default")
 
@@ -172,11 +182,16 @@ def prepared(cluster: Cluster, pod_s3: S3Server, folder: Path) -> Iterator[Insta
         path.write_text(json.dumps(values))
         try:
             yield Installation(service=service, runs=runs, values=path, database=url)
-        finally:  # a namespace with our finalizers in it would stay for ever
-            reached = ClusterSettings(kubeconfig=cluster.kubeconfig, namespace=runs.name)
+        finally:
             service.kubectl("delete", "deployments", "--all", "--cascade=foreground")
-            no_time, soon = timedelta(0), timedelta(seconds=60)
-            clear(Api(reached), "dli", settle=no_time, limit=soon, clock=SystemClock())
+            clear_runs(runs)
+
+
+def clear_runs(namespace: Namespace) -> None:
+    """A namespace with our finalizers in it would stay for ever."""
+    reached = ClusterSettings(kubeconfig=namespace.cluster.kubeconfig, namespace=namespace.name)
+    no_time, soon = timedelta(0), timedelta(seconds=60)
+    clear(Api(reached), "dli", settle=no_time, limit=soon, clock=SystemClock())
 
 
 _TOKEN = {
@@ -304,20 +319,46 @@ class TestRelease:
 def test_runs_as_pods_go_with_the_release(
     cluster: Cluster, pod_s3: S3Server, tmp_path: Path
 ) -> None:
-    with prepared(cluster, pod_s3, tmp_path) as installation:
+    with (
+        prepared(cluster, pod_s3, tmp_path) as installation,
+        second_cluster(installation) as eu,
+    ):
         commands = "settings.task_commands={echo,sleep}"
         small = ("settings.spark_memory=1792MiB", "settings.spark_executor_memory=1536MiB")
         one = ("settings.spark_executors=1", "settings.spark_executor_cores=1")
-        installation.bring("install", commands, "settings.engine_idle=5s", *small, *one)
+        two = ("runs.clusters.eu.secret=eu", f"runs.clusters.eu.namespace={eu.name}")
+        installation.bring("install", commands, "settings.engine_idle=5s", *small, *one, *two)
         assert worked(installation) == {"sail": 42, "spark": 42, "batch": "finished", "sum": "4950"}
-        task = ("echo", "hello")
-        assert submitted(installation, "task", task, until="finished")["state"] == "finished"
-        submitted(installation, "endless", ("sleep", "3600"), until="running")
-        pods = installation.runs.get("pods")["items"]
-        assert [FINALIZER] in [each["metadata"].get("finalizers") for each in pods]
+        hello = ("echo", "hello")
+        for name, where in (("here", "default"), ("there", "eu")):
+            told = submitted(installation, name, hello, cluster=where, until="finished")
+            assert told == {"state": "finished", "error": None, "cluster": where}
+        submitted(installation, "endless", ("sleep", "3600"), cluster="eu", until="running")
+        pods = eu.get("pods")["items"]
+        assert [each["metadata"].get("finalizers") for each in pods] == [[FINALIZER]]
         uninstall(installation)
-        wait_empty(installation.service)
-        wait_empty(installation.runs)
+        for namespace in (installation.service, installation.runs):
+            wait_empty(namespace)
+        wait(lambda: eu.get("pods,secrets")["items"] == [], 60, lambda: eu.kubectl("get", "pods"))
+
+
+@contextmanager
+def second_cluster(installation: Installation) -> Iterator[Namespace]:
+    """A namespace that is another cluster to the release, made ready as the guide says."""
+    cluster = installation.service.cluster
+    with cluster.namespace(f"chart-eu-{os.urandom(3).hex()}") as eu:
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "eu"}}
+        kubeconfig = {"kubeconfig": cluster.kubeconfig.read_text()}
+        installation.service.create({**secret, "stringData": kubeconfig})
+        made = installation.values.with_name("eu.yaml")
+        rendered = ("template", "dli", str(CHART), "-f", str(installation.values))
+        there = ("--set", f"runs.namespace={eu.name}", "--show-only", "templates/runs/*.yaml")
+        made.write_text(installation.helm(*rendered, *there))
+        eu.kubectl("apply", "-f", str(made))
+        try:
+            yield eu
+        finally:
+            clear_runs(eu)
 
 
 _SUBMIT = """
@@ -325,11 +366,13 @@ import json, os, sys, threading
 from dli.client import Client
 
 with Client(sys.argv[1], os.environ["TOKEN"]) as client:
-    job = client.submit_task(sys.argv[3:])
+    client.update_queue("default", pods={"clusters": {sys.argv[3]: 1}})
+    job = client.submit_task(sys.argv[4:])
     while not job["terminal"] and job["state"] != sys.argv[2]:
         threading.Event().wait(0.5)
         job = client.job(job["id"])
-print(json.dumps({"state": job["state"], "error": job.get("error")}))
+where = job["attempts"][-1]["cluster"]
+print(json.dumps({"state": job["state"], "error": job.get("error"), "cluster": where}))
 """
 
 
@@ -373,11 +416,11 @@ def worked(installation: Installation) -> dict[str, object]:
 
 
 def submitted(
-    installation: Installation, name: str, command: Sequence[str], *, until: str
+    installation: Installation, name: str, command: Sequence[str], *, cluster: str, until: str
 ) -> dict[str, object]:
-    """Hand a task in, and wait for a state or its end; what became of it."""
+    """Hand a task in to a queue of one cluster, and wait for a state or the end; what became."""
     namespace = installation.service
-    words = ["python", "-c", _SUBMIT, "http://dli", until, *command]
+    words = ["python", "-c", _SUBMIT, "http://dli", until, cluster, *command]
     namespace.create(pod(name, container(namespace.cluster.image, words, env=[_TOKEN])))
     try:
         found: dict[str, object] = json.loads(namespace.ended(name, within=240))
