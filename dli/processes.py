@@ -34,7 +34,7 @@ from dli.projects import furnish
 from dli.server import HttpServer, listening_socket
 from dli.services import Services
 from dli.settings import Settings
-from dli.wiring import build
+from dli.wiring.build import build
 from jobs.engines.connect.late import CLIENT
 from jobs.loops.runner import Loop
 from storage.base.errors import ServiceError

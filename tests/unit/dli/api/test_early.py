@@ -14,7 +14,7 @@ from dli.api.app import create_app
 from dli.api.early import EarlyApp, is_early
 from dli.services import Services
 from dli.settings import load
-from dli.wiring import build
+from dli.wiring.build import build
 
 
 @pytest.fixture

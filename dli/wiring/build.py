@@ -1,0 +1,117 @@
+"""The one place that chooses implementations and puts the parts of a replica together.
+
+Its neighbours make the parts, from the storage upwards; this is how they hang together.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from dli.api.documents import Documents
+from dli.billing.allowance import PricedAllowance
+from dli.billing.pricebook import read_price_book
+from dli.identity.identity import Identity
+from dli.observability.collect import counted, watch_parts
+from dli.observability.metrics import Metrics
+from dli.services import Services
+from dli.settings import Settings
+from dli.wiring.kinds import add_batches, add_pipelines, add_tasks, make_automation, make_files
+from dli.wiring.loops import pipelines_loop, tidying_loops
+from dli.wiring.parts import make_parts
+from dli.wiring.storage import Stored, open_storage
+from jobs.automation import News
+from jobs.notices.targets import Targets
+from jobs.pipelines.submitting import RunSubmitting
+from jobs.preparers import Preparers
+from jobs.preparing.relations import Relations
+from jobs.service import JobService
+from storage.base.clock import SystemClock
+
+
+@contextmanager
+def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
+    """The parts of a replica; leaving the block closes them and ends their child processes.
+
+    Nothing runs yet but warm children that parse: the caller migrates the database and starts the
+    loops. ``works`` false: the replica takes statements, and others run them.
+    """
+    with ExitStack() as stack:
+        stored = open_storage(settings, SystemClock())
+        stack.callback(stored.database.close)
+        metrics = Metrics()
+        book = read_price_book(settings.prices)
+        allowance = PricedAllowance(book, stored.clock)
+        news = News.make(stored.clock)
+        parts = make_parts(
+            settings, stored, allowance=allowance, metrics=metrics, news=news, works=works
+        )
+        assert parts.clusters is not None
+        stack.callback(parts.pool.close)
+        stack.callback(parts.shadows.close)
+        preparers = _preparers(settings, stored)
+        stack.callback(preparers.close)
+        jobs = JobService(parts, preparers)
+        files = make_files(settings, stored)
+        batches = add_batches(settings, parts, jobs, files)
+        tasks = add_tasks(settings, parts, jobs, files)
+        targets = Targets(
+            allow_private=settings.webhook_private_targets, timeout=settings.webhook_timeout
+        )
+        stack.callback(targets.close)
+        runs = RunSubmitting(
+            parts=parts, accepting=jobs.accepting, queues=jobs.queues.known, once=jobs.once
+        )
+        documents = Documents(jobs=jobs, batches=batches, tasks=tasks, runs=runs)
+        pipelines = add_pipelines(parts, jobs, documents, runs)
+        automation = make_automation(
+            settings, stored, jobs, documents, targets=targets, news=news, metrics=metrics
+        )
+        watch_parts(
+            metrics, stored.database, parts.pool, parts.canaries, jobs.orphans, parts.clusters
+        )
+        loops = (
+            *jobs.loops(),
+            *automation.loops(),
+            pipelines_loop(stored, pipelines),
+            *tidying_loops(settings, stored, files),
+        )
+        yield Services(
+            settings=settings,
+            clock=stored.clock,
+            database=stored.database,
+            catalog=stored.catalog,
+            tables=stored.tables,
+            results=stored.results,
+            pool=parts.pool,
+            jobs=jobs,
+            clusters=parts.clusters,
+            batches=batches,
+            tasks=tasks,
+            files=files,
+            automation=automation,
+            pipelines=pipelines,
+            changes=parts.changes,
+            identity=Identity(stored.database, stored.clock),
+            book=book,
+            allowance=allowance,
+            metrics=metrics,
+            loops=tuple(counted(loop, metrics) for loop in loops),
+            stopping=threading.Event(),
+            closing=threading.Event(),
+        )
+
+
+def _preparers(settings: Settings, stored: Stored) -> Preparers:
+    return Preparers(
+        relations=Relations(
+            database=stored.database,
+            catalog=stored.catalog,
+            tables=stored.tables,
+            refresh_after=settings.refresh_after,
+        ),
+        count=settings.preparers,
+        limit=settings.prepare_limit,
+        memory=settings.prepare_memory,
+    )
