@@ -6,11 +6,11 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import update
 
 from jobs.accepting import Accepting, KeyTakenError
+from jobs.cancelling import Cancelling
 from jobs.changes import Changes
-from jobs.engines.members import Key
 from jobs.errors import (
     EngineUnknownError,
     IdempotencyConflictError,
@@ -19,29 +19,24 @@ from jobs.errors import (
     RequestInvalidError,
     WriteForbiddenError,
 )
-from jobs.execution.execution import AttemptLostError, CancellingError, Execution
+from jobs.execution.execution import Execution
 from jobs.execution.parts import Parts
 from jobs.execution.recent import Recent
 from jobs.execution.runner import Runner, Work
 from jobs.execution.watch import Watch
 from jobs.execution.workers import Lane, Workers
-from jobs.history import book
-from jobs.history.fingerprints import fingerprint_of
-from jobs.history.store import Observation, recent
+from jobs.history.histories import Histories
 from jobs.keys import Keys
 from jobs.launchers.api import LogPart, LogStream
-from jobs.lifecycle.events import CancelRequested
-from jobs.lifecycle.job import Job
-from jobs.lifecycle.machine import IllegalTransitionError
-from jobs.lifecycle.spec import RUNS, JobKind, Size
-from jobs.lifecycle.states import OWNED, TERMINAL, JobState
+from jobs.lifecycle.spec import RUNS, JobKind
+from jobs.lifecycle.states import OWNED, JobState
 from jobs.loops.adoption import Adoption
+from jobs.loops.housekeeping import Housekeeping
 from jobs.loops.orphans import Orphans
 from jobs.loops.reaper import Reaper
 from jobs.loops.runner import Loop
 from jobs.loops.starter import Starter
 from jobs.preparers import Preparers
-from jobs.queues import store as queue_store
 from jobs.queues.canaries import QueueCanaries
 from jobs.queues.definitions import (
     QueueChangedError,
@@ -61,8 +56,8 @@ from jobs.reading import Reading
 from jobs.settings import JobSettings
 from jobs.statements.stopping import Stopping
 from jobs.statements.work import run_statement
-from jobs.store.jobs import JobChangedError, apply, job_of, load, renew_client
-from jobs.store.rows import job_plans, jobs
+from jobs.store.jobs import job_of, renew_client
+from jobs.store.rows import jobs
 from jobs.submitting import Submitting
 from jobs.usage import Quote
 from jobs.views import (
@@ -89,7 +84,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-_TRIES = 5  # at a step that others compete for
 _SWEEP = timedelta(minutes=10)
 _LOOK = timedelta(seconds=2)  # between two questions to each cluster whether it is there
 
@@ -119,7 +113,10 @@ class JobService:
         self._reading = Reading(
             parts=parts, workers=self._workers, recent=self._recent, ledger=self._ledger
         )
+        self._cancelling = Cancelling(parts=parts, workers=self._workers, reading=self._reading)
         self._keys = Keys(database=parts.database, get=self.get)
+        #: What programs and statements used before.
+        self.histories = Histories(database=parts.database, clock=parts.clock)
         known = KnownQueues(parts.database, parts.clock)
         #: New images of queues' engines.
         self.canaries = QueueCanaries(
@@ -222,17 +219,7 @@ class JobService:
         A job at its end is returned as it is, and so is one that is cancelling already. ``by`` is
         who asks, for the history.
         """
-        for _ in range(_TRIES):
-            running = self._workers.find(job_id)
-            try:
-                if running is not None and running.job.project_id == project_id:
-                    self._cancel_running(running, by)
-                else:
-                    self._cancel_row(project_id, job_id, by)
-                break
-            except JobChangedError:
-                continue
-        self._parts.changes.notify(job_id)
+        self._cancelling.cancel(project_id, job_id, by=by)
         return self.get(project_id, job_id)
 
     def events(
@@ -240,37 +227,6 @@ class JobService:
     ) -> tuple[JobEvent, ...]:
         """The steps with a version above ``after``, in order."""
         return self._reading.events(project_id, job_id, after=after)
-
-    def past(self, job: Job) -> tuple[Observation, ...]:
-        """What the same program or statement used before, in this project; newest first."""
-        fingerprint = fingerprint_of(job.spec)
-        if fingerprint is None:
-            return ()
-        with self._parts.database.read() as tx:
-            return recent(tx, job.project_id, fingerprint)
-
-    def history(self, project_id: ProjectId, fingerprint: str) -> book.History:
-        """What a program or statement used before, and what its next run gets.
-
-        Raises ``HistoryMissingError``.
-        """
-        with self._parts.database.read() as tx:
-            return book.read(tx, project_id, fingerprint)
-
-    def set_next_size(
-        self, project_id: ProjectId, fingerprint: str, size: Size | None, *, by: UserId
-    ) -> book.History:
-        """Let the next runs that name no size have this one; None: what their history says.
-
-        Raises ``HistoryMissingError`` and ``HistorySizeInvalidError``.
-        """
-        with self._parts.database.transaction() as tx:
-            if size is None:
-                book.unset_size(tx, project_id, fingerprint)
-            else:
-                wanted = book.SetSize(size=size, user_id=by, at=self._parts.clock.now())
-                book.set_size(tx, project_id, fingerprint, wanted)
-            return book.read(tx, project_id, fingerprint)
 
     def renew(self, project_id: ProjectId, job_id: JobId) -> JobView:
         """The client of a job with a lease is there still.
@@ -405,54 +361,18 @@ class JobService:
             self._wake_starter()
         return view
 
-    def _cancel_running(self, running: Execution, by: UserId | None) -> None:
-        event = CancelRequested(at=self._parts.clock.now(), by=by)
-        try:
-            running.write(self._parts.database, event)
-        except IllegalTransitionError:
-            return  # it ended meanwhile
-        except (CancellingError, AttemptLostError):
-            log.info("another was first", extra={"job": running.job.id})
-        self._workers.stop(running)
-
-    def _cancel_row(self, project_id: ProjectId, job_id: JobId, by: UserId | None) -> None:
-        now = self._parts.clock.now()
-        with self._parts.database.transaction() as tx:
-            job = job_of(self._reading.row(tx, project_id, job_id))
-            if job.state.terminal:
-                return
-            after = apply(tx, job, CancelRequested(at=now, by=by))
-            if after.state.terminal:
-                self._parts.ending.close(tx, after, used={}, at=now)
-
     def _ended(self, execution: Execution) -> None:
         """There is room now. Without anybody known to wait, the starter's own pace will do."""
         self._parts.changes.notify(execution.job.id)
         if self._starter.others_wait:
             self._wake_starter()
 
-    def _report(self) -> int:
-        """What this place gives to jobs, and the engines that queues want to be kept here."""
-        self._ledger.report(self._parts.clock.now())
-        if self._parts.settings.workers:
-            with self._parts.database.read() as tx:
-                wanted = queue_store.warm(tx)
-            self._parts.pool.keep_warm(
-                Key(
-                    project_id=queue.project_id,
-                    queue=queue.name,
-                    engine=queue.default_engine,
-                    image=self._parts.canaries.own_image(queue.project_id, queue.name),
-                )
-                for queue in wanted
-            )
-        return 0
-
     def _wake_starter(self) -> None:
         self._loops["starter"].wake.set()
 
     def _make_loops(self) -> dict[str, Loop]:
         parts, settings = self._parts, self._parts.settings
+        housekeeping = Housekeeping(parts=parts, ledger=self._ledger)
         #: name, tick, pause when idle, longest pause after failures: short where leases hang on it
         ticks = (
             ("starter", self._starter.tick, timedelta(milliseconds=250), timedelta(seconds=5)),
@@ -463,10 +383,10 @@ class JobService:
             ("changes", parts.changes.poll, timedelta(milliseconds=250), timedelta(seconds=2)),
             ("engines", parts.pool.tick, timedelta(seconds=1), timedelta(seconds=10)),
             ("canaries", parts.canaries.tick, timedelta(seconds=2), timedelta(seconds=30)),
-            ("capacity", self._report, timedelta(seconds=10), timedelta(seconds=30)),
+            ("capacity", housekeeping.report, timedelta(seconds=10), timedelta(seconds=30)),
             *self._clusters_loop(),
             ("expiry", parts.results.expire, timedelta(seconds=10), timedelta(minutes=1)),
-            ("sweep", self._sweep, _SWEEP, _SWEEP),
+            ("sweep", housekeeping.sweep, _SWEEP, _SWEEP),
         )
         made = {
             name: Loop(name=name, tick=tick, clock=parts.clock, idle=idle, worst=worst)
@@ -491,22 +411,6 @@ class JobService:
     def _reaper(self) -> Reaper:
         adoption = Adoption(parts=self._parts, workers=self._workers)
         return Reaper(parts=self._parts, adopt=adoption.adopt)
-
-    def _sweep(self) -> int:
-        """What is of no use any more: files of writes, objects of results, plans."""
-        parts = self._parts
-        parts.tables.sweep()
-        parts.canaries.sweep()
-        parts.results.sweep(live=self._is_live)
-        ended = select(jobs.c.id).where(jobs.c.state.in_([state.value for state in TERMINAL]))
-        with parts.database.transaction() as tx:
-            tx.execute(delete(job_plans).where(job_plans.c.job_id.in_(ended)))
-        return 0
-
-    def _is_live(self, job_id: JobId) -> bool:
-        with self._parts.database.read() as tx:
-            job = load(tx, job_id)
-        return job is not None and not job.state.terminal
 
 
 def _seats(settings: JobSettings) -> dict[Lane, int]:

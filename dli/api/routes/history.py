@@ -20,7 +20,7 @@ router = APIRouter(prefix="/history", tags=["jobs"])
 @router.get("/{fingerprint}", response_model=HistoryReply)
 def get_history(services: AllServices, caller: Caller, fingerprint: str) -> Response:
     """What it used; the fingerprint of a job is in `GET /jobs/{id}/explain`."""
-    return json_response(_told(services.jobs.history(caller.project_id, fingerprint)))
+    return json_response(_told(services.jobs.histories.get(caller.project_id, fingerprint)))
 
 
 @router.put("/{fingerprint}/size", response_model=HistoryReply)
@@ -30,7 +30,9 @@ def set_size(
     """Let its next runs that name no size have this one. Needs the role writer."""
     caller.require(Role.WRITER)
     size = Size(cores=body.cores, memory_bytes=body.memory)
-    made = services.jobs.set_next_size(caller.project_id, fingerprint, size, by=caller.user_id)
+    made = services.jobs.histories.set_next_size(
+        caller.project_id, fingerprint, size, by=caller.user_id
+    )
     return json_response(_told(made))
 
 
@@ -38,7 +40,9 @@ def set_size(
 def unset_size(services: AllServices, caller: Caller, fingerprint: str) -> Response:
     """Go by what its runs use again. Needs the role writer."""
     caller.require(Role.WRITER)
-    made = services.jobs.set_next_size(caller.project_id, fingerprint, None, by=caller.user_id)
+    made = services.jobs.histories.set_next_size(
+        caller.project_id, fingerprint, None, by=caller.user_id
+    )
     return json_response(_told(made))
 
 

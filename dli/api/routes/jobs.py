@@ -126,7 +126,7 @@ async def follow_job(
 def explain_job(services: AllServices, caller: Caller, job_id: str) -> Response:
     """What happened to a job, step by step in sentences; what it waits for, what would help."""
     view = services.jobs.get(caller.project_id, JobId(job_id))
-    past = [past_json(seen) for seen in services.jobs.past(view.job)]
+    past = [past_json(seen) for seen in services.jobs.histories.past(view.job)]
     told = {"id": view.job.id, "state": view.job.state.value, "story": list(story(view))}
     return json_response(told | {"fingerprint": fingerprint_of(view.job.spec), "past": past})
 
