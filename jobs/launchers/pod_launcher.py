@@ -17,12 +17,10 @@ import math
 import secrets
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from jobs.launchers import cluster_room, facts, pods
 from jobs.launchers.api import (
@@ -39,12 +37,14 @@ from jobs.launchers.cluster import ApiError, Cluster, Watched
 from jobs.launchers.identity import moment
 from jobs.launchers.made import Made
 from jobs.launchers.pod_copies import Copies
+from jobs.launchers.pod_known import Known, Memory
 from jobs.launchers.pod_objects import Objects
 from jobs.launchers.pod_views import PodView, problem_in
 from jobs.launchers.pods import UNLEASED, ClusterSettings, Order, PodSettings, name_of
+from jobs.launchers.porters import Porters
 from jobs.launchers.problems import Again, Blame, Problem
 from jobs.launchers.segments import PART, read_log, read_start
-from jobs.launchers.windows import WindowClosedError, Windows, listens
+from jobs.launchers.windows import Windows, listens
 from storage.base.clock import Clock
 from storage.base.errors import ServiceError
 from storage.base.ids import RunId
@@ -57,29 +57,10 @@ _SWEEP = 60.0  # seconds between two looks for what nobody forgot
 _STALE = timedelta(minutes=5)  # after the end of an engine of another replica: it is gone for good
 _SETTLE = 10.0  # seconds from the end of a container to its node's word on it
 _LISTED = 15.0  # seconds for the first list of pods
-_MEASURED = 0.2  # seconds for which a measurement is good
-_SHUT = 3.0  # seconds for which a window that did not answer is not asked again
 _HINTED = 2.0  # seconds of waiting after which the events of a pod are looked at, and again
 _LOST = timedelta(seconds=60)  # from the cluster's end of a pod to that of our patience with it
 _DIES = 10.0  # seconds from the end of a lease to the death of the last process, at most
 _SIGNALS = 128
-
-
-@dataclass(slots=True)
-class _Known:
-    """What this replica knows of a run beside its pod. Never of importance after a crash."""
-
-    token: str | None = None
-    launched: float = 0.0
-    engine: bool = False
-    lease: float = 0.0  # seconds
-    unsure: float | None = None  # the moment of a launch of which nobody knows whether it was heard
-    asked: float = float("-inf")  # the moment from which its lease counts, as we were told
-    heard: float = float("-inf")  # and as the run knows
-    reason: str | None = None  # that it was told to end for
-    measured: tuple[float, dict[str, Any]] = (float("-inf"), {})
-    shut_until: float = float("-inf")
-    hint: tuple[float, Problem | None] = (float("-inf"), None)
 
 
 class KubernetesLauncher:
@@ -108,8 +89,8 @@ class KubernetesLauncher:
         self._clock = clock
         self._owner = owner
         self._windows = Windows(connect=connect)
-        self._lock = threading.Lock()  # guards _known and _collecting
-        self._known: dict[RunId, _Known] = {}
+        self._memory = Memory()
+        self._lock = threading.Lock()  # guards _collecting
         self._collecting: dict[RunId, threading.Lock] = {}
         self._room = cluster_room.Room(cluster)
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -121,6 +102,12 @@ class KubernetesLauncher:
             settings=settings,
             owner=owner,
             selector=selector,
+        )
+        self._porters = Porters(
+            windows=self._windows,
+            token_of=self._objects.token,
+            memory=self._memory,
+            clock=clock,
         )
         self._made = Made(cluster, self._pods, clock)
         self._stop = threading.Event()
@@ -167,7 +154,7 @@ class KubernetesLauncher:
             inputs=inputs,
             outputs=self._copies.way_back(spec),
         )
-        known = _Known(
+        known = Known(
             token=token,
             launched=self._clock.monotonic(),
             engine=spec.lease is None,
@@ -176,8 +163,7 @@ class KubernetesLauncher:
         )
         if not self._objects.create(spec, wanted):
             known.unsure = known.heard
-        with self._lock:
-            self._known[spec.run_id] = known
+        self._memory.keep(spec.run_id, known)
         log.info("run launched", extra={"run": spec.run_id, "labels": dict(spec.labels)})
         return RunStatus(run_id=spec.run_id, state=RunState.STARTING)
 
@@ -211,11 +197,11 @@ class KubernetesLauncher:
             return self._stop_unseen(run_id, reason)
         if view.over or self._outlived(view):
             return self.status(run_id)
-        known = self._known_of(run_id)
+        known = self._memory.of(run_id)
         known.reason = known.reason or reason
         seconds = grace.total_seconds()
         try:
-            if not self._tell_stop(view, known.reason, seconds):
+            if not self._porters.stop(view, reason=known.reason, grace=seconds):
                 self._objects.delete(view.name, grace=math.ceil(seconds))
             if not self._over_within(run_id, seconds + _SETTLE):
                 log.error("a pod does not end", extra={"run": run_id})
@@ -232,7 +218,10 @@ class KubernetesLauncher:
         return moment()
 
     def renew(self, run_ids: Iterable[RunId], *, at: float) -> None:
-        list(self._several.map(lambda run_id: self._renew(run_id, at), run_ids))
+        def renew(run_id: RunId) -> None:
+            self._porters.renew(run_id, self._view(run_id), at=at)
+
+        list(self._several.map(renew, run_ids))
 
     def address(self, run_id: RunId, port: int) -> str | None:
         view = self._view(run_id)
@@ -247,7 +236,8 @@ class KubernetesLauncher:
         order = facts.read(home, "order.json") or {"merged": False, "stdout": None}
         view = self._view(run_id)
         if view is not None and not view.over and facts.read(home, "exited.json") is None:
-            return self._live_log(view, "output" if order["merged"] else stream.value, offset)
+            name = "output" if order["merged"] else stream.value
+            return self._porters.log(view, stream=name, offset=offset)
         if order["merged"]:
             if view is not None and not self._copies.has_log(run_id):
                 self._copies.keep_log(run_id, self._objects.log(view.name))
@@ -279,14 +269,14 @@ class KubernetesLauncher:
             raise ValueError(f"run {run_id} still runs")
         try:
             self._made.release(run_id)
-            if view is not None or run_id in self._known:
+            if view is not None or run_id in self._memory:
                 self._objects.clear(name_of(run_id))
             self._copies.drop(run_id)
         except ServiceError as error:  # the keeper or the reaper comes back to it
             log.warning("run not cleared away", extra={"run": run_id, "reason": error.message})
             return
+        self._memory.forget(run_id)
         with self._lock:
-            self._known.pop(run_id, None)
             self._collecting.pop(run_id, None)
         shutil.rmtree(self._copies.home(run_id), ignore_errors=True)
 
@@ -297,8 +287,7 @@ class KubernetesLauncher:
         return self._cluster.answers()
 
     def close(self) -> None:
-        with self._lock:
-            ours = [run_id for run_id, known in self._known.items() if known.engine]
+        ours = self._memory.engines()
         living = [run_id for run_id in ours if not self.status(run_id).state.ended]
         list(self._several.map(self._end_at_close, living))
         self._stop.set()
@@ -330,14 +319,13 @@ class KubernetesLauncher:
         """
         if view.lease is None or self._pods.connected:
             return False
-        known = self._known_of(view.run_id)
+        known = self._memory.of(view.run_id)
         made = (self._clock.now() - view.created_at).total_seconds()
         return min(made, moment() - known.heard) > view.lease + _DIES
 
     def _unseen(self, run_id: RunId) -> RunStatus:
         """Without a pod nothing runs, unless the cluster was asked for it and may still make it."""
-        with self._lock:
-            known = self._known.get(run_id)
+        known = self._memory.find(run_id)
         if known is None or known.unsure is None:
             return RunStatus(run_id=run_id, state=RunState.GONE)
         if moment() - known.unsure > known.lease + _DIES:
@@ -347,21 +335,20 @@ class KubernetesLauncher:
 
     def _stop_unseen(self, run_id: RunId, reason: str) -> RunStatus:
         """Of one that may be there all the same: it is not renewed any more."""
-        with self._lock:
-            known = self._known.get(run_id)
+        known = self._memory.find(run_id)
         if known is not None and known.unsure is not None:
             known.reason = known.reason or reason
         return self.status(run_id)
 
     def _living(self, view: PodView) -> RunStatus:
-        known = self._known_of(view.run_id)
+        known = self._memory.of(view.run_id)
         if view.ready and known.heard < known.asked:  # it began after it was renewed
-            self._renew(view.run_id, known.asked)
+            self._porters.renew(view.run_id, view, at=known.asked)
         state = RunState.RUNNING if view.ready else RunState.STARTING
         problem = view.problem
         if not view.ready and problem is None:
             problem = self._hint(view)
-        used = self._measured(view) if view.ready else {}
+        used = self._porters.measured(view) if view.ready else {}
         return RunStatus(
             run_id=view.run_id,
             state=state,
@@ -375,23 +362,9 @@ class KubernetesLauncher:
             made_problem=self._made.problem(view.run_id),
         )
 
-    def _measured(self, view: PodView) -> dict[str, Any]:
-        """What the porter says; what it said last where it is silent."""
-        known, now = self._known_of(view.run_id), self._clock.monotonic()
-        if now - known.measured[0] < _MEASURED:
-            return known.measured[1]
-
-        def ask(address: str, token: str) -> dict[str, Any]:
-            return self._windows.status(address, token)
-
-        told = self._through(view, ask)
-        used = known.measured[1] if told is None or "cpu" not in told else told
-        known.measured = (now, used)
-        return used
-
     def _hint(self, view: PodView) -> Problem | None:
         """What the events say of a pod that does not get on, asked for now and then."""
-        known, now = self._known_of(view.run_id), self._clock.monotonic()
+        known, now = self._memory.of(view.run_id), self._clock.monotonic()
         waited = (self._clock.now() - view.created_at).total_seconds()
         if waited < _HINTED or now - known.hint[0] < _HINTED:
             return known.hint[1]
@@ -426,7 +399,7 @@ class KubernetesLauncher:
         return ended
 
     def _write_end(self, view: PodView) -> None:
-        known, told = self._known_of(view.run_id), view.facts
+        known, told = self._memory.of(view.run_id), view.facts
         reason, problem = told.get("reason"), view.problem
         if problem is not None:
             reason = {"out_of_memory": "memory"}.get(problem.code, problem.code)
@@ -452,70 +425,9 @@ class KubernetesLauncher:
             code=None,
             reason=reason,
             problem=problem,
-            used=self._known_of(run_id).measured[1],
+            used=self._memory.of(run_id).measured[1],
             made=self._made.seconds(run_id),
         )
-
-    def _tell_stop(self, view: PodView, reason: str, grace: float) -> bool:
-        """Tell the porter, which is a second faster than the node; false if it does not hear."""
-
-        def tell(address: str, token: str) -> bool:
-            self._windows.stop(address, token, reason=reason, grace=grace)
-            return True
-
-        return view.ready and self._through(view, tell) is True
-
-    def _renew(self, run_id: RunId, at: float) -> None:
-        view, known = self._view(run_id), self._known_of(run_id)
-        known.asked = max(known.asked, at)
-        if known.reason is not None:
-            return  # it was told to end, or could not be told
-
-        def renew(address: str, token: str) -> bool:
-            self._windows.renew(address, token, age=max(moment() - at, 0.0))
-            known.heard = max(known.heard, at)
-            return True
-
-        if view is not None and view.ready and not self._leaves_it(view):
-            self._through(view, renew)
-
-    def _leaves_it(self, view: PodView) -> bool:
-        """Whether the cluster has given the pod up: its lease shall end it."""
-        return view.deleted_at is not None and view.problem is not None
-
-    def _live_log(self, view: PodView, stream: str, offset: int) -> LogPart:
-        def read(address: str, token: str) -> LogPart:
-            return self._windows.log(address, token, stream=stream, offset=offset)
-
-        part = self._through(view, read) if view.ready else None
-        return part if isinstance(part, LogPart) else LogPart(offset=offset, data=b"")
-
-    def _through(self, view: PodView, ask: Callable[[str, str], Any]) -> Any:
-        """The answer of the pod's porter; None if it does not answer, as one that begins or ends.
-
-        One that was silent is left alone for a while.
-        """
-        known, now = self._known_of(view.run_id), self._clock.monotonic()
-        if view.ip is None or now < known.shut_until:
-            return None
-        try:
-            answer = ask(f"{view.ip}:{pods.WINDOW_PORT}", self._token(view))
-        except WindowClosedError as error:
-            young = view.started_at is not None and (
-                (self._clock.now() - view.started_at).total_seconds() < _SHUT
-            )
-            known.shut_until = now + (0.0 if young else _SHUT)
-            log.debug("a window is shut", extra={"run": view.run_id, "reason": str(error)})
-            return None
-        except ApiError:
-            return None
-        return answer
-
-    def _token(self, view: PodView) -> str:
-        known = self._known_of(view.run_id)
-        if known.token is None:
-            known.token = self._objects.token(view.name)
-        return known.token
 
     def _over_within(self, run_id: RunId, seconds: float) -> bool:
         name = name_of(run_id)
@@ -539,10 +451,9 @@ class KubernetesLauncher:
         swept = self._clock.monotonic()
         while not self._stop.wait(_RENEW):
             try:
-                with self._lock:
-                    engines = [run_id for run_id, known in self._known.items() if known.engine]
+                engines = self._memory.engines()
                 self.renew(engines, at=moment())
-                self._made.sweep(frozenset(engines), self._is_here)
+                self._made.sweep(engines, self._is_here)
                 if self._clock.monotonic() - swept >= _SWEEP:
                     swept = self._clock.monotonic()
                     self.sweep()
@@ -554,8 +465,7 @@ class KubernetesLauncher:
     def sweep(self) -> int:
         """Clear away engines of replicas that are gone, and secrets without a pod; how many."""
         done = 0
-        with self._lock:
-            engines = {run_id for run_id, known in self._known.items() if known.engine}
+        engines = self._memory.engines()
         long_ago = self._clock.now() - _STALE
         for view in self._pods.all():
             ours = view.owner == self._owner and view.run_id in engines
@@ -574,10 +484,6 @@ class KubernetesLauncher:
             self._objects.unfinalize(view.name)
             self._objects.quietly_delete("secrets", view.name)
         return len(views) + self.sweep()
-
-    def _known_of(self, run_id: RunId) -> _Known:
-        with self._lock:
-            return self._known.setdefault(run_id, _Known())
 
     def _is_here(self, run_id: RunId) -> bool:
         return self._view(run_id) is not None
