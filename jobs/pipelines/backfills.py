@@ -19,6 +19,7 @@ from jobs.firings.spec import Authors
 from jobs.lifecycle.states import JobState
 from jobs.pipelines import backfill_store, store
 from jobs.pipelines.backfill_store import Backfill, BackfillState, Day, DayState
+from jobs.pipelines.drafting import check_author
 from jobs.pipelines.errors import (
     BackfillInvalidError,
     BackfillStateError,
@@ -31,7 +32,7 @@ from jobs.pipelines.reading import MOST_PARALLEL
 from jobs.pipelines.spec import money_text
 from jobs.pipelines.store import Revision
 from jobs.pipelines.submitting import RunRequest, RunSubmitting
-from jobs.pipelines.work import Children, check_author
+from jobs.pipelines.work import Children
 from jobs.store.jobs import load
 from jobs.views import Terms
 from storage.base.errors import BusyError, ConflictError, ServiceError, UnavailableError

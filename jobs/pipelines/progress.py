@@ -9,17 +9,21 @@ to its end, then the handlers of the failed nodes run, then the run fails.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from jobs.lifecycle.job import CancelReason, Job
 from jobs.pipelines.graph import Graph
 from jobs.pipelines.references import Lookup, Ref
-from jobs.pipelines.spec import CONTINUE, Node, Pipeline
+from jobs.pipelines.spec import CONTINUE, Node, NodeRetry, Pipeline
 from jobs.pipelines.values import Typed
 from storage.base.errors import Failure, ServiceError
 from storage.base.ids import JobId
+
+JOB_CANCELLED = "job_cancelled"  #: failure code of a node whose job somebody cancelled
+_LONGEST_PAUSE = timedelta(hours=1)
 
 
 class NodeState(StrEnum):
@@ -140,6 +144,48 @@ def failed_nodes(pipeline: Pipeline, nodes: Mapping[str, NodeRun]) -> tuple[str,
         for name, node in nodes.items()
         if node.state is NodeState.FAILED and pipeline.nodes[name].on_failure != CONTINUE
     )
+
+
+def after_failure(node: NodeRun, job: Job, retry: NodeRetry, *, now: datetime) -> NodeRun:
+    """The node whose job ended so: tried again, if ``retry`` says so and nobody wanted the end."""
+    failure = job.failure or Failure(
+        code=JOB_CANCELLED, message=f"somebody cancelled {job.id}", hint=None
+    )
+    wanted = job.cancel_reason in (CancelReason.REQUESTED, CancelReason.CLIENT_GONE)
+    if wanted or node.attempt >= retry.attempts:
+        return replace(node, state=NodeState.FAILED, failure=failure, ended_at=now)
+    pause = min(retry.pause * (1 << (node.attempt - 1)), _LONGEST_PAUSE)
+    return replace(
+        node,
+        state=NodeState.WAITING,
+        failure=failure,
+        reason=f"attempt {node.attempt} of {retry.attempts} failed",
+        not_before=now + pause,
+    )
+
+
+def taken_over(before: NodeRun | None, fresh: NodeRun) -> NodeRun:
+    """The node of a run that resumes another: done, if it had succeeded ``before``."""
+    if before is None or before.state is not NodeState.SUCCEEDED:
+        return fresh
+    return replace(
+        before, run_id=fresh.run_id, version=1, taken_from=before.taken_from or before.run_id
+    )
+
+
+def facts_of(nodes: Mapping[str, NodeRun]) -> dict[str, Any]:
+    """What the run came to, for who looks at it as a job."""
+    return {
+        "nodes": {
+            name: {
+                "state": node.state.value,
+                "job": node.job_id,
+                "attempt": node.attempt,
+                "outputs": dict(node.outputs or {}),
+            }
+            for name, node in nodes.items()
+        }
+    }
 
 
 def value_of(

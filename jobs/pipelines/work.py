@@ -11,38 +11,41 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from sqlalchemy import select
 
 from jobs.crash import crash_point
 from jobs.documents import JobDocuments, Submitter
-from jobs.errors import WriteForbiddenError
 from jobs.execution.execution import AttemptLostError, CancellingError, Execution
 from jobs.execution.outcome import Outcome
 from jobs.execution.parts import Parts
 from jobs.firings.spec import Authors
 from jobs.lifecycle.events import EngineReady
-from jobs.lifecycle.job import CancelReason, Job
+from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import PipelineSpec
 from jobs.lifecycle.states import JobState
 from jobs.pipelines import store
-from jobs.pipelines.errors import PipelineCapError, PipelineChangedError, PipelineFailedError
-from jobs.pipelines.outputs import outputs_of, own_cap, run_cost
+from jobs.pipelines.drafting import Drafts
+from jobs.pipelines.errors import PipelineChangedError, PipelineFailedError
+from jobs.pipelines.outputs import outputs_of
 from jobs.pipelines.parameters import typed
 from jobs.pipelines.progress import (
     Next,
     NodeRun,
     NodeState,
+    after_failure,
     choose_next,
+    facts_of,
     failed_nodes,
+    taken_over,
     value_of,
 )
-from jobs.pipelines.references import Ref, resolve
-from jobs.pipelines.spec import LABEL, Pipeline, money_text
+from jobs.pipelines.references import Ref
+from jobs.pipelines.spec import LABEL, Pipeline
 from jobs.pipelines.values import Typed
 from jobs.store.jobs import job_of, keep_facts
 from jobs.store.rows import jobs
@@ -54,7 +57,7 @@ from storage.base.errors import (
     ServiceError,
     UnavailableError,
 )
-from storage.base.ids import JobId, ProjectId, UserId
+from storage.base.ids import JobId, ProjectId
 from storage.meta.database import Tx
 
 log = logging.getLogger(__name__)
@@ -63,9 +66,7 @@ log = logging.getLogger(__name__)
 _LOOK = timedelta(seconds=2)
 _STOP_CHECK = timedelta(milliseconds=250)
 _AGAIN = timedelta(seconds=1)  # after a queue was full, or a part away
-_LONGEST_PAUSE = timedelta(hours=1)
 _EVER = datetime.min.replace(tzinfo=UTC)
-JOB_CANCELLED = "job_cancelled"  #: failure code of a node whose job somebody cancelled
 
 
 class Children(Protocol):
@@ -107,7 +108,6 @@ class _Run:
         self._execution = execution
         self._documents = work.documents
         self._children = work.children
-        self._authors = work.authors
         self._wake = threading.Event()
         self._leave: dict[JobId, Callable[[], None]] = {}
         self._later: dict[str, datetime] = {}  #: nodes that could not be submitted just now
@@ -133,6 +133,16 @@ class _Run:
             may_write=True,  # asked again before each node
             parent_id=job.id,
             labels={**self._pipeline.labels, **job.spec.labels, LABEL: self._pipeline.name},
+        )
+        self._drafts = Drafts(
+            database=parts.database,
+            documents=work.documents,
+            authors=work.authors,
+            pipeline=self._pipeline,
+            job=job,
+            by=self._by,
+            max_cost=job.spec.max_cost,
+            lookup=self._lookup,
         )
 
     def __enter__(self) -> None:
@@ -163,7 +173,7 @@ class _Run:
         with self._parts.database.transaction() as tx:
             before = {} if self._spec.resumes is None else store.nodes_of(tx, self._spec.resumes)
             nodes = [
-                _taken_over(before.get(name), NodeRun(run_id=self._job.id, node=name))
+                taken_over(before.get(name), NodeRun(run_id=self._job.id, node=name))
                 for name in self._pipeline.nodes
             ]
             store.start_nodes(tx, nodes)
@@ -223,27 +233,9 @@ class _Run:
                 node, state=NodeState.SUCCEEDED, outputs=outputs_of(view), ended_at=now, reason=None
             )
         else:
-            ended = self._after_failure(node, job, now)
+            ended = after_failure(node, job, self._pipeline.nodes[node.node].retry, now=now)
         self._write(ended)
         crash_point("pipeline_node_ended")
-
-    def _after_failure(self, node: NodeRun, job: Job, now: datetime) -> NodeRun:
-        """Try it again, if its policy says so and nobody wanted it to end."""
-        failure = job.failure or Failure(
-            code=JOB_CANCELLED, message=f"somebody cancelled {job.id}", hint=None
-        )
-        retry = self._pipeline.nodes[node.node].retry
-        wanted = job.cancel_reason in (CancelReason.REQUESTED, CancelReason.CLIENT_GONE)
-        if wanted or node.attempt >= retry.attempts:
-            return replace(node, state=NodeState.FAILED, failure=failure, ended_at=now)
-        pause = min(retry.pause * (1 << (node.attempt - 1)), _LONGEST_PAUSE)
-        return replace(
-            node,
-            state=NodeState.WAITING,
-            failure=failure,
-            reason=f"attempt {node.attempt} of {retry.attempts} failed",
-            not_before=now + pause,
-        )
 
     def _end_without_job(self, next_: Next) -> None:
         now = self._now()
@@ -263,8 +255,7 @@ class _Run:
         """Write the attempt down, then submit its job."""
         node, now = self._nodes[name], self._now()
         try:
-            self._check_author()
-            document = self._priced(name, self._document(name))
+            document = self._drafts.draft(name)
         except (BusyError, UnavailableError):
             self._later[name] = now + _AGAIN
             return
@@ -328,52 +319,9 @@ class _Run:
             )
         )
 
-    def _check_author(self) -> None:
-        """Who started the run must be allowed to go on with it."""
-        with self._parts.database.read() as tx:
-            check_author(tx, self._authors, self._job.project_id, self._job.user_id)
-
-    def _document(self, name: str) -> dict[str, Any]:
-        document = resolve(self._pipeline.nodes[name].document, self._lookup)
-        if self._job.queue and "queue" not in document:
-            document["queue"] = self._job.queue
-        return document
-
-    def _priced(self, name: str, document: dict[str, Any]) -> dict[str, Any]:
-        """The document with what is left of the run's cap as its own; refuse one that is above.
-
-        The price may grow until the submit; the job's own cap refuses it there.
-        """
-        cap = self._spec.max_cost
-        if cap is None:
-            return document
-        left = cap - self._spent()
-        own = own_cap(document)
-        quote = self._documents.estimate(document, by=replace(self._by, node=name))
-        price = own if quote is None else quote.amount
-        if price is None:
-            raise PipelineCapError(
-                f"node {name} has no price before it runs, and the run has a cap",
-                hint="give the node a max_cost",
-                node=name,
-            )
-        if price > left:
-            raise PipelineCapError(
-                f"node {name} would cost {money_text(price)}, and {money_text(max(left, 0))} is "
-                f"left of the run's {money_text(cap)}",
-                hint="a new run with a higher max_cost can resume this one",
-                node=name,
-            )
-        return {**document, "max_cost": money_text(left if own is None else min(own, left))}
-
-    def _spent(self) -> int:
-        """Nanos that the jobs of all attempts of this run have taken, or may still take."""
-        with self._parts.database.read() as tx:
-            return run_cost(tx, self._job.id)
-
     def _end(self) -> Outcome:
         """All nodes have ended: the run has finished, or a node failed it."""
-        facts = _facts(self._nodes)
+        facts = facts_of(self._nodes)
         failed = failed_nodes(self._pipeline, self._nodes)
         if not failed:
             return Outcome(facts=facts)
@@ -432,7 +380,7 @@ class _Run:
         ]
         with self._parts.database.transaction() as tx:
             self._write_in(tx, nodes)
-            keep_facts(tx, self._job.id, _facts(self._nodes))
+            keep_facts(tx, self._job.id, facts_of(self._nodes))
 
     def _all_stopped(self) -> bool:
         """Ask all jobs of the run to end; whether they have."""
@@ -473,34 +421,3 @@ class _Run:
 
     def _now(self) -> datetime:
         return self._parts.clock.now()
-
-
-def check_author(tx: Tx, authors: Authors, project_id: ProjectId, user_id: UserId) -> None:
-    """Raise what ``Authors`` does, and ``WriteForbiddenError`` for one who may only read now."""
-    if not authors.may_write(tx, project_id, user_id):
-        raise WriteForbiddenError(
-            "who started it may not write any more", hint="let somebody else start it again"
-        )
-
-
-def _taken_over(before: NodeRun | None, fresh: NodeRun) -> NodeRun:
-    if before is None or before.state is not NodeState.SUCCEEDED:
-        return fresh
-    return replace(
-        before, run_id=fresh.run_id, version=1, taken_from=before.taken_from or before.run_id
-    )
-
-
-def _facts(nodes: Mapping[str, NodeRun]) -> dict[str, Any]:
-    """What the run came to, for who looks at it as a job."""
-    return {
-        "nodes": {
-            name: {
-                "state": node.state.value,
-                "job": node.job_id,
-                "attempt": node.attempt,
-                "outputs": dict(node.outputs or {}),
-            }
-            for name, node in nodes.items()
-        }
-    }

@@ -10,19 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.lifecycle.job import CancelReason
 from jobs.pipelines.progress import (
     Next,
     NodeRun,
     NodeState,
+    after_failure,
     choose_next,
     failed_nodes,
+    taken_over,
     value_of,
 )
 from jobs.pipelines.references import Ref
-from jobs.pipelines.spec import CONTINUE, Pipeline
+from jobs.pipelines.spec import CONTINUE, NodeRetry, Pipeline
 from jobs.pipelines.values import Typed
+from storage.base.errors import Failure
 from storage.base.ids import JobId
-from tests.support.jobs import NOW
+from tests.support.jobs import NOW, make_job
 from tests.support.pipelines import make_graph, make_pipeline, statement
 
 RUN = JobId("plr_1")
@@ -280,3 +284,41 @@ def test_every_run_comes_to_an_end_in_order(
     handled = [n for n in NAMES if nodes[n]["on_failure"] == "last"]
     failed = any(run.nodes[n].state is S.FAILED for n in handled)
     assert ("last" in run.started) is failed or not handled
+
+
+BROKEN = Failure(code="broken", message="it broke", hint=None)
+THRICE = NodeRetry(attempts=3, pause=timedelta(minutes=40))
+
+
+@pytest.mark.parametrize(("attempt", "pause"), [(1, 40), (2, 60)])
+def test_failed_attempt_is_repeated_after_a_pause_that_doubles_up_to_an_hour(
+    attempt: int, pause: int
+) -> None:
+    node = NodeRun(run_id=RUN, node="a", state=S.RUNNING, attempt=attempt)
+    after = after_failure(node, make_job(failure=BROKEN), THRICE, now=NOW)
+    assert (after.state, after.failure) == (S.WAITING, BROKEN)
+    assert after.not_before == NOW + timedelta(minutes=pause)
+    assert after.reason == f"attempt {attempt} of 3 failed"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "reason"),
+    [(3, None), (1, CancelReason.REQUESTED), (1, CancelReason.CLIENT_GONE)],
+)
+def test_last_attempt_and_one_whose_end_was_wanted_are_the_end(
+    attempt: int, reason: CancelReason | None
+) -> None:
+    node = NodeRun(run_id=RUN, node="a", state=S.RUNNING, attempt=attempt)
+    after = after_failure(node, make_job(cancel_reason=reason), THRICE, now=NOW)
+    assert (after.state, after.ended_at) == (S.FAILED, NOW)
+    assert after.failure is not None
+    assert after.failure.code == "job_cancelled"
+
+
+def test_run_that_resumes_takes_over_what_succeeded() -> None:
+    fresh = NodeRun(run_id=JobId("plr_2"), node="a")
+    done = NodeRun(run_id=RUN, node="a", state=S.SUCCEEDED, version=4, outputs={"rows": 1})
+    assert taken_over(None, fresh) == taken_over(replace(done, state=S.FAILED), fresh) == fresh
+    taken = taken_over(done, fresh)
+    assert (taken.run_id, taken.version, taken.taken_from) == (fresh.run_id, 1, RUN)
+    assert taken_over(taken, replace(fresh, run_id=JobId("plr_3"))).taken_from == RUN
