@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from jobs.access.credentials import Access, Credentials, CredentialsMissingError, shared
 from jobs.clusters import Clusters
@@ -26,12 +26,11 @@ from jobs.engines.errors import (
 from jobs.engines.members import EngineHandle, EngineView, Key, Member, PoolCounts, PoolSettings
 from jobs.engines.obstacles import ObstacleKeeper
 from jobs.engines.places import Places
+from jobs.engines.records import Records
 from jobs.engines.starting import LISTENING, LOG_TAIL, Answering, Starter
 from jobs.engines.verdicts import DISOWNED, Verdicts
 from jobs.launchers.api import Launcher
-from jobs.lifecycle.runs import is_of_job
 from jobs.lifecycle.spec import EngineName
-from jobs.store import run_rows
 from jobs.views import Obstacle
 from sql.statement import Binding
 from storage.base.clock import Clock
@@ -45,8 +44,6 @@ __all__ = ["EngineHandle", "EnginePool", "EngineView", "PoolCounts", "PoolSettin
 
 _STOPPED = 0.05  # seconds between two looks of a waiting caller at its stop event
 _DYING = 1.0  # seconds from the loss of a connection to the end of its process
-_SEEN = timedelta(seconds=10)
-_SILENT = timedelta(minutes=5)
 #: exit codes of a JVM without memory, by flag and by Spark, and of the kernel's own choice
 _MEMORY_CODES = frozenset({3, 52, 137, -9})
 
@@ -78,6 +75,7 @@ class EnginePool:
         self._clock = clock
         self._settings = settings
         self._stop = threading.Event()  # for our own threads
+        self._records = Records(database=database, clock=clock, owner=settings.owner)
         self._places = Places(clusters=clusters, terms=terms)
         self._starter = Starter(
             database=database,
@@ -105,7 +103,6 @@ class EnginePool:
         self._closed = False
         self._improving: set[EngineName] = set()
         self._threads: list[threading.Thread] = []
-        self._seen_at: datetime | None = None
 
     def check(self, engine: EngineName, bindings: Sequence[Binding]) -> None:
         """Raise ``EngineCannotReadError`` for tables that this kind of engine cannot read."""
@@ -290,29 +287,8 @@ class EnginePool:
             return self._counts.copy()
 
     def recover(self) -> int:
-        """Before the first ``acquire``: kill and forget the engines that an earlier life left.
-
-        Runs of jobs stay, since they may be adopted. In a place that replicas share they are not
-        even looked at: those of other replicas are among them.
-        """
-        found = 0
-        with self._database.read() as tx:
-            of_jobs = run_rows.living_job_runs(tx, self._settings.owner)
-        for run_id in list(self._launcher.known()):
-            if run_id in of_jobs or (self._launcher.place is not None and is_of_job(run_id)):
-                continue
-            try:
-                if not self._launcher.status(run_id).state.ended:
-                    self._launcher.stop(run_id, grace=timedelta(0), reason="its service died")
-                    found += 1
-                self._launcher.forget(run_id)
-            except ServiceError as error:  # its cluster does not answer: the lease ends it there
-                log.warning("engine not ended", extra={"run": run_id, "reason": error.message})
-        with self._database.transaction() as tx:
-            run_rows.end_owned(tx, self._settings.owner, at=self._clock.now())
-        if found:
-            log.warning("runs of a dead service killed", extra={"count": found})
-        return found
+        """Before the first ``acquire``: kill and forget the engines that an earlier life left."""
+        return self._records.end_those_before(self._launcher)
 
     def tick(self) -> int:
         """Stop what is idle, old, large or dead; how many engines that were."""
@@ -333,7 +309,7 @@ class EnginePool:
             if stoppable:
                 self._end(member, self._settings.stop_grace)
                 done += 1
-        self._tell_seen()
+        self._records.seen()
         return done
 
     def close(self) -> None:
@@ -416,8 +392,7 @@ class EnginePool:
             member.token = answering.token
             member.probed_at = member.ready_at = self._clock.monotonic()
             self._changed.notify_all()
-        with self._database.transaction() as tx:
-            run_rows.ready_run(tx, member.run_id, at=self._clock.now())
+        self._records.ready(member.run_id)
 
     def _comes_to_rest(self, member: Member) -> bool:
         """Let those go first that the engine was started for; whether it is to warm up then.
@@ -492,25 +467,8 @@ class EnginePool:
                 "engine died",
                 extra={"run": member.run_id, "exit_code": status.exit_code, "log": tail},
             )
-        with self._database.transaction() as tx:
-            run_rows.end_run(
-                tx,
-                member.run_id,
-                at=self._clock.now(),
-                exit_code=status.exit_code,
-                reason=reason,
-                cpu=timedelta(seconds=status.cpu_seconds),
-            )
+        self._records.ended(member.run_id, status, reason=reason)
         self._launcher.forget(member.run_id)
-
-    def _tell_seen(self) -> None:
-        now = self._clock.now()
-        if self._seen_at is not None and now - self._seen_at < _SEEN:
-            return
-        self._seen_at = now
-        with self._database.transaction() as tx:
-            run_rows.see_runs(tx, self._settings.owner, at=now)
-            run_rows.end_unseen(tx, before=now - _SILENT, at=now)
 
     def _snapshot(self) -> tuple[Member, ...]:
         with self._changed:
