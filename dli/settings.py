@@ -472,22 +472,6 @@ class LogSettings(BaseModel):
     )
 
 
-GROUPS: tuple[type[BaseModel], ...] = (
-    ServerSettings,
-    StorageSettings,
-    StatementSettings,
-    EngineSettings,
-    LauncherSettings,
-    WorkSettings,
-    BatchSettings,
-    TaskSettings,
-    AutomationSettings,
-    RetentionSettings,
-    MoneySettings,
-    LogSettings,
-)
-
-
 class Settings(  # one flat name space: the groups are for people
     ServerSettings,
     StorageSettings,
@@ -531,6 +515,14 @@ class Settings(  # one flat name space: the groups are for people
         """Of the metadata database, with its password."""
         given = self.database_url
         return given.get_secret_value() if given else f"sqlite:///{self.folder / 'meta.db'}"
+
+
+#: In the order of the documentation.
+GROUPS = tuple(
+    group
+    for group in Settings.__bases__
+    if issubclass(group, BaseModel) and group is not BaseSettings
+)
 
 
 def load(**given: object) -> Settings:

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from dli.api.documents import Documents
 from dli.billing.allowance import PricedAllowance
 from dli.billing.pricebook import read_price_book
 from dli.identity.identity import Identity
@@ -17,13 +16,12 @@ from dli.observability.collect import counted, watch_parts
 from dli.observability.metrics import Metrics
 from dli.services import Services
 from dli.settings import Settings
-from dli.wiring.kinds import add_batches, add_pipelines, add_tasks, make_automation, make_files
+from dli.wiring.kinds import add_kinds, make_automation
 from dli.wiring.loops import pipelines_loop, tidying_loops
 from dli.wiring.parts import make_parts
 from dli.wiring.storage import Stored, open_storage
 from jobs.automation import News
 from jobs.notices.targets import Targets
-from jobs.pipelines.submitting import RunSubmitting
 from jobs.preparers import Preparers
 from jobs.preparing.relations import Relations
 from jobs.service import JobService
@@ -53,20 +51,13 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
         preparers = _preparers(settings, stored)
         stack.callback(preparers.close)
         jobs = JobService(parts, preparers)
-        files = make_files(settings, stored)
-        batches = add_batches(settings, parts, jobs, files)
-        tasks = add_tasks(settings, parts, jobs, files)
+        kinds = add_kinds(settings, stored, parts, jobs)
         targets = Targets(
             allow_private=settings.webhook_private_targets, timeout=settings.webhook_timeout
         )
         stack.callback(targets.close)
-        runs = RunSubmitting(
-            parts=parts, accepting=jobs.accepting, queues=jobs.queues.known, once=jobs.once
-        )
-        documents = Documents(jobs=jobs, batches=batches, tasks=tasks, runs=runs)
-        pipelines = add_pipelines(parts, jobs, documents, runs)
         automation = make_automation(
-            settings, stored, jobs, documents, targets=targets, news=news, metrics=metrics
+            settings, stored, jobs, kinds.documents, targets=targets, news=news, metrics=metrics
         )
         watch_parts(
             metrics, stored.database, parts.pool, parts.canaries, jobs.orphans, parts.clusters
@@ -74,8 +65,8 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
         loops = (
             *jobs.loops(),
             *automation.loops(),
-            pipelines_loop(stored, pipelines),
-            *tidying_loops(settings, stored, files),
+            pipelines_loop(stored, kinds.pipelines),
+            *tidying_loops(settings, stored, kinds.files),
         )
         yield Services(
             settings=settings,
@@ -87,11 +78,11 @@ def build(settings: Settings, *, works: bool = True) -> Iterator[Services]:
             pool=parts.pool,
             jobs=jobs,
             clusters=parts.clusters,
-            batches=batches,
-            tasks=tasks,
-            files=files,
+            batches=kinds.batches,
+            tasks=kinds.tasks,
+            files=kinds.files,
             automation=automation,
-            pipelines=pipelines,
+            pipelines=kinds.pipelines,
             changes=parts.changes,
             identity=Identity(stored.database, stored.clock),
             book=book,

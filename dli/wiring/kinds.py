@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 from dli.api.documents import Documents
 from dli.grounds import access_of, ground_of, spark_of, terms_of
@@ -28,79 +29,31 @@ from jobs.tasks.submitting import Tasks, TaskSettings
 from jobs.tasks.work import TaskWork
 
 
-def make_files(settings: Settings, stored: Stored) -> Files:
-    """What was uploaded, for batches and tasks alike."""
-    return Files(
-        database=stored.database,
-        store=stored.warehouse,
-        locations=stored.locations,
-        clock=stored.clock,
-        settings=FileSettings(
-            drafts=settings.folder / "uploads",
-            max_upload=settings.max_upload,
-            kept=settings.files_kept,
-        ),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kinds:
+    """What is asked of the service beside statements; ``documents`` takes all of it as JSON."""
+
+    files: Files
+    batches: Batches
+    tasks: Tasks
+    pipelines: Pipelines
+    documents: Documents
+
+
+def add_kinds(settings: Settings, stored: Stored, parts: Parts, jobs: JobService) -> Kinds:
+    """Batches, tasks and runs of pipelines join the kinds of jobs that the service runs."""
+    files = _files(settings, stored)
+    batches = _batches(settings, parts, jobs, files)
+    tasks = _tasks(settings, parts, jobs, files)
+    runs = RunSubmitting(
+        parts=parts, accepting=jobs.accepting, queues=jobs.queues.known, once=jobs.once
     )
-
-
-def add_batches(settings: Settings, parts: Parts, jobs: JobService, files: Files) -> Batches:
-    """Batches join the kinds of jobs that the service runs."""
-    work = BatchWork(
-        files=files,
-        spark=spark_of(settings),
-        placing=Placing(
-            ground=ground_of(settings, python=settings.batch_python),
-            s3=s3_of(settings) if settings.launcher == "kubernetes" else None,
-            terms=terms_of(settings, parts.database),
-            access=access_of(settings, parts.database),
-        ),
-    )
-    jobs.add_kind(JobKind.BATCH, work.run)
-    return Batches(
-        parts=parts,
-        accepting=jobs.accepting,
-        queues=jobs.queues.known,
-        files=files,
-        once=jobs.once,
-        enabled=settings.batches,
-    )
-
-
-def add_tasks(settings: Settings, parts: Parts, jobs: JobService, files: Files) -> Tasks:
-    """Tasks join the kinds of jobs; without commands or images that are allowed each is refused."""
-    pods = settings.launcher == "kubernetes"
-    search = None if pods else os.environ.get("PATH", os.defpath)
-    commands = find_commands(settings.task_commands, search=search)
-    images = Images(patterns=settings.task_images, possible=pods)
-    mode = settings.task_sandbox if commands else SandboxMode.OFF
-    sandbox = Sandbox(pod=True) if pods else find_sandbox(mode, settings.task_paths)
-    work = TaskWork(
-        files=files,
-        commands=commands,
-        images=images,
-        sandbox=sandbox,
-        terms=terms_of(settings, parts.database),
-    )
-    jobs.add_kind(JobKind.TASK, work.run)
-    return Tasks(
-        parts=parts,
-        accepting=jobs.accepting,
-        queues=jobs.queues.known,
-        files=files,
-        settings=TaskSettings(
-            commands=commands, images=images, max_output=settings.task_max_output
-        ),
-        once=jobs.once,
-    )
-
-
-def add_pipelines(
-    parts: Parts, jobs: JobService, documents: Documents, runs: RunSubmitting
-) -> Pipelines:
-    """Runs of pipelines join the kinds of jobs."""
+    documents = Documents(jobs=jobs, batches=batches, tasks=tasks, runs=runs)
     pipelines = Pipelines(parts, jobs, documents, runs, MemberRights())
     jobs.add_kind(JobKind.PIPELINE, pipelines.work)
-    return pipelines
+    return Kinds(
+        files=files, batches=batches, tasks=tasks, pipelines=pipelines, documents=documents
+    )
 
 
 def make_automation(
@@ -125,4 +78,68 @@ def make_automation(
         lateness=metrics.fired,
         firings_kept=settings.firings_kept,
         deliveries_kept=settings.deliveries_kept,
+    )
+
+
+def _files(settings: Settings, stored: Stored) -> Files:
+    return Files(
+        database=stored.database,
+        store=stored.warehouse,
+        locations=stored.locations,
+        clock=stored.clock,
+        settings=FileSettings(
+            drafts=settings.folder / "uploads",
+            max_upload=settings.max_upload,
+            kept=settings.files_kept,
+        ),
+    )
+
+
+def _batches(settings: Settings, parts: Parts, jobs: JobService, files: Files) -> Batches:
+    work = BatchWork(
+        files=files,
+        spark=spark_of(settings),
+        placing=Placing(
+            ground=ground_of(settings, python=settings.batch_python),
+            s3=s3_of(settings) if settings.launcher == "kubernetes" else None,
+            terms=terms_of(settings, parts.database),
+            access=access_of(settings, parts.database),
+        ),
+    )
+    jobs.add_kind(JobKind.BATCH, work.run)
+    return Batches(
+        parts=parts,
+        accepting=jobs.accepting,
+        queues=jobs.queues.known,
+        files=files,
+        once=jobs.once,
+        enabled=settings.batches,
+    )
+
+
+def _tasks(settings: Settings, parts: Parts, jobs: JobService, files: Files) -> Tasks:
+    """Without commands or images that are allowed each task is refused."""
+    pods = settings.launcher == "kubernetes"
+    search = None if pods else os.environ.get("PATH", os.defpath)
+    commands = find_commands(settings.task_commands, search=search)
+    images = Images(patterns=settings.task_images, possible=pods)
+    mode = settings.task_sandbox if commands else SandboxMode.OFF
+    sandbox = Sandbox(pod=True) if pods else find_sandbox(mode, settings.task_paths)
+    work = TaskWork(
+        files=files,
+        commands=commands,
+        images=images,
+        sandbox=sandbox,
+        terms=terms_of(settings, parts.database),
+    )
+    jobs.add_kind(JobKind.TASK, work.run)
+    return Tasks(
+        parts=parts,
+        accepting=jobs.accepting,
+        queues=jobs.queues.known,
+        files=files,
+        settings=TaskSettings(
+            commands=commands, images=images, max_output=settings.task_max_output
+        ),
+        once=jobs.once,
     )
