@@ -1,4 +1,5 @@
-"""Projects with keys of their own at a store that knows two of them, each in one bucket only."""
+"""Projects with keys of their own at a store that knows two of them: each has a bucket, and in the
+warehouse what the manual's policy gives it."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ import pytest
 from dli.client import Client
 from tests.support.charts import needs_helm, of_kind, render
 from tests.support.cluster import Cluster, Namespace, wait
-from tests.support.servers import S3Server, seaweedfs, tenant_keys
+from tests.support.servers import S3Server, project_policy, seaweedfs, tenant_keys
 from tests.support.service import Service, in_process
 
 pytestmark = [
@@ -81,10 +82,11 @@ print("account", made("account", serviceAccountName="research"))
 
 spark = session()
 print("own", spark.read.parquet("s3a://sales/t").selectExpr("sum(n)").first()[0], flush=True)
-try:
-    spark.read.parquet("s3a://research/t").count()
-except Exception as error:
-    print("theirs", "AccessDenied" in str(error) or "Forbidden" in str(error), flush=True)
+for name, place in ("theirs", "research"), ("managed", "lake/dli/project-tables/research"):
+    try:
+        spark.read.parquet(f"s3a://{place}/t").count()
+    except Exception as error:
+        print(name, "AccessDenied" in str(error) or "Forbidden" in str(error), flush=True)
 time.sleep(4)  # to be looked at
 """
 MADE = "plain 201", "ours 201"
@@ -110,14 +112,29 @@ class Here:
 def store(cluster: Cluster) -> Iterator[S3Server]:
     if cluster.host is None:
         pytest.skip("DLI_TEST_POD_HOST does not say where pods reach this machine")
-    with seaweedfs(cluster.host, tenants=(SALES, RESEARCH)) as server:
+    policies = {SALES: allowed(SALES), RESEARCH: allowed(RESEARCH)}
+    with seaweedfs(cluster.host, policies=policies) as server:
         rows = io.BytesIO()
         pq.write_table(pa.table({"n": range(100)}), rows)
-        for name in (SALES, RESEARCH, "warehouse"):
+        for name in (SALES, RESEARCH, "lake"):
             server.client().make_bucket(bucket_name=name)
+        places = ((SALES, "t"), (RESEARCH, "t"), ("lake", f"dli/project-tables/{RESEARCH}/t"))
+        for bucket, folder in places:
             rows.seek(0)
-            server.client().put_object(name, "t/f.parquet", rows, len(rows.getvalue()))
+            server.client().put_object(bucket, f"{folder}/f.parquet", rows, len(rows.getvalue()))
         yield server
+
+
+def allowed(project: str) -> str:
+    """The manual's policy for a project, with its own bucket to read."""
+    policy = json.loads(project_policy().replace("sales", project))
+    bucket = f"arn:aws:s3:::{project}"
+    reads = {
+        "Effect": "Allow",
+        "Action": ["s3:GetObject", "s3:ListBucket"],
+        "Resource": [bucket, f"{bucket}/*"],
+    }
+    return json.dumps({**policy, "Statement": [*policy["Statement"], reads]})
 
 
 def _account(name: str) -> dict[str, Any]:
@@ -173,7 +190,7 @@ def here(
             "kubernetes_pull_policy": "Never",
             "kubernetes_service_account": "dli-driver",
             "kubernetes_shared_credentials": False,
-            "warehouse": "s3://warehouse/w",
+            "warehouse": "s3://lake/dli",
             "buckets": (SALES, RESEARCH),
             "s3_endpoint": store.settings.endpoint,
             "s3_access_key": store.settings.access_key,
@@ -209,6 +226,10 @@ def test_sail_reads_with_the_keys_of_its_project_only(here: Here) -> None:
             rows = pa.ipc.open_stream(b"".join(pieces)).read_all()
         assert rows.column(0).to_pylist() == [4950]
         theirs = sales.wait(sales.submit("SELECT sum(n) FROM theirs", engine="sail"))
+        sales.run("CREATE TABLE kept AS SELECT n FROM own WHERE n < 5", engine="sail")
+        sales.run("INSERT INTO kept SELECT 95", engine="sail")
+        kept = sales.query("SELECT sum(n) AS s FROM kept", engine="sail")
+    assert kept.to_pylist() == [{"s": 105}]
     assert theirs.error is not None
     assert "403 Forbidden" in theirs.error.message
     told = here.told("-l", "dli.dev/engine=sail")
@@ -238,8 +259,8 @@ def test_a_batch_has_the_keys_of_its_project_and_no_others(here: Here, tmp_path:
         with sales.log(job["id"]) as parts:
             log = b"".join(parts).decode()
     assert done["state"] == "finished", (done, log)
-    assert ("own 4950" in log, "theirs True" in log) == (True, True), log
-    assert [each for each in (*MADE, *REFUSED) if each not in log.splitlines()] == [], log
+    read = ("own 4950", "theirs True", "managed True")
+    assert [each for each in (*read, *MADE, *REFUSED) if each not in log.splitlines()] == [], log
     assert seen, "driver and executor refer to the project's secret"
     keys = (*tenant_keys(SALES), "test-secret-key")
     assert not [text for text in keys if text in seen[0]]

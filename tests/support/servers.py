@@ -197,15 +197,11 @@ def tenant_keys(name: str) -> tuple[str, str]:
 
 @contextmanager
 def seaweedfs(
-    host: str = "127.0.0.1",
-    *,
-    tenants: Sequence[str] = (),
-    policies: Mapping[str, str] | None = None,
+    host: str = "127.0.0.1", *, policies: Mapping[str, str] | None = None
 ) -> Iterator[S3Server]:
     """A fresh SeaweedFS with SigV4; it listens on one address only and phones nobody.
 
-    Each tenant may read and write the bucket of its name only, which there is not yet, and each
-    name of ``policies`` may do what its policy says, as IAM would understand it.
+    Each name of ``policies`` is a tenant that may do what its policy says, as IAM understands it.
     """
     weed = Path(sys.executable).with_name("weed")
     ports = dict(
@@ -225,7 +221,7 @@ def seaweedfs(
 
     def command(folder: Path) -> list[str]:
         (folder / "data").mkdir()
-        told = _identities(settings, tenants, policies or {})
+        told = _identities(settings, policies or {})
         (folder / "identities.json").write_text(json.dumps(told))
         return [
             str(weed), f"-logdir={folder}", "server", f"-dir={folder / 'data'}",
@@ -248,7 +244,7 @@ def seaweedfs(
 
 
 def _identities(
-    settings: S3Settings, tenants: Sequence[str], policies: Mapping[str, str]
+    settings: S3Settings, policies: Mapping[str, str]
 ) -> dict[str, list[dict[str, Any]]]:
     """Who SeaweedFS knows; the owner of ``settings`` may do all."""
 
@@ -260,14 +256,9 @@ def _identities(
             **may,
         }
 
-    actions = ("Read", "Write", "List", "Tagging")
     return {
         "identities": [
             known("service", (settings.access_key, settings.secret_key), actions=["Admin"]),
-            *(
-                known(name, tenant_keys(name), actions=[f"{action}:{name}" for action in actions])
-                for name in tenants
-            ),
             *(known(name, tenant_keys(name), policyNames=[name]) for name in policies),
         ],
         "policies": [{"name": name, "content": policies[name]} for name in policies],
