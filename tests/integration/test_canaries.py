@@ -264,6 +264,15 @@ def test_the_image_that_a_queue_has_is_no_canary(replica: Replica) -> None:
         start(replica, image=OWN_IMAGE)
 
 
+def test_an_image_that_the_queue_had_a_moment_ago_may_be_tried(replica: Replica) -> None:
+    queue = replica.service.queues.get(PROJECT, QUEUE)
+    replica.service.queues.update(replace(queue, pods=QueuePods(image=NEW)))
+    assert where(replica.run("SELECT 1")) == (NEW, False, 1)
+    queue = replica.service.queues.get(PROJECT, QUEUE)
+    replica.service.queues.update(replace(queue, pods=QueuePods()))
+    assert start(replica, image=NEW).image == NEW
+
+
 def test_a_rollback_kills_nothing_that_runs(replica: Replica) -> None:
     start(replica, percent=100)
     running = replica.submit(SOME)
