@@ -65,7 +65,7 @@ test: $(VENV)/.dev ## All tests but the slow ones, against real databases, store
 
 test-slow: $(VENV)/.dev ## The tests that take minutes
 	@$(BIN)/python -m tests.support.install
-	$(BIN)/pytest -m "slow and not cluster"
+	$(BIN)/pytest -n 2 --dist loadgroup -m "slow and not cluster"
 
 test-trials: $(VENV)/.dev ## Kill the service, wardens and runs at random, 500 times each (hours)
 	DLI_TRIALS=500 DLI_LAUNCHER_TRIALS=500 $(BIN)/pytest --timeout 36000 tests/e2e/test_trials.py tests/contract/test_launcher_trials.py

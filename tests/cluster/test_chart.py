@@ -348,11 +348,12 @@ def second_cluster(installation: Installation) -> Iterator[Namespace]:
     cluster = installation.service.cluster
     with cluster.namespace(f"chart-eu-{os.urandom(3).hex()}") as eu:
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "eu"}}
-        kubeconfig = {"kubeconfig": cluster.kubeconfig.read_text()}
-        installation.service.create({**secret, "stringData": kubeconfig})
+        whole = cluster.kubectl("config", "view", "--raw", "--flatten")
+        installation.service.create({**secret, "stringData": {"kubeconfig": whole}})
         made = installation.values.with_name("eu.yaml")
         rendered = ("template", "dli", str(CHART), "-f", str(installation.values))
-        there = ("--set", f"runs.namespace={eu.name}", "--show-only", "templates/runs/*.yaml")
+        there = ("--set", f"runs.namespace={eu.name}", "--show-only", "templates/runs/*.yaml",
+                 "--kube-version", "1.34")  # fmt: skip
         made.write_text(installation.helm(*rendered, *there))
         eu.kubectl("apply", "-f", str(made))
         try:
@@ -459,5 +460,5 @@ def leftovers(namespace: Namespace) -> set[str]:
     ).split()
     wanted = ",".join(sorted({kind for kind in kinds if not kind.startswith("events")}))
     found = namespace.kubectl("get", wanted, "-o", "name", "--ignore-not-found").split()
-    ours = {"secret/access", *(f"pod/{name}" for name in TESTS)}
+    ours = {"secret/access", "secret/eu", *(f"pod/{name}" for name in TESTS)}
     return set(found) - ours - set(NATIVE)

@@ -158,13 +158,25 @@ spec:
 {{- end }}
 {{- end }}
 
+{{- define "dli.clustersFile" -}}
+clusters.toml: |
+  {{- range $name, $cluster := .Values.runs.clusters }}
+  [{{ $name }}]
+  kubeconfig = "{{ $name }}/kubeconfig"
+  namespace = {{ $cluster.namespace | quote }}
+  {{- with $cluster.context }}
+  context = {{ . | quote }}
+  {{- end }}
+  {{- end }}
+{{- end }}
+
 {{- define "dli.clustersVolume" -}}
 {{- if and .Values.runs.asPods .Values.runs.clusters -}}
 - name: clusters
   projected:
     defaultMode: 0440
     sources:
-      - configMap: {name: {{ include "dli.name" . }}-clusters}
+      - configMap: {name: {{ .clusters | default (printf "%s-clusters" (include "dli.name" .)) }}}
       {{- range $name, $cluster := .Values.runs.clusters }}
       - secret:
           name: {{ $cluster.secret }}

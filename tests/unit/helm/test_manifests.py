@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -215,6 +216,29 @@ def test_hooks_clear_themselves_away(case: str) -> None:
         if "helm.sh/hook" in notes:
             policy = notes["helm.sh/hook-delete-policy"].split(",")
             assert {"before-hook-creation", "hook-succeeded"} <= set(policy), title(each)
+
+
+def test_hooks_need_nothing_of_the_release(case: str) -> None:
+    """It is not there yet, or not any more."""
+    manifests = render(case)
+    hooks, release = [], set()
+    for each in manifests:
+        if "helm.sh/hook" in (each["metadata"].get("annotations") or {}):
+            hooks.append(each)
+        else:
+            release.add(title(each))
+    found = set()
+    for name, template in pod_templates(hooks):
+        found.add(name)
+        text = json.dumps(template)
+        for kind, pattern in (
+            ("ConfigMap", r'"configMap(?:Ref|KeyRef)?": {[^}]*"name": "([^"]+)"'),
+            ("Secret", r'"secret(?:Ref|KeyRef)?": {[^}]*"(?:name|secretName)": "([^"]+)"'),
+            ("ServiceAccount", r'"serviceAccountName": "([^"]+)"'),
+        ):
+            needed = {f"{kind}/{each}" for each in re.findall(pattern, text)}
+            assert needed & release == set(), name
+    assert {"Job/dli-migrate", "Job/dli-clear"} <= found
 
 
 def test_runs_hear_the_service_only(case: str) -> None:
