@@ -29,7 +29,7 @@ from storage.base.clock import SystemClock
 from tests.cluster.test_spark import ACCOUNT
 from tests.support.cluster import Namespace, container, given, pod
 from tests.support.pods import pod_launcher
-from tests.support.runs import NOW, ended, spec
+from tests.support.runs import ended, spec
 from tests.support.servers import S3Server, seaweedfs
 
 _SELECT = "SELECT 1 + 1 AS two"
@@ -96,7 +96,6 @@ def _calls(launcher: KubernetesLauncher) -> Row:
         made = spec(launcher, "exit 0", limits=Limits(cores=1), lease=timedelta(minutes=1))
         launcher.launch(made)
         ended(launcher, made.run_id)
-        launcher.stop(made.run_id, grace=NOW, reason="enough")
         launcher.forget(made.run_id)
     value = (sum(launcher.calls.values()) - before) / _RUNS
     return Row(
