@@ -41,6 +41,7 @@ _SMALL = {"cores": 1, "memory": "1536MiB"}
 _RUNS = 20  #: whose requests are counted
 _CHANGES = 100
 _MOST_CALLS = 6
+_SECONDS = 30.0
 
 
 def run(context: Context) -> Iterator[Row]:
@@ -78,13 +79,13 @@ def _starts(context: Context, here: Namespace, s3: S3Server) -> Iterator[Row]:
     for name, what, aim, beside in (
         ("sail", "Sail pod: submit to its first result", 1.5, "a plain Spark"),
         ("spark", "Spark pod with an executor: submit to its first result", 8.0, "a plain Spark"),
-        ("line", "batch with an executor: submit to its first line", None, "a plain batch"),
+        ("line", "batch with an executor: submit to its first line", None, ""),
         ("batch", "batch with an executor: submit to its end", 15.0, "a plain batch"),
     ):
         value = statistics.median(found[name])
         yield Row(
             name=what, value=value, unit="s",
-            baseline=statistics.median(found[beside]), beside=beside,
+            baseline=statistics.median(found[beside]) if beside else None, beside=beside,
             aim="" if aim is None else f"≤ {aim:g}", met=None if aim is None else value <= aim,
         )  # fmt: skip
 
@@ -125,7 +126,8 @@ def _lag(here: Namespace) -> Row:
         version = int(api.request("PATCH", path, change)["metadata"]["resourceVersion"])
         began = time.perf_counter()
         with watched.changed:
-            watched.changed.wait_for(partial(seen, version))
+            if not watched.changed.wait_for(partial(seen, version), _SECONDS):
+                raise TimeoutError("the watch did not tell of a change")
         lags.append((time.perf_counter() - began) * 1000)
         began = time.perf_counter()
         api.request("GET", path)

@@ -55,9 +55,11 @@ def shared_first(arguments: Sequence[str]) -> list[str]:
 
 
 def command_in(words: Sequence[str]) -> str | None:
-    """The command's name in words whose shared options stand first."""
+    """The command's name in words whose shared options stand first; None if all are to be told."""
     rest = iter(words)
     for word in rest:
+        if word in ("-h", "--help"):
+            return None
         if word in _SHARED:
             next(rest, None)
         elif not word.startswith("-"):

@@ -66,8 +66,7 @@ class QueueCanaries:
                 hint="a canary needs launcher = kubernetes",
             )
         now = self.clock.now()
-        self.known.forget()  # it may just have been given another image
-        self.canaries.forget()
+        self.canaries.forget()  # the queue may just have been given another image
         has = self.canaries.own_image(project_id, queue)
         with self.database.transaction() as tx:
             found = queues.get(tx, project_id, queue)

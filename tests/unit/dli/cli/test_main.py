@@ -211,6 +211,9 @@ def test_shared_options_may_stand_anywhere() -> None:
         (["--project", "queue", "--url=token", "job"], "job"),
         (["--project"], None),
         (["--help"], None),
+        (["-q", "-h", "sql"], None),
+        (["--help", "queue"], None),
+        (["queue", "--help"], "queue"),
         ([], None),
     ],
 )
