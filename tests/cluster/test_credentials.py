@@ -198,6 +198,9 @@ def here(
             "s3_secure": False,
             "engine_cores": 1,
             "sail_memory": 1024 * MIB,
+            "spark_executors": 1,
+            "spark_executor_cores": 1,
+            "spark_executor_memory": 1536 * MIB,
         }
         with (
             isolated(namespace),
@@ -264,6 +267,22 @@ def test_a_batch_has_the_keys_of_its_project_and_no_others(here: Here, tmp_path:
     assert seen, "driver and executor refer to the project's secret"
     keys = (*tenant_keys(SALES), "test-secret-key")
     assert not [text for text in keys if text in seen[0]]
+
+
+def test_spark_writes_into_the_folders_of_its_project_only(here: Here, store: S3Server) -> None:
+    with here.client(SALES) as sales:
+        sales.run("CREATE TABLE made AS SELECT n * 2 AS n FROM own", engine="spark", timeout="5m")
+        # More than the driver takes: written beside the results, and read from there.
+        many = sales.query("SELECT id FROM range(300000)", engine="spark")
+        found = sales.query("SELECT sum(n) AS s FROM made", engine="spark")
+    assert found.to_pylist() == [{"s": 9900}]
+    assert many.num_rows == 300_000
+    written = {
+        "/".join(str(each.object_name).split("/")[:3])
+        for each in store.client().list_objects("lake", "dli/project-", recursive=True)
+        if RESEARCH not in str(each.object_name)
+    }
+    assert written == {f"dli/project-{kind}/{SALES}" for kind in ("tables", "results")}
 
 
 def test_a_project_without_credentials_is_refused(here: Here) -> None:
