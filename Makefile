@@ -67,7 +67,7 @@ test-slow: $(VENV)/.dev ## The tests that take minutes
 	@$(BIN)/python -m tests.support.install
 	$(BIN)/pytest -n 2 --dist loadgroup -m "slow and not cluster"
 
-test-trials: $(VENV)/.dev ## Kill the service, wardens and runs at random, 500 times each (hours)
+test-trials: $(VENV)/.dev ## Kill the service, wardens and runs at random, 500 times each (an hour)
 	DLI_TRIALS=500 DLI_LAUNCHER_TRIALS=500 $(BIN)/pytest --timeout 36000 tests/e2e/test_trials.py tests/contract/test_launcher_trials.py
 
 cluster-up: $(VENV)/.dev ## Start a real Kubernetes on this machine (root), with the image in it
