@@ -20,7 +20,7 @@ from jobs.queues.definitions import QueueFullError
 from jobs.usage import BudgetExceededError
 from storage.base.ids import JobId
 from tests.support.jobs import PROJECT, make_queue
-from tests.support.replicas import Replica, start_replica
+from tests.support.replicas import ENDLESS, Replica, start_replica
 
 pytestmark = pytest.mark.xdist_group("statements")
 ALL = "SELECT sum(n) AS n FROM numbers"
@@ -50,6 +50,12 @@ def _price(replica: Replica) -> int:
     assert quote is not None
     assert quote.amount > 0
     return quote.amount
+
+
+def _reserved(replica: Replica) -> int:
+    month = month_of(replica.parts.clock.now())
+    with replica.parts.database.read() as tx:
+        return month_spending(tx, PROJECT, month, "USD").reserved.nanos
 
 
 def _charges(replica: Replica, job_id: JobId) -> int:
@@ -101,9 +107,21 @@ def test_only_as_many_start_as_there_is_money_for(replica: Replica) -> None:
 def test_it_can_be_cancelled_and_gives_nothing_back(replica: Replica) -> None:
     job_id = replica.submit(ALL, **WAIT)
     assert replica.service.cancel(PROJECT, job_id).job.state is JobState.CANCELLED
-    with replica.parts.database.read() as tx:
-        month = month_of(replica.parts.clock.now())
-        assert month_spending(tx, PROJECT, month, "USD").reserved.nanos == 0
+    assert _reserved(replica) == 0
+
+
+def test_what_is_cancelled_in_its_line_gives_its_money_back(replica: Replica) -> None:
+    price = _price(replica)
+    _budget(replica, 2 * price)
+    replica.service.queues.create(make_queue(name="narrow", max_running=1))
+    first = replica.submit(ENDLESS, queue="narrow")
+    replica.await_state(first, JobState.RUNNING)
+    second = replica.submit(ALL, queue="narrow")
+    assert _reserved(replica) == price
+    assert replica.service.cancel(PROJECT, second).job.state is JobState.CANCELLED
+    assert _reserved(replica) == 0
+    replica.service.cancel(PROJECT, first)
+    replica.await_end(first, seconds=20)
 
 
 def test_a_queue_is_bounded_by_those_that_wait_for_money_too(replica: Replica) -> None:

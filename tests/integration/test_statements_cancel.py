@@ -7,13 +7,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from sqlalchemy import Row, update
 
+from jobs.cancelling import Cancelling
 from jobs.lifecycle.job import CancelReason
 from jobs.lifecycle.states import JobState
-from storage.base.ids import JobId
+from jobs.service import JobMissingError
+from jobs.store.rows import jobs
+from storage.base.ids import JobId, ProjectId
+from storage.meta.database import Tx
 from tests.support.jobs import PROJECT
 from tests.support.replicas import ENDLESS, FAST, Replica, start_replica
 
@@ -110,6 +116,15 @@ def test_cancel_twice_and_after_the_end_changes_nothing(replica: Replica) -> Non
     assert replica.service.cancel(PROJECT, finished.job.id).job == finished.job
 
 
+def test_another_project_ends_nothing_that_runs(replica: Replica) -> None:
+    job_id = running(replica, LONG)
+    with pytest.raises(JobMissingError):
+        replica.service.cancel(ProjectId("other"), job_id)
+    assert replica.view(job_id).job.state is JobState.RUNNING
+    replica.service.cancel(PROJECT, job_id)
+    replica.await_end(job_id, seconds=20)
+
+
 def test_others_on_the_engine_go_on(replica: Replica) -> None:
     first = running(replica, LONG)
     second = running(replica, LONG)
@@ -139,6 +154,31 @@ def test_a_queued_statement_is_cancelled_at_once(tmp_path: Path, database_url: s
         assert view.job.state is JobState.CANCELLED
         bill = replica.bill(job_id)
         assert bill is None or bill.amount.nanos == 0
+
+
+def test_a_cancel_of_what_just_changed_is_tried_again(tmp_path: Path, database_url: str) -> None:
+    nobody = replace(FAST, workers=0)
+    with start_replica(tmp_path, database_url, settings=nobody) as replica:
+        job_id = replica.submit("SELECT 1 AS one")
+        reading = replica.service._reading
+        with replica.parts.database.transaction() as tx:
+            old = [reading.row(tx, PROJECT, job_id)]
+            tx.execute(update(jobs).values(version=jobs.c.version + 1))
+
+        class Late:
+            """Reads first what was there before the change, as another connection may."""
+
+            def row(self, tx: Tx, project_id: ProjectId, job_id: JobId) -> Row[Any]:
+                return old.pop() if old else reading.row(tx, project_id, job_id)
+
+        cancelling = Cancelling(
+            parts=replica.parts,
+            workers=replica.service._workers,
+            reading=Late(),  # type: ignore[arg-type]
+        )
+        cancelling.cancel(PROJECT, job_id, by=None)
+        assert not old
+        assert replica.view(job_id).job.state is JobState.CANCELLED
 
 
 def test_a_queued_statement_ends_with_its_time(tmp_path: Path, database_url: str) -> None:

@@ -80,3 +80,15 @@ def test_a_look_that_a_busy_machine_holds_up_delays_no_other(
     monkeypatch.setattr("jobs.launchers.watcher.processes.tree", held_up)
     watching.look()
     assert watching.due - moment() < 5.0  # by the clock it would be 20
+
+
+def test_a_slow_disk_is_asked_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watching = Watcher({**order(tmp_path, contained=False), "max_output_bytes": 1 << 20})
+
+    def slow(directory: str) -> int:
+        threading.Event().wait(0.05)
+        return 0
+
+    monkeypatch.setattr(watcher, "_size", slow)
+    watching.look()
+    assert watching._measure_at - moment() > 4.0  # a hundred times what it took
