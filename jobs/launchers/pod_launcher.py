@@ -403,7 +403,7 @@ class KubernetesLauncher:
         reason, problem = told.get("reason"), view.problem
         if problem is not None:
             reason = {"out_of_memory": "memory"}.get(problem.code, problem.code)
-        if known.reason is not None and (reason in {None, "stopped"} or not told):
+        if known.reason is not None and (reason == "stopped" or told.get("code") is None):
             reason, problem = known.reason, None
         if reason in {"memory", "deadline", "output"}:
             problem = None  # what every launcher ends runs for

@@ -155,7 +155,13 @@ class Run:
             self._stop("stopped", moment() + self._grace)
 
     def _stop(self, reason: str, kill_at: float) -> None:
-        """SIGTERM at once, SIGKILL at ``kill_at``; a second call can only hasten the end."""
+        """SIGTERM at once, SIGKILL at ``kill_at``; a second call can only hasten the end.
+
+        Nothing is done to a command that has ended by itself, which is not told to have been ended.
+        """
+        self._reap()
+        if self._code is not None:
+            return
         self._reason = self._reason or reason
         self._kill_at = kill_at if self._kill_at is None else min(self._kill_at, kill_at)
         if not self._termed:

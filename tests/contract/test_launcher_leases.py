@@ -258,6 +258,20 @@ def test_stop_works_where_no_file_can_be_written(launcher: Launcher) -> None:
     assert (status.exit_code, status.reason) == (3, "stopped")
 
 
+def test_run_that_has_ended_is_not_said_to_be_stopped(launcher: Launcher) -> None:
+    made = spec(launcher, "echo $$; while [ ! -e over ]; do sleep 0.01; done; exit 7", lease=LEASE)
+    launcher.launch(made)
+    pid, late = begun(launcher, made.run_id), warden(launcher, made.run_id)
+    os.kill(late, signal.SIGSTOP)  # it hears of the end and of the stop at once
+    (launcher.directory(made.run_id) / "over").touch()
+    eventually(lambda: not alive(pid))
+    resumed = threading.Timer(0.2, os.kill, (late, signal.SIGCONT))
+    resumed.start()
+    status = launcher.stop(made.run_id, grace=timedelta(seconds=5))
+    resumed.join()
+    assert (status.exit_code, status.reason) == (7, None)
+
+
 def test_wrapper_hears_no_sigterm(launcher: Launcher) -> None:
     cover = Path(sys.executable).resolve()
     script = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"

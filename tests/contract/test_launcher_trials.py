@@ -122,4 +122,6 @@ def test_nothing_is_left_whoever_dies(tmp_path: Path) -> None:
             assert status.exit_code == SCRIPTS[drawn.script], told
         else:
             assert status.reason in {"stopped", "lease"}, told
-            assert status.exit_code in {-signal.SIGKILL, -signal.SIGTERM}, told
+            # It may have ended by itself between the warden's last look and the signal.
+            itself = SCRIPTS[drawn.script]
+            assert status.exit_code in {-signal.SIGKILL, -signal.SIGTERM, itself}, told

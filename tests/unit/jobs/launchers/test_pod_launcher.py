@@ -189,3 +189,31 @@ def test_lease_counts_by_our_own_clock(api: Half, tmp_path: Path) -> None:
         api.gate.shut()
         eventually(lambda: not launcher._pods.connected)
         assert launcher.status(made.run_id).state is RunState.STARTING
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ({"code": 7, "reason": None}, None),
+        ({"code": -15, "reason": "stopped"}, "cancelled"),
+        ({"code": -9, "reason": "memory"}, "memory"),
+        ({"code": None, "reason": "inputs"}, "cancelled"),
+        (None, "cancelled"),
+    ],
+)
+def test_a_stop_is_the_reason_of_what_it_ended(
+    api: Half, tmp_path: Path, told: dict[str, Any] | None, reason: str | None
+) -> None:
+    over = living("a")
+    end = {"exitCode": 1, "reason": "Error", "finishedAt": "2026-11-29T06:00:04Z"}
+    end |= {} if told is None else {"message": json.dumps(told)}
+    over["status"] = {
+        "phase": "Failed", "containerStatuses": [{"name": "run", "state": {"terminated": end}}],
+    }  # fmt: skip
+    over["metadata"]["resourceVersion"] = "4"
+    api.pages = [[living("a")]]
+    with opened(api, tmp_path) as launcher:
+        threading.Timer(0.2, api.tell, ("MODIFIED", over)).start()
+        grace = timedelta(seconds=5)
+        status = launcher.stop(RunId("run_a_1"), grace=grace, reason="cancelled")
+        assert (status.state.ended, status.reason) == (True, reason)
