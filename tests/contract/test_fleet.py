@@ -34,7 +34,7 @@ from tests.support.runs import NOW, begun, ended, eventually, spec
 pytestmark = pytest.mark.xdist_group("launchers")
 
 WAITS = "trap 'exit 3' TERM; echo $$; while :; do sleep 0.05; done"
-SHORT = {"lease": timedelta(seconds=3), "grace": timedelta(seconds=0.5)}
+SHORT = {"lease": timedelta(seconds=6), "grace": timedelta(seconds=0.5)}
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_another_replica_finds_a_run_by_its_name_alone(tmp_path: Path) -> None:
 
 
 def test_renewal_reaches_runs_of_all_clusters(launcher: Fleet) -> None:
-    here, began = RunId("run_x_1"), launcher.moment() - 1.2
+    here, began = RunId("run_x_1"), launcher.moment() - 3.2
     runs = [
         spec(launcher, WAITS, renewed_at=began, **SHORT),
         spec(launcher, WAITS, run_id=here, directory=launcher.directory(here), renewed_at=began,
@@ -92,7 +92,7 @@ def test_renewal_reaches_runs_of_all_clusters(launcher: Fleet) -> None:
     for made in runs:
         launcher.launch(made)
     launcher.renew([made.run_id for made in runs], at=launcher.moment() + 100)
-    threading.Event().wait(1.6)  # without it they would have been told to end
+    threading.Event().wait(2.6)  # without it they would have been told to end
     assert set(launcher.running()) == {made.run_id for made in runs}
 
 

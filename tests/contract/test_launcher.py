@@ -237,7 +237,7 @@ def test_run_whose_warden_was_killed_is_killed_and_told(launcher: Launcher) -> N
     os.kill(warden(launcher, made.run_id), signal.SIGKILL)
     status = ended(launcher, made.run_id)
     assert (status.state, status.reason) == (RunState.GONE, "orphaned")
-    eventually(lambda: not alive(pid), 2.0)
+    eventually(lambda: not alive(pid))
 
 
 def test_run_orphaned_together_with_its_service_is_found(
@@ -252,7 +252,7 @@ def test_run_orphaned_together_with_its_service_is_found(
     two.wait()
     for name in ("run_a", "run_b"):
         after.stop(RunId(name), grace=NOW)
-    eventually(lambda: not any(alive(pid) for pid in pids), 2.0)
+    eventually(lambda: not any(alive(pid) for pid in pids))
 
 
 def test_recycled_pid_is_not_killed(tmp_path: Path) -> None:

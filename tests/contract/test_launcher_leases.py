@@ -16,7 +16,7 @@ import pytest
 
 from jobs.launchers import facts
 from jobs.launchers.api import Launcher, LogStream, RunSpec, RunState
-from jobs.launchers.identity import boot
+from jobs.launchers.identity import boot, moment
 from jobs.launchers.local import LocalLauncher
 from storage.base.ids import RunId
 from tests.support.runs import (
@@ -143,11 +143,12 @@ def test_run_outlives_its_service_and_is_adopted(tmp_path: Path) -> None:
 
 
 def test_run_that_ended_while_no_service_lived_has_its_exit(tmp_path: Path) -> None:
+    began = moment()
     kill(service(tmp_path, 30, run_a="echo $$; sleep 0.5; exit 7"))
     after = LocalLauncher(tmp_path)
     status = ended(after, RunId("run_a"))
     assert (status.state, status.exit_code, status.reason) == (RunState.EXITED, 7, None)
-    assert 0.5 <= status.elapsed_seconds < 5.0
+    assert 0.5 <= status.elapsed_seconds <= moment() - began
 
 
 def test_second_stop_hastens_the_end(launcher: Launcher) -> None:
@@ -160,7 +161,7 @@ def test_second_stop_hastens_the_end(launcher: Launcher) -> None:
     slow.start()
     eventually((launcher.directory(made.run_id).parent / "stop").exists)
     status = launcher.stop(made.run_id, grace=NOW, reason="second")
-    slow.join(5.0)
+    slow.join(60)
     assert (status.exit_code, status.reason) == (-signal.SIGKILL, "first")
 
 

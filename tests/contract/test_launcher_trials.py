@@ -85,11 +85,11 @@ def run(root: Path, name: str, drawn: Round) -> tuple[RunStatus, float]:
         kill_warden(after, name, drawn.warden_dies)
     if drawn.stopped:
         after.stop(RunId(name), grace=timedelta(seconds=0.2))
-    eventually(lambda: after.status(RunId(name)).state.ended, 10.0)
+    eventually(lambda: after.status(RunId(name)).state.ended)
     lived = moment() - began
     status = after.status(RunId(name))
     for line in after.logs(RunId(name)).data.split():
-        eventually(lambda pid=int(line): not psutil.pid_exists(pid), 2.0)  # type: ignore[misc]
+        eventually(lambda pid=int(line): not psutil.pid_exists(pid))  # type: ignore[misc]
     assert not marked(name)
     after.forget(RunId(name))
     return status, lived

@@ -143,7 +143,7 @@ def test_second_service_on_the_same_home_is_refused(starter: Starter, tmp_path: 
     first = starter(home)
     first.await_ready()
     second = starter(home)
-    assert second.process.wait(30) not in {0, -9}
+    assert second.process.wait(60) not in {0, -9}
     assert str(home) in second.log.read_text()
     with first.client() as client:
         assert client.run("SELECT 1").state == "finished"
@@ -154,7 +154,7 @@ def test_busy_port_is_told(starter: Starter, tmp_path: Path) -> None:
     first.await_ready()
     port = int(first.url.rsplit(":", 1)[1])
     second = starter(tmp_path / "two", port=port)
-    assert second.process.wait(30) not in {0, -9}
+    assert second.process.wait(60) not in {0, -9}
     assert str(port) in second.log.read_text()
     assert "Traceback" not in second.log.read_text()
 
@@ -181,7 +181,7 @@ def test_unknown_setting_is_told(starter: Starter, tmp_path: Path) -> None:
     home.mkdir()
     (home / "dli.toml").write_text("porrt = 1\n")
     service = starter(home)
-    assert service.process.wait(30) == 2
+    assert service.process.wait(60) == 2
     assert "porrt" in service.log.read_text()
 
 

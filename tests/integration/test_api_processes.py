@@ -63,7 +63,7 @@ def test_it_says_where_it_is_and_drains_on_sigterm(tmp_path: Path) -> None:
         assert made.stop() == 0
         thread.join()
         assert statuses == [(200, "finished")]
-        _, alive = psutil.wait_procs(family, timeout=10)
+        _, alive = psutil.wait_procs(family, timeout=60)
         assert alive == []
 
 
@@ -83,7 +83,7 @@ def test_a_killed_service_comes_back_and_forgets_nothing(tmp_path: Path) -> None
             assert client.get(f"/statements/{told['id']}/result").status_code == 200
             repeated = client.post("/statements", json=body, headers=key).json()
             assert repeated["id"] == told["id"]
-        _, alive = psutil.wait_procs(family, timeout=10)
+        _, alive = psutil.wait_procs(family, timeout=60)
         assert alive == []
 
 

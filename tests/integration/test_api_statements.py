@@ -353,7 +353,7 @@ def test_waiting_holds_no_thread(service: Service) -> None:
         with service.client() as other:
             began = time.monotonic()
             assert other.get("/queues").status_code == 200
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 18, "the others wait for 20"
         admin.post(f"/statements/{told['id']}/cancel")
         for thread in threads:
             thread.join()

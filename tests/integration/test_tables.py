@@ -117,7 +117,7 @@ def test_appends_at_the_same_time_are_all_kept(local: Lake) -> None:
     start = threading.Barrier(4)
 
     def append(part: int) -> None:
-        start.wait(20)
+        start.wait(60)
         for stage in stages[part::4]:
             local.commit(stage, CommitMode.APPEND, table=table)
 
@@ -138,7 +138,7 @@ def test_of_overwrites_at_the_same_time_one_wins(local: Lake) -> None:
     start = threading.Barrier(len(stages))
 
     def overwrite(number: int) -> int | None:
-        start.wait(20)
+        start.wait(60)
         try:
             local.commit(stages[number], CommitMode.OVERWRITE, table=table, base=table.snapshot_id)
         except TableChangedError:

@@ -173,14 +173,14 @@ def test_what_is_wrong_is_named(client: httpx.Client, body: dict[str, Any], said
 
 
 def test_a_command_over_its_memory_is_ended_and_gets_twice(client: httpx.Client) -> None:
-    script = "import time; kept = bytearray(150 << 20); time.sleep(1)"
+    script = "import time; kept = bytearray(150 << 20); time.sleep(2)"
     told = task(client, PYTHON, "-c", script, memory="100MiB", retry={"pause": "100ms"})
     assert told["state"] == "finished", told["error"]
     assert [each["reason"] for each in told["attempts"]] == ["memory", "ended"]
 
 
 def test_a_command_that_had_too_little_gets_more_the_next_time(client: httpx.Client) -> None:
-    script = "import time; kept = bytearray(1100 << 20); time.sleep(1)"
+    script = "import time; kept = bytearray(1100 << 20); time.sleep(2)"
     first = task(client, PYTHON, "-c", script, retry={"attempts": 1})
     assert first["error"]["code"] == "task_out_of_memory"
     second = task(client, PYTHON, "-c", script)

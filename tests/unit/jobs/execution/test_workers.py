@@ -35,7 +35,7 @@ class Stage:
         )
 
     def _run(self, execution: Execution) -> None:
-        self.go.wait(10)
+        self.go.wait(60)
 
     def start(self, number: int) -> Execution:
         job = make_job(id=JobId(f"stm_{number}"))
@@ -66,7 +66,7 @@ def test_a_seat_is_free_after_its_statement(stage: Stage) -> None:
     assert stage.workers.find(JobId("stm_1")) is execution
     assert [each.job.id for each in stage.workers.active()] == ["stm_1"]
     stage.go.set()
-    assert execution.ended.wait(10)
+    assert execution.ended.wait(60)
     assert stage.workers.wait_idle(timedelta(seconds=10), CLOCK)
     assert stage.workers.find(JobId("stm_1")) is None
     assert stage.workers.take_seats(LANE, 5) == 2
@@ -86,7 +86,7 @@ def test_a_statement_is_stopped_once(stage: Stage) -> None:
     stage.workers.stop(execution)
     stage.workers.stop(execution)
     stage.go.set()
-    assert execution.ended.wait(10)
+    assert execution.ended.wait(60)
     stage.workers.shut()
     assert execution.stop.is_set()
     assert stage.stopped == ["stm_1"]

@@ -213,12 +213,12 @@ def test_all_connections_lent_makes_the_next_wait(counters: Database, database_u
 
     def hold() -> None:
         with small.read():
-            entered.wait(20)
-            leave.wait(20)
+            entered.wait(60)
+            leave.wait(60)
 
     with ThreadPoolExecutor() as threads:
         held = [threads.submit(hold) for _ in range(2)]
-        entered.wait(20)
+        entered.wait(60)
         third = threads.submit(look)
         with pytest.raises(TimeoutError):
             third.result(0.1)

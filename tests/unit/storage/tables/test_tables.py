@@ -165,7 +165,7 @@ def test_two_processes_make_one_new_snapshot_of_one_change(lake: Lake) -> None:
     start = threading.Barrier(len(processes))
 
     def look(number: int) -> int:
-        start.wait(20)
+        start.wait(60)
         return processes[number].refresh(table, max_age=timedelta(0)).version
 
     with ThreadPoolExecutor() as threads:
