@@ -137,6 +137,8 @@ class _Reader:
         handler = self._handlers.get(type(node))
         if depth > _DEPTH or not self.steps.take():
             return MAYBE
+        if node.args.get("negate"):  # sqlglot keeps NOT LIKE as one node
+            negated = not negated
         if handler is not None:
             return handler(node, lookup, negated, depth + 1)
         return _truth(fold(node), negated)

@@ -68,6 +68,7 @@ LITERALS: dict[str, list[str]] = {
     "b": ["TRUE", "FALSE"],
 }  # fmt: skip
 PATTERNS = ["'a%'", "'ab%'", "'%b'", "'a_'", "''", "'abc'", "'é%'", "'\U0010ffff%'", "'%'"]
+NOT = st.sampled_from(["", "NOT "])
 TABLE = make_table("t", COLUMNS)
 
 
@@ -86,9 +87,10 @@ def leaves(draw: st.DrawFn) -> str:
         "swapped": lambda: (
             f"{draw(literal)} {draw(st.sampled_from(['=', '<>', '<', '>=']))} {column}"
         ),
-        "between": lambda: f"{column} BETWEEN {draw(literal)} AND {draw(literal)}",
+        "between": lambda: f"{column} {draw(NOT)}BETWEEN {draw(literal)} AND {draw(literal)}",
         "in": lambda: (
-            f"{column} IN ({', '.join(draw(st.lists(literal, min_size=1, max_size=12)))})"
+            f"{column} {draw(NOT)}IN "
+            f"({', '.join(draw(st.lists(literal, min_size=1, max_size=12)))})"
         ),
         "null": lambda: f"{column} IS NULL",
         "filled": lambda: f"{column} IS NOT NULL",
@@ -98,10 +100,10 @@ def leaves(draw: st.DrawFn) -> str:
         "constant": lambda: draw(st.sampled_from(["1 = 1", "1 = 0", "NULL", "TRUE", "'a' = 'b'"])),
     }
     if column == "s":
-        shapes["like"] = lambda: f"s LIKE {draw(st.sampled_from(PATTERNS))}"
+        shapes["like"] = lambda: f"s {draw(NOT)}LIKE {draw(st.sampled_from(PATTERNS))}"
     if column == "b":
         shapes["bare"] = lambda: "b"
-        shapes["is"] = lambda: f"b IS {draw(st.sampled_from(['', 'NOT ']))}TRUE"
+        shapes["is"] = lambda: f"b IS {draw(NOT)}TRUE"
     if column == "i":
         shapes["cast"] = lambda: f"CAST(i AS BIGINT) > {draw(literal)}"
     return shapes[draw(st.sampled_from(sorted(shapes)))]()
@@ -197,6 +199,8 @@ def test_no_pair_of_values_is_pruned_wrongly(column: str) -> None:
         ("i IN (0, 9, 9, 9, 9, 9, 9, 9, 9, 10)", [0]),
         ("i IS NULL", [2]),
         ("s LIKE 'b%'", [1]),
+        ("s NOT LIKE 'b%'", [0, 1, 2]),
+        ("NOT s NOT LIKE 'b%'", [1]),
         ("s > 'b'", [1, 2]),
         ("day < DATE '1998-12-01' - INTERVAL 90 DAY", [0]),
         ("m = 0.06 - 0.01", [1]),
