@@ -30,6 +30,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(UnicodeEncodeError, _no_text)
     app.add_exception_handler(Exception, _mistake)
 
 
@@ -62,6 +63,14 @@ async def _http_error(request: Request, error: Exception) -> Response:
     else:
         refusal = InvalidRequestError(str(error.detail), hint="the body must be JSON in UTF-8")
     return problem(refusal, instance=path)
+
+
+async def _no_text(request: Request, error: Exception) -> Response:
+    """JSON can hold half of a surrogate pair, which no encoding can: all our own text has one."""
+    refusal = InvalidRequestError(
+        "a text holds half of a character", hint=r"\ud800 to \udfff come in pairs"
+    )
+    return problem(refusal, instance=request.url.path)
 
 
 async def _mistake(request: Request, error: Exception) -> Response:

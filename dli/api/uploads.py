@@ -83,7 +83,7 @@ def form_schema(model: type[BaseModel], part: str) -> dict[str, Any]:
 def _object(text: bytes, field: str) -> dict[str, Any]:
     try:
         given = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidRequestError(f"{field}: is not JSON") from error
     if not isinstance(given, dict):
         raise InvalidRequestError(f"{field}: is no JSON object")

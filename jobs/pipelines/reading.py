@@ -90,7 +90,8 @@ class _Reader:
 
     def _size(self, given: Mapping[str, Any]) -> None:
         try:
-            size = len(json.dumps(given))
+            size = len(json.dumps(given, allow_nan=False))
+            json.dumps(given, ensure_ascii=False).encode()  # fails for half of a character
         except (TypeError, ValueError):
             self.fault("body", "holds values that JSON has no form for")
             return

@@ -18,11 +18,12 @@ from typing import Any, Literal
 import sqlalchemy
 from sqlalchemy import event, func, select, text
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, StatementError
 from sqlalchemy.pool import NullPool
 
 from storage.base.errors import BrokenError, InvalidInputError, ServiceError, UnavailableError
 from storage.meta.connections import Connections
+from storage.meta.types import NotStorableError
 
 Tx = Connection
 Dialect = Literal["sqlite", "postgresql"]
@@ -107,7 +108,8 @@ class Database:
         """Write: commits at the end of the block, rolls back when it raises.
 
         Raises ``DatabaseUnavailableError`` when the database fails, also while it commits (the
-        outcome is unknown then). A transaction in a transaction of the thread is ``RuntimeError``.
+        outcome is unknown then), and ``NotStorableError`` for a value that a row cannot hold. A
+        transaction in a transaction of the thread is ``RuntimeError``.
         """
         with self._run(self._writers, write=True) as tx:
             yield tx
@@ -151,7 +153,9 @@ class Database:
                 tx.commit()
             except BaseException as error:
                 self._undo(connections, tx)
-                cause = error.orig if isinstance(error, DBAPIError) else error
+                cause = error.orig if isinstance(error, StatementError) else error
+                if isinstance(cause, NotStorableError):
+                    raise cause from error
                 translated = self._translate(cause)
                 if translated is not None:
                     raise translated from error
@@ -201,6 +205,10 @@ class Database:
             return DatabaseFullError(f"the disk of {where} is full", hint="free some space")
         if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
             return DatabaseBrokenError(f"{where} is damaged or no database", hint="restore it")
+        if isinstance(error, self._driver.DataError):
+            return NotStorableError(
+                "a value cannot be kept", hint="too long, too large, or a text with a NUL?"
+            )
         if isinstance(error, self._failures) and name != "SQLITE_ERROR":
             reason = str(error).partition("\n")[0]
             return DatabaseUnavailableError(f"{where} does not answer: {reason}")

@@ -12,8 +12,16 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Dialect, Text, TypeDecorator
 
+from storage.base.errors import InvalidInputError
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+
+
+class NotStorableError(InvalidInputError):
+    """A value is none that a row can hold: too long, too large, a NUL in a text, no JSON."""
+
+    code = "not_storable"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -37,7 +45,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Json(TypeDecorator[Any]):
-    """Any JSON value, kept as compact text; NaN and infinities raise ``ValueError``."""
+    """Any JSON value, kept as compact text; NaN and infinities raise ``NotStorableError``."""
 
     impl = Text
     cache_ok = True
@@ -45,7 +53,10 @@ class Json(TypeDecorator[Any]):
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         if value is None:
             return None
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        try:
+            return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        except ValueError as error:
+            raise NotStorableError(f"a value is not JSON: {error}") from error
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)

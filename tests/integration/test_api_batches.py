@@ -132,6 +132,13 @@ def test_a_form_that_is_wrong_is_explained(api: httpx.Client, body: object, part
     assert part in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("arguments", ["[" * 100_000, r'["\ud800"]'])
+def test_json_that_nobody_can_keep_is_bad_input(api: httpx.Client, arguments: str) -> None:
+    program = json.dumps({"name": "app.py", "sha256": upload(api, PROGRAM)})
+    answer = api.post("/batches", content=f'{{"program": {program}, "arguments": {arguments}}}')
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+
+
 def test_a_form_without_its_json_is_explained(api: httpx.Client) -> None:
     answer = api.post("/batches", files=[("f", ("app.py", PROGRAM))])
     assert answer.status_code == 400

@@ -66,6 +66,8 @@ def test_everything_that_can_be_said_is_read() -> None:
         ("queue", 5, "queue", "no text"),
         ("labels", ["a"], "labels", "mapping"),
         ("labels", {"pipeline": "x"}, "labels.pipeline", "by the service"),
+        ("nodes.load.parameters.day", float("nan"), "body", "no form for"),
+        ("nodes.load.parameters.day", "\ud800", "body", "no form for"),
         ("max_cost", 1.5, "max_cost", "money is text"),
         ("max_cost", "-1", "max_cost", "money is text"),
         ("timeout", "soon", "timeout", "is not a span"),

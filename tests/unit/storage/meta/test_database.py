@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import BigInteger, Column, MetaData, Table, func, select, text, update
+from sqlalchemy import BigInteger, Column, MetaData, String, Table, func, select, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -21,6 +21,7 @@ from storage.meta.database import (
     InvalidDatabaseUrlError,
     Tx,
 )
+from storage.meta.types import NotStorableError
 
 COUNTERS = Table(
     "probe_counters",
@@ -91,6 +92,19 @@ def test_a_reader_keeps_its_snapshot_while_another_writes(counters: Database) ->
         assert value(tx) == 0
     with counters.read() as tx:
         assert value(tx) == 9
+
+
+@pytest.mark.parametrize("text_", ["a NUL \0 within", "x" * 300])
+def test_what_a_column_cannot_hold_is_bad_input(database: Database, text_: str) -> None:
+    labels = Table("probe_labels", MetaData(), Column("value", String(256)))
+    with database.transaction() as tx:
+        labels.create(tx)
+    if database.dialect == "postgresql":
+        with pytest.raises(NotStorableError), database.transaction() as tx:
+            tx.execute(labels.insert().values(value=text_))
+    with database.transaction() as tx:
+        tx.execute(labels.insert().values(value="plain"))
+        labels.drop(tx)
 
 
 def test_a_reader_cannot_write(counters: Database) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, select
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from storage.meta.database import Database
-from storage.meta.types import Json, UtcDateTime
+from storage.meta.types import Json, NotStorableError, UtcDateTime
 
 PROBES = Table(
     "probe_types",
@@ -57,8 +57,13 @@ def test_a_naive_moment_is_refused() -> None:
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_numbers_that_json_lacks_are_refused(number: float) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(NotStorableError):
         Json().process_bind_param([number], DIALECT)
+
+
+def test_a_row_without_json_is_told_by_its_own_error(database: Database) -> None:
+    with pytest.raises(NotStorableError, match="JSON"):
+        kept(database, document=[float("nan")])
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
