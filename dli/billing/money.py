@@ -7,7 +7,7 @@ text is read and where an amount is shown.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 
 from storage.base.errors import InvalidInputError
 
@@ -67,10 +67,12 @@ def parse_nanos(text: str) -> int:
 
     More than nine decimals are refused rather than rounded: a cap must be what was written.
     """
+    # No amount has more than 19 digits; what this context would have to round is none.
+    exact = Context(prec=60, traps=[InvalidOperation, Overflow, Inexact])
     try:
-        nanos = Decimal(text) * NANOS
-        whole = int(nanos)
-    except (InvalidOperation, ValueError, OverflowError) as error:
+        nanos = exact.multiply(Decimal(text), NANOS)
+        whole = int(nanos) if nanos <= _LARGEST else -1
+    except (ArithmeticError, ValueError) as error:
         raise InvalidAmountError(
             f"{text!r} is not an amount of money", hint="write it like 0.05"
         ) from error

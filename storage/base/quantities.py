@@ -14,6 +14,8 @@ _SIZES = {
     "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "pib": 2**50,
 }  # fmt: skip
 _SPANS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+#: A span is added to moments, and those end with the year 9999.
+LONGEST_SPAN = timedelta(days=1_000_000)
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*")
 
 
@@ -33,12 +35,20 @@ def parse_size(text: str) -> int:
 
 
 def parse_span(text: str) -> timedelta:
-    """The span of ``250ms``, ``10s``, ``5m``, ``2h`` or ``1d``; raises ``QuantityError``."""
+    """The span of ``250ms``, ``10s``, ``5m``, ``2h`` or ``1d``, at most ``LONGEST_SPAN``.
+
+    Raises ``QuantityError``.
+    """
     match = _NUMBER.fullmatch(text)
     unit = _SPANS.get(match[2].lower()) if match else None
     if match is None or unit is None:
         raise QuantityError(f"{text!r} is not a span", hint="write it like 500ms, 30s, 5m or 2h")
-    return timedelta(milliseconds=int(Decimal(match[1]) * unit))
+    millis = int(Decimal(match[1]) * unit)
+    if millis > LONGEST_SPAN // timedelta(milliseconds=1):
+        raise QuantityError(
+            f"{text[:40]!r} is more than {LONGEST_SPAN.days}d", hint="choose a shorter one"
+        )
+    return timedelta(milliseconds=millis)
 
 
 def format_size(size: int) -> str:

@@ -22,6 +22,7 @@ from dli.api.pipelines import (
     summary_json,
 )
 from dli.api.requests import run_request
+from dli.api.schemas.fields import MOST_NUMBER
 from dli.api.schemas.jobs import JobReply, JobsPage
 from dli.api.schemas.pipelines import (
     BackfillBody,
@@ -50,7 +51,9 @@ from storage.base.ids import JobId
 router = APIRouter(tags=["pipelines"])
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
-Number = Annotated[int | None, Query(ge=1, description="The one in force if not given.")]
+Number = Annotated[
+    int | None, Query(ge=1, le=MOST_NUMBER, description="The one in force if not given.")
+]
 
 
 @router.get("/schemas/pipeline.json", response_class=Response)

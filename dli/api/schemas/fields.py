@@ -51,6 +51,8 @@ def _nanos(value: object) -> object:
 
 
 _MOST = 2**63 - 1
+#: Of versions and revisions, which are kept in 32 bits.
+MOST_NUMBER = 10**9
 
 #: Bytes; ``10GB`` and ``64MiB`` are understood.
 Size = Annotated[

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema
 
-from dli.api.schemas.fields import Body, MoneyReply, MoneyText, Reply, Span
+from dli.api.schemas.fields import MOST_NUMBER, Body, MoneyReply, MoneyText, Reply, Span
 from dli.api.schemas.jobs import JobReply
 from dli.api.schemas.statements import FailureReply
 from dli.api.schemas.terms import TermsBody
@@ -72,7 +72,9 @@ class RunBody(TermsBody):
     """A run of a pipeline."""
 
     parameters: dict[str, Any] = Field(default_factory=dict)
-    revision: int | None = Field(None, ge=1, description="The one in force if not given.")
+    revision: int | None = Field(
+        None, ge=1, le=MOST_NUMBER, description="The one in force if not given."
+    )
     wait: Span = Field(timedelta(0), description="How long to wait for the end, 0s to 60s.")
 
 
@@ -92,7 +94,7 @@ class PlanBody(Body):
     """What to plan: the pipeline in force, an old revision, or a text that is not applied."""
 
     parameters: dict[str, Any] = Field(default_factory=dict)
-    revision: int | None = Field(None, ge=1)
+    revision: int | None = Field(None, ge=1, le=MOST_NUMBER)
     pipeline: PipelineBody | None = Field(None, description="A text to plan instead.")
 
 
@@ -100,13 +102,15 @@ class DiffBody(Body):
     """A text to compare with a revision."""
 
     pipeline: PipelineBody
-    revision: int | None = Field(None, ge=1, description="The one in force if not given.")
+    revision: int | None = Field(
+        None, ge=1, le=MOST_NUMBER, description="The one in force if not given."
+    )
 
 
 class RollbackBody(Body):
     """Which revision to repeat."""
 
-    revision: int = Field(ge=1)
+    revision: int = Field(ge=1, le=MOST_NUMBER)
 
 
 class BackfillBody(Body):

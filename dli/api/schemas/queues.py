@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from dli.api.schemas.fields import Body, MoneyText, Reply, Size, Span
+from dli.api.schemas.fields import MOST_NUMBER, Body, MoneyText, Reply, Size, Span
 from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.queues.definitions import QueueState
 
@@ -94,7 +94,9 @@ class QueueChanges(Body):
         None, description="Most money of its jobs in a UTC month."
     )
     price_class: str | None = None
-    version: int | None = Field(None, description="Refused with 409 if the queue is past it.")
+    version: int | None = Field(
+        None, ge=1, le=MOST_NUMBER, description="Refused with 409 if the queue is past it."
+    )
 
 
 class QueueBody(QueueChanges):

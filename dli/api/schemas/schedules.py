@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from dli.api.schemas.automation import JobDocument
-from dli.api.schemas.fields import Body, Reply, Span
+from dli.api.schemas.fields import MOST_NUMBER, Body, Reply, Span
 from jobs.schedules.spec import Missed, Overlap
 
 
@@ -39,7 +39,9 @@ class ScheduleChanges(Body):
     )
     start: datetime | None = Field(None, description="Nothing is due before.")
     end: datetime | None = Field(None, description="Nothing is due then or later.")
-    version: int | None = Field(None, description="Refused with 409 if the schedule is past it.")
+    version: int | None = Field(
+        None, ge=1, le=MOST_NUMBER, description="Refused with 409 if the schedule is past it."
+    )
 
 
 class ScheduleBody(ScheduleChanges):

@@ -25,7 +25,22 @@ def test_parse_of_a_formatted_amount_is_the_amount(value: int) -> None:
     assert parse_nanos(format_nanos(value)) == value
 
 
-@pytest.mark.parametrize("text", ["", "five", "-1", "NaN", "inf", "1e400", "0.0000000001", "1 0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "five",
+        "-1",
+        "NaN",
+        "inf",
+        "1e400",
+        "0.0000000001",
+        "1 0",
+        "1e999999999",
+        "1e-999999999",
+        "0.05" + "0" * 35 + "1",
+    ],
+)
 def test_unreadable_amounts_are_refused(text: str) -> None:
     with pytest.raises(InvalidAmountError):
         parse_nanos(text)

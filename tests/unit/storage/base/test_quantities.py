@@ -67,3 +67,9 @@ def test_milliseconds_are_exact(millis: int) -> None:
 )
 def test_size_is_shown(size: int, text: str) -> None:
     assert format_size(size) == text
+
+
+@pytest.mark.parametrize("text", ["1000001d", "99999999999d", "9" * 5000 + "s"])
+def test_a_span_that_no_calendar_holds_is_refused(text: str) -> None:
+    with pytest.raises(QuantityError, match="1000000d"):
+        parse_span(text)
