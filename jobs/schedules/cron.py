@@ -12,6 +12,7 @@ name days.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ _ALIASES = {
 }
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_NUMBER = re.compile(r"[0-9]{1,3}")
 _NTH = {"1": "1st", "2": "2nd", "3": "3rd", "4": "4th", "5": "5th", LAST: LAST}
 _EXAMPLE = "write minute hour day month weekday, as 0 3 * * 1-5 for 3:00 from Monday to Friday"
 
@@ -134,8 +136,8 @@ def _range(field: Field, part: str, text: str) -> set[int]:
     span, slash, step_text = part.partition("/")
     step = 1
     if slash:
-        if not step_text.isdecimal() or int(step_text) == 0:
-            raise _wrong(field, text, f"the step {step_text!r} is not a number above 0")
+        if not _NUMBER.fullmatch(step_text) or int(step_text) == 0:
+            raise _wrong(field, text, f"the step {step_text[:40]!r} is not a number from 1 to 999")
         step = int(step_text)
     if span == "*":
         low, high = field.low, field.high - (field is _WEEKDAY)
@@ -153,8 +155,10 @@ def _range(field: Field, part: str, text: str) -> set[int]:
 def _value(field: Field, text: str, whole: str) -> int:
     if text in field.names:
         return field.names[text]
-    if not text.isdecimal() or not text.isascii():
-        raise _wrong(field, whole, f"{text!r} is no number" + (" or name" if field.names else ""))
+    if not _NUMBER.fullmatch(text):
+        raise _wrong(
+            field, whole, f"{text[:40]!r} is no number" + (" or name" if field.names else "")
+        )
     value = int(text)
     if not field.low <= value <= field.high:
         raise _wrong(field, whole, f"{value} is out of bounds")
@@ -164,7 +168,7 @@ def _value(field: Field, text: str, whole: str) -> int:
 def _wrong(field: Field, text: str, problem: str) -> ScheduleInvalidError:
     names = f" or {next(iter(field.names))}…" if field.names else ""
     return ScheduleInvalidError(
-        f"cron: the {field.name} {text!r} cannot be read: {problem}",
+        f"cron: the {field.name} {text[:80]!r} cannot be read: {problem}",
         hint=f"the {field.name} goes from {field.low} to {field.high}{names}, as {field.example}",
         field="cron",
         part=field.name,

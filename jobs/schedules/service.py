@@ -15,7 +15,7 @@ from jobs.schedules import store
 from jobs.schedules.errors import ScheduleChangedError
 from jobs.schedules.firing import Ticker, firing_of
 from jobs.schedules.policy import Decision
-from jobs.schedules.spec import Schedule, validated
+from jobs.schedules.spec import Schedule, bounded, validated
 from storage.base.clock import Clock
 from storage.base.ids import ProjectId, UserId
 from storage.meta.database import Database, Tx
@@ -59,8 +59,8 @@ class Schedules:
     def update(self, changed: Schedule, *, by: UserId) -> Schedule:
         """Write ``changed``, read at its version; ``by`` becomes its author.
 
-        What is due next is counted from now if the rule or its bounds are others. Raises as
-        ``create``, and ``ScheduleChangedError``.
+        What is due next is counted from now if the rule, its start or its end are others. Raises
+        as ``create``, and ``ScheduleChangedError``.
         """
         now = self.clock.now()
         check_held(self.documents, changed.document, SCHEDULE)
@@ -75,8 +75,8 @@ class Schedules:
             made = replace(changed, user_id=by, next_due=stored.next_due)
             if _timing(made) != _timing(stored):
                 made = validated(made, now=now)
-                made = replace(made, next_due=made.due_after(now))
-            return made
+                return replace(made, next_due=made.due_after(now))
+            return bounded(made)
 
         return self._write(changed.project_id, changed.name, write)
 
@@ -168,4 +168,4 @@ def upcoming(schedule: Schedule, *, after: datetime, count: int) -> tuple[dateti
 
 
 def _timing(schedule: Schedule) -> tuple[object, ...]:
-    return schedule.rule, schedule.start_at, schedule.end_at, schedule.missed_most, schedule.jitter
+    return schedule.rule, schedule.start_at, schedule.end_at

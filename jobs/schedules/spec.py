@@ -69,8 +69,8 @@ class Schedule:
 
     def due_after(self, moment: datetime) -> datetime | None:
         """The first due time after ``moment`` within the bounds of the schedule."""
-        if self.start_at is not None:
-            moment = max(moment, self.start_at - _TICK)
+        if self.start_at is not None and self.start_at > moment:
+            moment = self.start_at - _TICK
         due = next_after(self.rule, moment)
         return None if due is None or (self.end_at and due >= self.end_at) else due
 
@@ -85,6 +85,19 @@ class Schedule:
 
 def validated(schedule: Schedule, *, now: datetime) -> Schedule:
     """``schedule`` itself; raises ``ScheduleInvalidError`` with the name of the field."""
+    bounded(schedule)
+    start, end = schedule.start_at, schedule.end_at
+    if start is not None and end is not None and start >= end:
+        raise _invalid("end", "the schedule ends before it starts", None)
+    after = now if start is None or start <= now else start - _TICK
+    check_rule(schedule.rule, after=after)
+    if schedule.due_after(now) is None:
+        raise _invalid("end", "nothing is due before the end", None)
+    return schedule
+
+
+def bounded(schedule: Schedule) -> Schedule:
+    """As ``validated``, of all but when it is due."""
     if not _NAME.fullmatch(schedule.name):
         raise _invalid(
             "name",
@@ -95,13 +108,6 @@ def validated(schedule: Schedule, *, now: datetime) -> Schedule:
         raise _invalid("missed_most", f"at most {MOST_MISSED} missed runs are made up for", None)
     if not timedelta(0) <= schedule.jitter <= MOST_JITTER:
         raise _invalid("jitter", "jitter is from 0s to 1h", None)
-    start, end = schedule.start_at, schedule.end_at
-    if start is not None and end is not None and start >= end:
-        raise _invalid("end", "the schedule ends before it starts", None)
-    after = now if start is None else max(now, start - _TICK)
-    check_rule(schedule.rule, after=after)
-    if schedule.due_after(now) is None:
-        raise _invalid("end", "nothing is due before the end", None)
     return schedule
 
 

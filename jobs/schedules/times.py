@@ -86,12 +86,15 @@ def check_rule(rule: Rule, *, after: datetime) -> None:
 
 def next_after(rule: Rule, moment: datetime) -> datetime | None:
     """The first due time after ``moment``; None if there is none before ``END``."""
+    if moment >= END:
+        return None
     match rule:
         case Once(at=at):
-            return at if at > moment else None
+            return at if moment < at < END else None
         case Interval(every=every, anchor=anchor):
             steps = (moment - anchor) // every + 1
-            return anchor + max(steps, 0) * every
+            due = anchor + max(steps, 0) * every
+            return due if due < END else None
         case Cron():
             plan = _plan(rule)
             found = plan.follow(moment) if plan.fields.every_hour else plan.named(moment)

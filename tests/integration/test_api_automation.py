@@ -92,6 +92,34 @@ def test_next_times_are_told_as_clocks_show_them(http: httpx.Client) -> None:
     assert awaited(lambda: fired(http, "/schedules/nightly"))[0]["id"] == run["id"]
 
 
+def test_an_interval_is_counted_from_its_new_start(http: httpx.Client) -> None:
+    http.post("/schedules", json={"name": "counted", "every": "1h", "job": SQL})
+    start = "2040-01-01T00:17:00.000Z"
+    assert http.patch("/schedules/counted", json={"start": start}).json()["next_due"] == start
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"every": "1000000d"},
+        {"every": "99999999999d"},
+        {"cron": "@daily", "start": "9999-12-31T23:59:59-12:00"},
+        {"cron": "@daily", "end": "0001-01-01T00:00:00+12:00"},
+        {"at": "9999-12-31T23:59:59Z", "jitter": "1h"},
+    ],
+)
+def test_no_moment_is_too_far_for_an_answer(http: httpx.Client, body: dict[str, Any]) -> None:
+    assert http.post("/schedules", json={"name": "far", "job": SQL, **body}).status_code == 400
+
+
+@pytest.mark.parametrize("value", [r'"\ud800"', "NaN", "1e400"])
+def test_a_value_that_no_row_holds_is_refused(http: httpx.Client, value: str) -> None:
+    job = '{"kind": "statement", "sql": "SELECT :a", "parameters": {"a": ' + value + "}}"
+    body = '{"name": "odd", "cron": "@daily", "job": ' + job + "}"
+    answer = http.post("/schedules", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400, answer.text
+
+
 def test_a_pipeline_is_run_with_the_day(http: httpx.Client) -> None:
     node = {
         "kind": "statement",

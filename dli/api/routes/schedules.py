@@ -189,6 +189,8 @@ def _changed(stored: Schedule, body: ScheduleChanges, now: datetime) -> Schedule
         if not isinstance(stored.rule, Cron):
             raise InvalidRequestError("timezone: only cron has one")
         rule = Cron(expression=stored.rule.expression, zone=body.timezone)
+    if rule is None and body.start is not None and isinstance(stored.rule, Interval):
+        rule = Interval(every=stored.rule.every, anchor=start or now)
     changed = _with(replace(stored, rule=rule or stored.rule), body)
     return replace(changed, version=body.version or stored.version)
 
@@ -223,7 +225,7 @@ def _rule(
         return Interval(every=body.every, anchor=start or now)
     if body.at is not None:
         local = body.at if body.at.tzinfo else body.at.replace(tzinfo=zone_of(zone))
-        return Once(at=local.astimezone(UTC))
+        return Once(at=_in_utc(local))
     return None
 
 
@@ -231,4 +233,11 @@ def _aware(at: datetime | None) -> datetime | None:
     """A moment; without an offset it is UTC."""
     if at is None:
         return None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    return _in_utc(at if at.tzinfo else at.replace(tzinfo=UTC))
+
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidRequestError(f"{at.isoformat()} is not from the years 1 to 9999") from error

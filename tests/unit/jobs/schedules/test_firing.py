@@ -327,6 +327,27 @@ def test_a_change_counts_from_now_and_makes_its_writer_the_author(office: Office
     assert changed.next_due == datetime(2026, 1, 1, 5, tzinfo=UTC)
 
 
+def test_a_change_of_jitter_loses_no_due_time(office: Office, clock: ManualClock) -> None:
+    day = Interval(every=timedelta(days=1), anchor=NOW)
+    late = timedelta(hours=1)
+    made = [
+        office.schedule(name=f"s{number}", rule=day, start_at=NOW + timedelta(hours=1), jitter=late)
+        for number in range(3)
+    ]
+    clock.advance(timedelta(days=1))  # due half a minute ago, put off by most of an hour
+    office.turn()
+    held = next(each for each in made if not office.firings(each.id))
+    changed = replace(held, jitter=timedelta(0), missed_most=2)
+    office.automation.schedules.update(changed, by=AUTHOR)
+    office.turn()
+    assert office.told(held.id) == ["02 00:00:00 fired"]
+
+
+def test_a_schedule_may_start_with_the_calendar(office: Office) -> None:
+    schedule = office.schedule(start_at=datetime.min.replace(tzinfo=UTC))
+    assert schedule.next_due == NOW + MINUTE
+
+
 def test_delete_takes_what_waits_along(office: Office, clock: ManualClock) -> None:
     schedule = office.schedule()
     clock.advance(MINUTE)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from jobs.schedules.errors import ScheduleInvalidError
 from jobs.schedules.times import (
+    END,
     Cron,
     Interval,
     Once,
@@ -243,6 +244,8 @@ def test_leap_days_are_found() -> None:
         ("0 ٣ * * *", "hour"),
         ("1,,2 * * * *", "minute"),
         ("0 0 * foo *", "month"),
+        ("*/" + "9" * 5000 + " * * * *", "minute"),
+        ("0 " + "1" * 5000 + " * * *", "hour"),
     ],
 )
 def test_a_bad_field_is_named_with_an_example(expression: str, part: str) -> None:
@@ -265,11 +268,21 @@ def test_a_bad_field_is_named_with_an_example(expression: str, part: str) -> Non
         (Cron(expression="* * * * *", zone="../etc"), "time zone"),
         (Once(at=NOW), "never due"),
         (Interval(every=timedelta(milliseconds=999), anchor=NOW), "at least 1s"),
+        (Once(at=END), "never due"),
+        (Interval(every=timedelta(days=900_000), anchor=NOW), "never due"),
+        (Interval(every=timedelta(days=1), anchor=datetime.max.replace(tzinfo=UTC)), "never due"),
     ],
 )
 def test_what_can_never_be_due_is_refused(rule: Rule, word: str) -> None:
     with pytest.raises(ScheduleInvalidError, match=word):
         check_rule(rule, after=NOW)
+
+
+@pytest.mark.parametrize(
+    "rule", [Cron(expression="@daily"), Once(at=NOW), Interval(every=timedelta(1), anchor=NOW)]
+)
+def test_nothing_is_due_at_the_end_of_the_calendar(rule: Rule) -> None:
+    assert next_after(rule, datetime.max.replace(tzinfo=UTC)) is None
 
 
 def test_intervals_keep_to_their_anchor() -> None:
