@@ -6,6 +6,7 @@ once on this replica where its queue and the replica have room; else it waits fo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -34,7 +35,10 @@ from storage.base.errors import ConflictError, Failure, ServiceError
 from storage.base.ids import JobId, new_id
 from storage.meta.database import Tx
 
-_MOST_LABELS = 32
+MOST_LABELS = 32  #: that a body or a pipeline may name
+LABEL_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,62}")
+LONGEST_LABEL = 256
+_MOST_TOGETHER = 3 * MOST_LABELS + 8  # of a node, its run and its pipeline, and the service's own
 _MOST_ATTEMPTS = 10
 _MOST_PAUSE = timedelta(hours=1)
 _MOST_PRIORITY = 1000
@@ -240,10 +244,12 @@ def _view(offer: Offer, steps: Sequence[Step], timings: Mapping[str, float]) -> 
 
 def check_terms(terms: Terms) -> None:
     """Raise ``RequestInvalidError`` for what is wrong in what every kind may ask for."""
-    if len(terms.labels) > _MOST_LABELS:
-        raise _invalid("labels", f"there are more than {_MOST_LABELS} labels")
-    if any(len(name) > 64 or len(value) > 256 for name, value in terms.labels.items()):
-        raise _invalid("labels", "a label has at most 64 characters, its value at most 256")
+    if len(terms.labels) > _MOST_TOGETHER:
+        raise _invalid("labels", f"there are more than {_MOST_TOGETHER} labels")
+    if any(len(name) > 64 or len(value) > LONGEST_LABEL for name, value in terms.labels.items()):
+        raise _invalid(
+            "labels", f"a label has at most 64 characters, its value at most {LONGEST_LABEL}"
+        )
     if terms.timeout is not None and terms.timeout <= timedelta(0):
         raise _invalid("timeout", "the timeout is not above zero")
     if terms.priority is not None and not -_MOST_PRIORITY <= terms.priority <= _MOST_PRIORITY:

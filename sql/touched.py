@@ -1,4 +1,4 @@
-"""Which tables a text names, and what it does to them, told from the text alone.
+"""Which tables a text names, and what it does to them, told from the text alone; if it is a text.
 
 Nothing is looked up: the tables need not exist. So views are not followed, and a name that turns
 out to be none of a table is found only by ``prepare``.
@@ -7,6 +7,7 @@ out to be none of a table is found only by ``prepare``.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sql.statement import TableName
@@ -39,3 +40,11 @@ def touched(text: str, *, database: str) -> Touched:
     reader = importlib.import_module("sql.touching")
     found: Touched = reader.find_touched(text, database=database)
     return found
+
+
+def check_text(text: str, parameters: Mapping[str, object] | Sequence[object]) -> None:
+    """Raise ``SqlError`` and its kin for what is no statement, or has not exactly these parameters.
+
+    Only their names and number are looked at: the values may not be known yet.
+    """
+    importlib.import_module("sql.touching").check_text(text, parameters)

@@ -1,6 +1,8 @@
-"""Tells what a text touches, for ``sql.touched``, from its tree."""
+"""Tells of a text, for ``sql.touched``, from its tree."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 from sqlglot import exp
 
@@ -9,6 +11,7 @@ from sql.analysis.queries import query_of
 from sql.analysis.view import CatalogView
 from sql.ddl.databases import drop_table
 from sql.statement import StatementKind, TableName
+from sql.syntax.parameters import bind_parameters
 from sql.syntax.parse import Parsed, parse
 from sql.touched import Touched
 
@@ -39,6 +42,14 @@ def find_touched(text: str, *, database: str) -> Touched:
         appends=target if parsed.kind is StatementKind.INSERT else _NONE,
         overwrites=target if parsed.kind is StatementKind.INSERT_OVERWRITE else _NONE,
     )
+
+
+def check_text(text: str, parameters: Mapping[str, object] | Sequence[object]) -> None:
+    """As ``sql.touched.check_text``."""
+    nothing = (
+        dict.fromkeys(parameters) if isinstance(parameters, Mapping) else [None] * len(parameters)
+    )
+    bind_parameters(parse(text).tree, nothing)
 
 
 def _target(parsed: Parsed, tree: exp.Expr, database: str) -> frozenset[TableName]:

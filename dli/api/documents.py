@@ -18,16 +18,20 @@ from dli.api.schemas.pipelines import PipelineRunBody
 from dli.api.schemas.statements import StatementBody
 from dli.api.schemas.tasks import TaskBody
 from dli.api.schemas.terms import TermsBody
+from dli.api.terms import terms_of
+from jobs.accepting import check_terms
 from jobs.batches.spec import ANY_CONF, check_form
 from jobs.batches.submitting import Batches
 from jobs.documents import Asked, Document, Submitter
 from jobs.errors import RequestInvalidError
 from jobs.lifecycle.spec import JobKind
-from jobs.pipelines.submitting import RunSubmitting
+from jobs.pipelines.submitting import RunSubmitting, check_run_terms
 from jobs.service import JobService, JobView, StatementRequest
 from jobs.tasks.spec import check_form as check_task_form
 from jobs.tasks.submitting import Tasks
 from jobs.usage import Quote
+from sql.touched import check_text
+from storage.base.errors import ServiceError
 from storage.base.ids import ProjectId, UserId
 
 #: What only makes sense for one who waits for the answer.
@@ -43,7 +47,19 @@ class Kind:
     body: type[TermsBody]
     submit: Callable[[Documents, Any, Submitter, str], JobView]
     estimate: Callable[[Documents, Any, Submitter], Quote | None]
-    check: Callable[[Any], None] = lambda body: None  #: beyond the form of the body; no I/O
+    check: Callable[[Any], None]  #: beyond the form of the body; no I/O
+
+
+def _check_statement(body: StatementBody) -> None:
+    check_terms(terms_of(body, _NOBODY, key=None))
+    try:
+        check_text(body.sql, body.parameters)
+    except ServiceError as error:
+        told = {name: error.details.get(name) for name in ("line", "column")}
+        where = f" (line {told['line']}, column {told['column']})" if told["line"] else ""
+        raise RequestInvalidError(
+            f"sql: {error.message}{where}", hint=error.hint, field="sql"
+        ) from error
 
 
 def _submit_statement(doors: Documents, body: StatementBody, by: Submitter, key: str) -> JobView:
@@ -66,7 +82,9 @@ def _estimate_batch(doors: Documents, body: BatchBody, by: Submitter) -> Quote |
 
 
 def _check_batch(body: BatchBody) -> None:
-    check_form(batch_request(body, _NOBODY, key=None), ANY_CONF)
+    request = batch_request(body, _NOBODY, key=None)
+    check_terms(request.terms)
+    check_form(request, ANY_CONF)
 
 
 def _submit_task(doors: Documents, body: TaskBody, by: Submitter, key: str) -> JobView:
@@ -81,7 +99,9 @@ def _estimate_task(doors: Documents, body: TaskBody, by: Submitter) -> Quote | N
 
 
 def _check_task(body: TaskBody) -> None:
-    check_task_form(task_request(body, _NOBODY, key=None))
+    request = task_request(body, _NOBODY, key=None)
+    check_terms(request.terms)
+    check_task_form(request)
 
 
 def _submit_run(doors: Documents, body: PipelineRunBody, by: Submitter, key: str) -> JobView:
@@ -95,11 +115,18 @@ def _estimate_run(doors: Documents, body: PipelineRunBody, by: Submitter) -> Quo
     return None
 
 
+def _check_run(body: PipelineRunBody) -> None:
+    check_run_terms(terms_of(body, _NOBODY, key=None))
+
+
 _NOBODY = Submitter(project_id=ProjectId(""), user_id=UserId(""), may_write=True)
 
 KINDS: Mapping[JobKind, Kind] = {
     JobKind.STATEMENT: Kind(
-        body=StatementBody, submit=_submit_statement, estimate=_estimate_statement
+        body=StatementBody,
+        submit=_submit_statement,
+        estimate=_estimate_statement,
+        check=_check_statement,
     ),
     JobKind.BATCH: Kind(
         body=BatchBody, submit=_submit_batch, estimate=_estimate_batch, check=_check_batch
@@ -107,7 +134,9 @@ KINDS: Mapping[JobKind, Kind] = {
     JobKind.TASK: Kind(
         body=TaskBody, submit=_submit_task, estimate=_estimate_task, check=_check_task
     ),
-    JobKind.PIPELINE: Kind(body=PipelineRunBody, submit=_submit_run, estimate=_estimate_run),
+    JobKind.PIPELINE: Kind(
+        body=PipelineRunBody, submit=_submit_run, estimate=_estimate_run, check=_check_run
+    ),
 }
 
 

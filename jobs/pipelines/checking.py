@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from jobs.accepting import LABEL_NAME, LONGEST_LABEL, MOST_LABELS
 from jobs.documents import JobDocuments
 from jobs.errors import RequestInvalidError
 from jobs.pipelines.errors import Fault, PipelineInvalidError
@@ -24,11 +25,11 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
 
 
 def check_documents(pipeline: Pipeline, documents: JobDocuments) -> None:
-    """Raise ``PipelineInvalidError`` for every node whose job cannot be read.
+    """Raise ``PipelineInvalidError`` for every node whose job cannot be read, and every label.
 
     What a reference stands for is known when it runs; a complaint about such a field is none.
     """
-    faults: list[Fault] = []
+    faults = list(_label_faults(pipeline.labels))
     for name, node in pipeline.nodes.items():
         places = {".".join(place.path) for place in node.places()}
         try:
@@ -42,6 +43,19 @@ def check_documents(pipeline: Pipeline, documents: JobDocuments) -> None:
             ]
     if faults:
         raise PipelineInvalidError.of(faults)
+
+
+def _label_faults(labels: Mapping[str, str]) -> Iterator[Fault]:
+    """What the API refuses in the labels of a job; every run and all its jobs have these."""
+    if len(labels) > MOST_LABELS:
+        yield Fault(field="labels", message=f"are more than {MOST_LABELS}", hint=None)
+    for name, value in labels.items():
+        if not LABEL_NAME.fullmatch(name):
+            message = "is no name: a letter, then letters, digits, _, . and -, at most 63"
+            yield Fault(field=f"labels.{name}", message=message, hint=None)
+        if len(value) > LONGEST_LABEL:
+            message = f"has more than {LONGEST_LABEL} characters"
+            yield Fault(field=f"labels.{name}", message=message, hint=None)
 
 
 def _told(error: RequestInvalidError) -> list[dict[str, Any]]:

@@ -78,12 +78,7 @@ class RunSubmitting:
 
     def _submit(self, request: RunRequest) -> JobView:
         terms = request.terms
-        if terms.retry is not None:
-            raise RequestInvalidError(
-                "retry: a run has none; its nodes have",
-                hint="say retry in the nodes of the pipeline",
-                field="retry",
-            )
+        check_run_terms(terms)
         if not terms.may_write:
             raise WriteForbiddenError(
                 "a pipeline needs the right to write", hint="ask a project's admin"
@@ -178,3 +173,14 @@ class RunSubmitting:
             raise PipelineDeepError(f"pipeline {name} runs itself: {' in '.join([name, *way])}")
         if len(way) >= _DEEPEST:
             raise PipelineDeepError(f"more than {_DEEPEST} pipelines run each other")
+
+
+def check_run_terms(terms: Terms) -> None:
+    """As ``check_terms``, of a run. Raises ``RequestInvalidError``."""
+    if terms.retry is not None:
+        raise RequestInvalidError(
+            "retry: a run has none; its nodes have",
+            hint="say retry in the nodes of the pipeline",
+            field="retry",
+        )
+    check_terms(terms)

@@ -64,6 +64,12 @@ def test_all_that_is_wrong_is_told_by_its_place(api: httpx.Client) -> None:
     answer = api.put("/pipelines/wrong", json={"nodes": {"a": {"sql": "SHOW TABLES", "que": 1}}})
     assert [each["field"] for each in answer.json()["errors"]] == ["nodes.a.que"]
     assert api.put("/pipelines/wrong", json={}).json()["errors"][0]["field"] == "nodes"
+    labels = {"a b": "c", "d": "x" * 257}
+    answer = api.put(
+        "/pipelines/wrong", json={"nodes": {"a": {"sql": "SELECT 1"}}, "labels": labels}
+    )
+    assert [each["field"] for each in answer.json()["errors"]] == ["labels.a b", "labels.d"]
+    assert api.get(f"/pipelines/wrong?revision={2**63}").status_code == 400
 
 
 def test_a_run_is_a_job_with_nodes(api: httpx.Client) -> None:

@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from dli.api.schemas.fields import Body, MoneyText, Span
+from jobs.accepting import LABEL_NAME, LONGEST_LABEL, MOST_LABELS
 from jobs.lifecycle.events import Fault
 
-LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_.-]{0,62}$")]
-LabelValue = Annotated[str, StringConstraints(max_length=256)]
+LabelName = Annotated[str, StringConstraints(pattern=f"^{LABEL_NAME.pattern}$")]
+LabelValue = Annotated[str, StringConstraints(max_length=LONGEST_LABEL)]
 
 
 class RetryBody(Body):
@@ -39,7 +40,9 @@ class TermsBody(Body):
 
     queue: str | None = Field(None, description="Where to wait; `default` if not given.")
     labels: dict[LabelName, LabelValue] = Field(
-        default_factory=dict, max_length=32, description="Your own names; usage can be grouped by."
+        default_factory=dict,
+        max_length=MOST_LABELS,
+        description="Your own names; usage can be grouped by.",
     )
     max_cost: MoneyText | None = Field(
         None, description="Most money that it may cost; refused before it runs if it costs more."

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from dli.api.documents import KINDS, check_document, document_schema
+from jobs.accepting import check_terms
 from jobs.errors import RequestInvalidError
+from jobs.views import Terms
+from storage.base.ids import ProjectId, UserId
 
 
 def test_a_statement_is_a_document() -> None:
@@ -18,6 +21,18 @@ def test_a_batch_is_a_document() -> None:
     program = {"name": "app.py", "sha256": "ab" * 32}
     check_document({"kind": "batch", "program": program, "conf": {"spark.sql.ansi.enabled": True}})
     check_document({"kind": "batch", "program": "s3://bucket/app.py", "size": "large"})
+
+
+def test_values_of_parameters_need_not_be_known() -> None:
+    parameters = {"day": {"type": "date", "value": "sample"}}
+    check_document({"kind": "statement", "sql": "SELECT :day", "parameters": parameters})
+
+
+def test_a_job_may_have_as_many_labels_as_a_document_and_those_of_the_service() -> None:
+    labels = {f"a{number}": "b" for number in range(32)} | {"dli.schedule": "s", "dli.firing": "f"}
+    check_terms(
+        Terms(project_id=ProjectId("p"), user_id=UserId("u"), may_write=True, labels=labels)
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,6 +51,18 @@ def test_a_batch_is_a_document() -> None:
         ({"kind": "statement", "sql": "SELECT 1", "quue": "a"}, "quue: is not a known field"),
         ({"kind": "statement", "sql": "SELECT 1", "wait": "5s"}, "wait: has no meaning"),
         ({"kind": "statement", "sql": "SELECT 1", "retry": {"tries": 2}}, "retry.tries"),
+        ({"kind": "statement", "sql": "SELEC 1"}, "sql: '1' fits not here (line 1, column 7)"),
+        ({"kind": "statement", "sql": "SELECT 1; SELECT 2"}, "sql: the text holds 2 statements"),
+        ({"kind": "statement", "sql": "SELECT :day"}, "sql: no value for parameter :day"),
+        (
+            {"kind": "statement", "sql": "SELECT 1", "parameters": {"day": 1}},
+            "sql: the statement has no parameter :day",
+        ),
+        ({"kind": "statement", "sql": "SELECT 1", "timeout": "0s"}, "timeout is not above zero"),
+        ({"kind": "task", "command": ["true"], "retry": {"pause": "2h"}}, "pause is from 0s"),
+        ({"kind": "batch", "program": "s3://b/a.py", "timeout": "0s"}, "timeout is not above"),
+        ({"kind": "pipeline", "pipeline": "daily", "timeout": "0s"}, "timeout is not above"),
+        ({"kind": "pipeline", "pipeline": "daily", "retry": {}}, "retry: a run has none"),
     ],
 )
 def test_a_wrong_document_is_told_by_its_field(document: dict[str, Any], said: str) -> None:
