@@ -17,7 +17,7 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from jobs.launchers.api import Capacity, Launcher
+from jobs.launchers.api import Asked, Capacity, Launcher
 from jobs.launchers.fleet import Fleet
 from jobs.lifecycle.runs import DEFAULT_CLUSTER, cluster_of
 from jobs.store.rows import drained_clusters
@@ -165,6 +165,12 @@ class Clusters:
             for name in self.names
             for here in [[row for row in living if cluster_of(RunId(row.id)) == name]]
         )
+
+    def requests(self) -> Mapping[str, Mapping[Asked, int]]:
+        """How often this replica asked the API server of each cluster since the start."""
+        if self.fleet is None:
+            return {DEFAULT_CLUSTER: self.launcher.requests()}
+        return self.fleet.requests_of()
 
     def _answers(self, name: str) -> bool:
         return self.launcher.answers() if self.fleet is None else self.fleet.reaches(name)

@@ -29,8 +29,8 @@ def watch_parts(
     orphans: Callable[[], int],
     clusters: Clusters,
 ) -> None:
-    """Tell the metrics of jobs under way (of all replicas), this one's engines and orphans, and
-    of clusters, where there are several."""
+    """Tell the metrics of jobs under way (of all replicas), this one's engines and orphans, of
+    requests to clusters, and of clusters themselves, where there are several."""
 
     def read() -> Iterable[Reading]:
         return (
@@ -39,6 +39,7 @@ def watch_parts(
             *_canaries(canaries),
             *_orphans(orphans()),
             *_clusters(clusters),
+            *_requests(clusters),
         )
 
     metrics.read_from(read)
@@ -142,6 +143,20 @@ def _clusters(clusters: Clusters) -> Iterator[Reading]:
     yield "dli_cluster_used_cores", "Cores of it that are set aside.", ("cluster",), cores
     memory = [((view.name,), view.used.memory_bytes) for view in views]
     yield "dli_cluster_used_bytes", "Memory of it that is set aside.", ("cluster",), memory
+
+
+def _requests(clusters: Clusters) -> Iterator[Reading]:
+    """None where runs are processes of this machine, beyond the name."""
+    yield (
+        "dli_cluster_requests_total",
+        "Requests to the API server of a cluster since the start, by its answer's status.",
+        ("cluster", "verb", "resource", "code"),
+        [
+            ((name, *what), number)
+            for name, counts in clusters.requests().items()
+            for what, number in counts.items()
+        ],
+    )
 
 
 def _engines(pool: EnginePool) -> Iterator[Reading]:

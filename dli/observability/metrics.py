@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
@@ -83,7 +83,8 @@ class _Asked(Collector):
     def collect(self) -> Iterator[Metric]:
         """The values of this moment."""
         for name, help_text, labels, values in self._read():
-            family = GaugeMetricFamily(name, help_text, labels=labels)
+            made = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            family = made(name, help_text, labels=labels)
             for key, value in values:
                 family.add_metric(key, value)
             yield family

@@ -59,6 +59,14 @@ class Capacity:
     memory_bytes: int
 
 
+class Asked(NamedTuple):
+    """A kind of request to the API server of a cluster."""
+
+    verb: str  #: of a Role's rule: get, list, watch, create, patch, delete
+    resource: str  #: likewise: pods, pods/log
+    code: str  #: of the answer's status; "none" without an answer
+
+
 class SecretKey(NamedTuple):
     """A value in a Secret of the cluster that somebody else keeps there."""
 
@@ -272,6 +280,9 @@ class Launcher(Protocol):
 
         One that does not answer may have runs that go on.
         """
+
+    def requests(self) -> Mapping[Asked, int]:
+        """How often the place's API server was asked since the start; empty where it has none."""
 
     def close(self) -> None:
         """End all that this launcher started without a lease; the others live on."""

@@ -17,6 +17,8 @@ import urllib3
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
 
+from jobs.launchers.api import Asked
+from jobs.launchers.cluster_calls import NO_ANSWER, Calls, asked
 from jobs.launchers.pod_views import PodView, view_of
 from jobs.launchers.pods import ClusterSettings, Manifest
 from storage.base.clock import Clock
@@ -60,13 +62,12 @@ class ApiError(UnavailableError):
 class Cluster:
     """Requests to one API server, for one namespace. Thread-safe.
 
-    ``calls`` counts the requests since the start, by method; a watch is one.
+    ``calls`` counts the requests since the start by method, ``asked`` by more; a watch is one.
     """
 
     def __init__(self, settings: ClusterSettings) -> None:
         self.namespace = settings.namespace
-        self.calls: dict[str, int] = {}
-        self._counting = threading.Lock()  # guards calls
+        self._calls = Calls()
         configuration = Configuration()
         try:
             if settings.kubeconfig is None:
@@ -86,6 +87,16 @@ class Cluster:
         configuration.retries = False
         self._client = ApiClient(configuration)
 
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """As the class says."""
+        return self._calls.methods
+
+    @property
+    def asked(self) -> Mapping[Asked, int]:
+        """As the class says."""
+        return self._calls.asked
+
     def request(
         self,
         method: str,
@@ -102,13 +113,18 @@ class Cluster:
         """
         kind = f"application/{patch}-patch+json" if method == "PATCH" else "application/json"
         with self._answered(method, path, query, body, kind, timeout=timeout) as response:
-            return json.loads(response.data or b"null")
+            data = _whole(response)
+        try:
+            return json.loads(data or b"null")
+        except ValueError as error:  # of something that stands before the server
+            told = data[:100].decode(errors="replace")
+            raise ApiError(f"the cluster does not answer, but says {told!r}", status=0) from error
 
     def text(self, path: str, *, query: Mapping[str, str]) -> bytes:
         """An answer that is no JSON: a log. Raises ``ApiError``."""
         kind = "application/json"
         with self._answered("GET", path, query, None, kind, timeout=_READ) as response:
-            return bytes(response.data)
+            return _whole(response)
 
     def lines(self, path: str, *, query: Mapping[str, str], seconds: float) -> Iterator[Any]:
         """The events of a watch, as they come, until its end. Raises ``ApiError``."""
@@ -153,8 +169,7 @@ class Cluster:
         timeout: float,
         connect: float = _CONNECT,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
-        with self._counting:
-            self.calls[method] = self.calls.get(method, 0) + 1
+        self._calls.begun(method)
         _, url, headers, _, _ = self._client.param_serialize(
             method,
             path,
@@ -173,6 +188,7 @@ class Cluster:
                 retries=False,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
+            self._calls.answered(asked(method, path, query or {}, code=NO_ANSWER))
             # What found no connection was sent to nobody.
             unsent = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
             raise ApiError(
@@ -180,6 +196,7 @@ class Cluster:
                 status=0,
                 asked=not isinstance(error, unsent),
             ) from error
+        self._calls.answered(asked(method, path, query or {}, code=str(response.status)))
         try:
             if not 200 <= response.status < 300:
                 raise ApiError(_told(response), status=response.status)
@@ -291,7 +308,8 @@ class Watched:
         query = {"labelSelector": self._selector, "limit": str(_PAGE)}
         while True:
             page = self._cluster.request("GET", self._cluster.of("pods"), query=query)
-            found |= {pod["metadata"]["name"]: view_of(pod) for pod in page["items"]}
+            views = (_view_or_none(pod) for pod in page["items"])
+            found |= {view.name: view for view in views if view is not None}
             token = page["metadata"].get("continue")
             if not token:
                 break
@@ -325,7 +343,9 @@ class Watched:
                 raise ApiError(str(told.get("message")), status=int(told.get("code", 0)))
             version = told["metadata"]["resourceVersion"]
             if event["type"] in {"ADDED", "MODIFIED", "DELETED"}:
-                self._note(event["type"], view_of(told))
+                view = _view_or_none(told)
+                if view is not None:
+                    self._note(event["type"], view)
             if self._stop.is_set():
                 break
         return version
@@ -347,9 +367,30 @@ class Watched:
             self._made.setdefault(view.driver, {})[view.name] = view
 
 
+def _view_or_none(pod: Manifest) -> PodView | None:
+    """None of one that is not understood: it is nobody's business here, and must hide no other."""
+    try:
+        return view_of(pod)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        name = pod.get("metadata", {}).get("name")
+        log.error("a pod is not understood", extra={"pod": name, "reason": repr(error)})
+        return None
+
+
+def _whole(response: urllib3.BaseHTTPResponse) -> bytes:
+    """All of an answer. Raises ``ApiError`` where it breaks off: what was asked may be done."""
+    try:
+        return bytes(response.data)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise ApiError(f"the cluster does not answer to the end: {error}", status=0) from error
+
+
 def _told(response: urllib3.BaseHTTPResponse) -> str:
     """The message of a refusal; a status object, or whatever text it is."""
-    data = response.read() or b""
+    try:
+        data = response.read() or b""
+    except (urllib3.exceptions.HTTPError, OSError):
+        data = b""  # its code is enough
     try:
         return str(json.loads(data)["message"])
     except (ValueError, KeyError, TypeError):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from jobs.launchers.api import (
+    Asked,
     Capacity,
     Launcher,
     LaunchError,
@@ -155,6 +157,14 @@ class Fleet:
 
     def answers(self) -> bool:
         return any(member.answers() for member in self._members.values())
+
+    def requests(self) -> Mapping[Asked, int]:
+        """Of all members together."""
+        return sum((Counter(each) for each in self.requests_of().values()), Counter())
+
+    def requests_of(self) -> Mapping[str, Mapping[Asked, int]]:
+        """Of each by its name."""
+        return {name: self._members[name].requests() for name in self.clusters}
 
     def close(self) -> None:
         list(self._asking.map(lambda member: member.close(), self._members.values()))

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ import psutil
 
 from jobs.launchers import facts, machine, processes
 from jobs.launchers.api import (
+    Asked,
     Capacity,
     LaunchError,
     LogPart,
@@ -178,6 +179,9 @@ class LocalLauncher:
 
     def answers(self) -> bool:
         return True
+
+    def requests(self) -> Mapping[Asked, int]:
+        return {}
 
     def close(self) -> None:
         with self._lock:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from jobs.launchers import cluster_room, facts, pods
 from jobs.launchers.api import (
+    Asked,
     Capacity,
     LaunchError,
     LogPart,
@@ -285,6 +286,9 @@ class KubernetesLauncher:
 
     def answers(self) -> bool:
         return self._cluster.answers()
+
+    def requests(self) -> Mapping[Asked, int]:
+        return self._cluster.asked
 
     def close(self) -> None:
         ours = self._memory.engines()

@@ -312,7 +312,11 @@ def _last_seen(event: Manifest) -> str:
 
 
 def _seconds(text: str | None) -> float | None:
-    return None if text is None else float(text)
+    """None also of what no launcher of ours wrote there."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
 
 
 def _moment(text: str) -> datetime:

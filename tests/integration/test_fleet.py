@@ -79,6 +79,8 @@ def assert_measured(replica: Replica) -> None:
         'dli_cluster_capacity_cores{cluster="eu"} 8.0',
         'dli_cluster_used_cores{cluster="default"} 6.0',
         'dli_cluster_used_bytes{cluster="eu"} 5.36870912e+08',
+        "# TYPE dli_cluster_requests_total counter",
+        'dli_cluster_requests_total{cluster="eu",code="201",resource="pods",verb="create"} 2.0',
     ):
         assert line in told
 

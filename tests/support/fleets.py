@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
-from jobs.launchers.api import Capacity, LaunchError, LaunchRefusedError, RunSpec, RunStatus
+from jobs.launchers.api import (
+    Asked,
+    Capacity,
+    LaunchError,
+    LaunchRefusedError,
+    RunSpec,
+    RunStatus,
+)
 from jobs.launchers.fleet import Fleet
 from jobs.launchers.local import LocalLauncher
 from jobs.launchers.problems import Again, Blame, Problem
@@ -44,6 +52,9 @@ class Site(LocalLauncher):
 
     def capacity(self) -> Capacity:
         return self._size
+
+    def requests(self) -> Mapping[Asked, int]:
+        return {Asked("create", "pods", "201"): len(self.started)}
 
     def answers(self) -> bool:
         return not self.silent

@@ -46,6 +46,14 @@ def test_values_elsewhere_are_read_at_each_scrape() -> None:
     assert 'dli_waiting{queue="q"} 7.0' in text(metrics)
 
 
+def test_a_total_that_is_read_is_a_counter() -> None:
+    metrics = Metrics()
+    metrics.read_from(lambda: [("dli_ends_total", "Ends.", ("kind",), [(("x",), 2)])])
+    told = text(metrics)
+    assert "# TYPE dli_ends_total counter" in told
+    assert 'dli_ends_total{kind="x"} 2.0' in told
+
+
 def test_a_failing_tick_is_counted_and_still_raised() -> None:
     def tick() -> int:
         raise OSError("no")

@@ -13,13 +13,16 @@ from typing import Any
 
 import pytest
 
+from jobs.launchers.api import Asked
 from jobs.launchers.cluster import ApiError, Cluster, ClusterConfigError, Watched
-from jobs.launchers.pods import ClusterSettings
+from jobs.launchers.cluster_calls import asked
+from jobs.launchers.pods import LEASE, ClusterSettings
 from storage.base.clock import SystemClock
 from tests.support.runs import eventually
 
 Event = tuple[str, dict[str, Any]]
 END = None  #: of a watch
+CUT = {"/api/v1/cut": 200, "/api/v1/cut-refusal": 500}  #: answers that break off, with their status
 
 
 def pod(name: str, version: int, phase: str = "Pending") -> dict[str, Any]:
@@ -56,8 +59,19 @@ class _Answers(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         parts = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(parts.query))
-        if parts.path == "/api/refused":
+        if parts.path == "/api/v1/refused":
             self._answer(403, {"message": "pods is forbidden"})
+        elif parts.path in CUT:
+            self.close_connection = True
+            self.send_response(CUT[parts.path])
+            self.send_header("Content-Length", "100")
+            self.end_headers()
+            self.wfile.write(b'{"items": [')
+        elif parts.path == "/api/v1/page":
+            self.send_response(200)
+            self.send_header("Content-Length", "6")
+            self.end_headers()
+            self.wfile.write(b"<html>")
         elif "watch" in query:
             self.server.asked.append(query)
             self._watch()
@@ -188,9 +202,74 @@ def test_server_that_keeps_no_watch_open_is_not_flooded(api: Api, pods: Watched)
 
 def test_refusal_has_its_code_and_words(cluster: Cluster) -> None:
     with pytest.raises(ApiError, match="pods is forbidden") as caught:
-        cluster.request("GET", "/api/refused")
+        cluster.request("GET", "/api/v1/refused")
     assert caught.value.status == 403
     assert cluster.calls == {"GET": 1}
+
+
+@pytest.mark.parametrize("path", ["/api/v1/cut", "/api/v1/page"])
+def test_answer_that_is_none_is_told_as_silence(cluster: Cluster, path: str) -> None:
+    """A server that dies while it answers, or something before it that answers in its place."""
+    with pytest.raises(ApiError, match="does not answer") as caught:
+        cluster.request("GET", path)
+    assert (caught.value.status, caught.value.asked) == (0, True)
+
+
+def test_log_that_breaks_off_is_told(cluster: Cluster) -> None:
+    with pytest.raises(ApiError, match="does not answer"):
+        cluster.text("/api/v1/cut", query={})
+
+
+def test_refusal_that_breaks_off_keeps_its_code(cluster: Cluster) -> None:
+    with pytest.raises(ApiError) as caught:
+        cluster.request("GET", "/api/v1/cut-refusal")
+    assert caught.value.status == 500
+
+
+def test_requests_are_counted_by_what_they_ask_and_get(api: Api, cluster: Cluster) -> None:
+    cluster.request("GET", cluster.of("pods"))
+    for path in ("/api/v1/refused", "/api/v1/cut"):
+        with pytest.raises(ApiError):
+            cluster.request("GET", path)
+    api.events.put(END)
+    list(cluster.lines(cluster.of("pods"), query={"watch": "1"}, seconds=5.0))
+    assert cluster.asked[Asked("list", "pods", "200")] == 1
+    assert cluster.asked[Asked("watch", "pods", "200")] == 1
+    assert sum(cluster.asked.values()) == sum(cluster.calls.values()) == 4
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "verb", "resource"),
+    [
+        ("POST", "/api/v1/namespaces/runs/pods", {}, "create", "pods"),
+        ("GET", "/api/v1/namespaces/runs/pods/run-1", {}, "get", "pods"),
+        ("GET", "/api/v1/namespaces/runs/pods/run-1/log", {}, "get", "pods/log"),
+        ("GET", "/api/v1/namespaces/runs/secrets", {"limit": "5"}, "list", "secrets"),
+        ("DELETE", "/api/v1/namespaces/runs/secrets/run-1", {}, "delete", "secrets"),
+        ("PATCH", "/api/v1/namespaces/runs/pods/run-1", {}, "patch", "pods"),
+        ("GET", "/api/v1/nodes", {}, "list", "nodes"),
+        ("GET", "/readyz", {}, "get", "readyz"),
+    ],
+)
+def test_a_request_has_the_words_of_rules(
+    method: str, path: str, query: dict[str, str], verb: str, resource: str
+) -> None:
+    assert asked(method, path, query, code="200") == Asked(verb, resource, "200")
+
+
+def test_pod_that_is_not_understood_hides_no_other(api: Api, pods: Watched) -> None:
+    """Whoever may make pods there could else blind the service with one."""
+    odd = pod("odd", 11)
+    odd["metadata"]["annotations"] = {LEASE: "soon"}
+    worse = pod("worse", 12)
+    worse["metadata"]["labels"] = None
+    worse["status"] = {"conditions": "none", "phase": "Pending"}
+    api.version, api.pages = 90, [[odd, worse, pod("b", 80, "Running")]]
+    api.tell("ADDED", worse)
+    api.tell("ADDED", pod("c", 13))
+    eventually(lambda: phase(pods, "c") == "Pending")
+    api.tell("ERROR", {"code": 410, "message": "too old resource version"})
+    eventually(lambda: names(pods) == ["b", "odd"])
 
 
 def test_server_that_is_away_is_told(api: Api, cluster: Cluster) -> None:
