@@ -6,10 +6,12 @@ import json
 import re
 from pathlib import Path
 
+import promql_parser
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.charts import CHART
+from tests.support.fleets import make_fleet
 from tests.support.service import in_process
 
 DASHBOARD = json.loads((CHART / "dashboards" / "dli.json").read_text(encoding="utf-8"))
@@ -32,7 +34,12 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         ).raise_for_status()
         assert service.services is not None
         service.services.metrics.loop_failures.labels("any")
+        fleet, _ = make_fleet(home / "sites", eu=4)
+        clusters = service.services.clusters
+        alone, clusters.launcher = clusters.launcher, fleet
         text = service.services.metrics.exposition()[0].decode()
+        clusters.launcher = alone
+        fleet.close()
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -50,6 +57,14 @@ def test_panels_ask_for_what_is_told(expression: str, known: dict[str, set[str]]
         labels |= {word.strip() for word in by.split(",")}
     there = set.union(*(known[name] for name in names)) | ADDED | NO_LABELS
     assert labels <= there
+
+
+@pytest.mark.parametrize("expression", expressions())
+def test_panels_are_expressions_of_prometheus(expression: str) -> None:
+    asked = expression.replace("$__rate_interval", "1m").replace("$namespace", "dli")
+    promql_parser.parse(asked)
+    with pytest.raises(ValueError, match="parenthes"):
+        promql_parser.parse(asked + ")")
 
 
 def test_every_metric_of_ours_is_shown(known: dict[str, set[str]]) -> None:
