@@ -33,6 +33,7 @@ CHARTS_OWN = {
     "launcher": "runs.asPods",
     "kubernetes_image": "image, or that of the canary",
     "kubernetes_pull_policy": "image.pullPolicy",
+    "kubernetes_pull_secrets": "image.pullSecrets",
     "kubernetes_namespace": "runs.namespace",
     "kubernetes_installation": "the name of the release",
     "kubernetes_service_account": "the account that the chart makes for drivers",

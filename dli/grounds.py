@@ -35,6 +35,7 @@ def ground_of(settings: Settings, *, python: Path | None = None) -> Ground:
             installation=settings.kubernetes_installation,
             image=settings.kubernetes_image,
             pull_policy=settings.kubernetes_pull_policy,
+            pull_secrets=settings.kubernetes_pull_secrets,
             scratch_bytes=settings.kubernetes_scratch,
         ),
     )

@@ -265,6 +265,11 @@ class LauncherSettings(BaseModel):
     kubernetes_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
         "IfNotPresent", description="When nodes pull the image."
     )
+    kubernetes_pull_secrets: Words = Field(
+        (),
+        description="Names of Secrets in the namespace of pods with which nodes pull the image, "
+        "and those of queues and tasks.",
+    )
     kubernetes_namespace: str = Field("default", description="Namespace of the pods.")
     kubernetes_installation: str = Field(
         "dli",

@@ -53,6 +53,7 @@ def _pod_launchers(
         namespace=settings.kubernetes_namespace,
         image=settings.kubernetes_image,
         pull_policy=settings.kubernetes_pull_policy,
+        pull_secrets=settings.kubernetes_pull_secrets,
         service_account=settings.kubernetes_service_account,
         scratch_bytes=settings.kubernetes_scratch,
     )

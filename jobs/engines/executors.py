@@ -22,14 +22,15 @@ from jobs.launchers.pods import (
     DRIVER,
     EXECUTOR,
     FINALIZER,
-    GROUP,
     INSTALLATION,
     MANAGED,
     ROLE,
     Manifest,
     from_secrets,
+    labelled,
     merged,
     name_of,
+    pulled_with,
 )
 from jobs.lifecycle.spec import Size
 from storage.base.ids import RunId
@@ -52,6 +53,7 @@ class ExecutorGround:
     installation: str
     image: str
     pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
     scratch_bytes: int = 10 << 30  #: of its disk that one may use; then it is evicted
     master: str = "k8s://https://kubernetes.default.svc"
 
@@ -148,7 +150,7 @@ def template(driver: DriverPod, executors: Executors, ground: ExecutorGround) ->
         "metadata": {
             "finalizers": [FINALIZER],
             "labels": {
-                **{f"{GROUP}/{key}": value for key, value in driver.labels.items()},
+                **labelled(driver.labels),
                 MANAGED: "dli",
                 INSTALLATION: ground.installation,
                 ROLE: EXECUTOR,
@@ -159,6 +161,7 @@ def template(driver: DriverPod, executors: Executors, ground: ExecutorGround) ->
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
+            **pulled_with(ground.pull_secrets),
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": _USER,

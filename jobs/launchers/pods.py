@@ -17,6 +17,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -49,6 +50,8 @@ _OVERHEAD = 48 << 20  #: bytes of memory of the porter, beside those of the run
 _MIB = 1 << 20
 #: A pod that is over its time by so much did not hear its porter: the kubelet ends it.
 _LATE = timedelta(seconds=60)
+_LONGEST = 63  # characters of a label's value, which begins and ends with one that is no sign
+_EDGES = re.compile(r"^[^a-zA-Z0-9]+|[^a-zA-Z0-9]+$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,7 @@ class PodSettings:
     namespace: str
     image: str
     pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()  #: with which nodes pull it
     service_account: str | None = None  #: of runs that make pods themselves
     scratch_bytes: int = 10 << 30  #: of its disk that a run may use; then it is evicted
     porter: tuple[str, ...] = ("/opt/dli/bin/python", "-I", "-m", "jobs.launchers.pod.porter")
@@ -135,6 +139,7 @@ def pod(spec: RunSpec, settings: PodSettings, *, owner: str) -> Manifest:
             "serviceAccountName": _account(options, settings),
             "automountServiceAccountToken": options.makes_pods,
             "enableServiceLinks": False,
+            **pulled_with(settings.pull_secrets),
             "terminationGracePeriodSeconds": math.ceil(spec.grace.total_seconds()) + 5,
             "securityContext": {
                 "runAsNonRoot": True,
@@ -271,6 +276,16 @@ def from_secrets(variables: Mapping[str, SecretKey]) -> list[Manifest]:
     ]
 
 
+def pulled_with(secrets: tuple[str, ...]) -> Manifest:
+    """What a pod's spec says of the secrets with which its images are pulled."""
+    return {"imagePullSecrets": [{"name": name} for name in secrets]} if secrets else {}
+
+
+def labelled(labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels of ours. A value that a label cannot have, as a queue's name may, is cut to fit."""
+    return {f"{GROUP}/{key}": _EDGES.sub("", value[:_LONGEST]) for key, value in labels.items()}
+
+
 def _account(options: PodOptions, settings: PodSettings) -> str:
     if options.service_account is not None:
         return options.service_account
@@ -288,7 +303,7 @@ def _metadata(spec: RunSpec, settings: PodSettings, *, owner: str) -> Manifest:
         "name": name_of(spec.run_id),
         "namespace": settings.namespace,
         "labels": {
-            **{f"{GROUP}/{key}": value for key, value in spec.labels.items()},
+            **labelled(spec.labels),
             **settings.labels,
             MANAGED: "dli",
             INSTALLATION: settings.installation,

@@ -58,6 +58,7 @@ def test_everything_is_read_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -
     assert (settings.launcher, settings.kubernetes_namespace) == ("kubernetes", "dli-runs")
     assert settings.kubernetes_installation == "dli"
     assert settings.kubernetes_service_account == "dli-driver"
+    assert settings.kubernetes_pull_secrets == ("registry",)
 
 
 def test_clusters_are_read_where_their_pods_have_them(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,6 +38,14 @@ DRIVER = DriverPod(
 
 def executors(least: int = 1, most: int = 8, **changes: Any) -> Executors:
     return Executors(least=least, most=most, size=Size(cores=2, memory_bytes=4 * GIB), **changes)
+
+
+def test_executors_are_pulled_with_the_secrets_of_all_pods() -> None:
+    ground = replace(GROUND, pull_secrets=("registry",))
+    queue = {"spec": {"imagePullSecrets": [{"name": "other"}, {"name": "registry"}]}}
+    made = template(replace(DRIVER, labels={"queue": "night_"}), executors(template=queue), ground)
+    assert made["spec"]["imagePullSecrets"] == [{"name": "registry"}, {"name": "other"}]
+    assert made["metadata"]["labels"]["dli.dev/queue"] == "night"
 
 
 def test_the_driver_reaches_and_names_its_executors() -> None:

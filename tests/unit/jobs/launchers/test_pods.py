@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from jobs.launchers import pods
 from jobs.launchers.api import Capacity, Limits, PodOptions, RunSpec, SecretKey
@@ -36,6 +39,22 @@ def container(manifest: pods.Manifest) -> dict[str, Any]:
 
 def test_name_is_a_dns_label() -> None:
     assert name_of(RunId("run_01ABC_2")) == "run-01abc-2"
+
+
+def test_image_is_pulled_with_the_secrets_of_the_settings() -> None:
+    made = pod(spec(), replace(SETTINGS, pull_secrets=("registry",)), owner="replica_1")
+    assert made["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+    assert "imagePullSecrets" not in pod(spec(), SETTINGS, owner="replica_1")["spec"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("night", "night"), ("night_", "night"), ("a-_-", "a"), ("x" * 64, "x" * 63)],
+)
+def test_labels_have_values_that_a_cluster_takes(name: str, value: str) -> None:
+    """A queue may be called ``night_``, a label's value may not end like this."""
+    made = pod(spec(labels={"queue": name}), SETTINGS, owner="replica_1")
+    assert made["metadata"]["labels"]["dli.dev/queue"] == value
 
 
 def test_pod_says_nothing_of_the_order() -> None:
