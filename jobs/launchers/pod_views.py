@@ -34,7 +34,7 @@ _NO_CONTAINER = frozenset({"CreateContainerConfigError", "CreateContainerError"}
 _NOT_STARTED = frozenset({"RunContainerError", "StartError", "ContainerCannotRun"})
 _NOWHERE = re.compile(r"\bnot found\b|manifest unknown")  # a registry's word on an image
 _DISK = re.compile(r"ephemeral|emptyDir|local storage", re.IGNORECASE)
-_KILLED = 137
+_NO_RIGHT = re.compile(r"\bcannot \w+ (resource|path)\b")  # an authorizer's word
 _UNSYNCED = "failed to sync"  # of a node that waits for a secret to come to it, and tries again
 
 
@@ -127,10 +127,14 @@ def refusal(code: int, message: str) -> Problem:
     """Why an API server did not take a pod: its answer's status code and its own words."""
     text = message.lower()
     for words, problem, blame, again in _REFUSALS:
-        if code in {403, 404, 409, 422, 400} and words in text:
+        if 400 <= code < 500 and words in text:
             return _problem(problem, message, blame, again)
+    if code == 413:
+        return _problem("too_large", message, Blame.USER, Again.NEVER)
     if code in {400, 422}:
         return _problem("pod_invalid", message, Blame.OPERATOR, Again.NEVER)
+    if code == 403 and "is forbidden:" in text and not _NO_RIGHT.search(text):
+        return _problem("admission_refused", message, Blame.OPERATOR, Again.NEVER)
     if code in {401, 403, 404}:
         return _problem("not_permitted", message, Blame.OPERATOR, Again.NEVER)
     return _problem("cluster_unavailable", message, Blame.PLATFORM, Again.LATER)
@@ -138,17 +142,21 @@ def refusal(code: int, message: str) -> Problem:
 
 #: The first whose words are in the message.
 _REFUSALS: tuple[tuple[str, str, Blame, Again], ...] = (
+    # First, since what follows it is anybody's text; "the": a webhook's, without it a policy's.
+    ("denied the request", "admission_refused", Blame.OPERATOR, Again.NEVER),
+    ("denied request:", "admission_refused", Blame.OPERATOR, Again.NEVER),
+    ("1048576 bytes", "too_large", Blame.USER, Again.NEVER),
     ("exceeded quota", "quota_exceeded", Blame.OPERATOR, Again.LATER),
     ("failed quota", "pod_config_invalid", Blame.OPERATOR, Again.NEVER),
     ("error looking up service account", "service_account_missing", Blame.OPERATOR, Again.NEVER),
     ("violates podsecurity", "admission_refused", Blame.OPERATOR, Again.NEVER),
-    ("denied the request", "admission_refused", Blame.OPERATOR, Again.NEVER),
     ("per container is", "limit_range", Blame.OPERATOR, Again.NEVER),
     ("per pod is", "limit_range", Blame.OPERATOR, Again.NEVER),
     ("limitrange", "limit_range", Blame.OPERATOR, Again.NEVER),
     ("being terminated", "namespace_ending", Blame.OPERATOR, Again.NEVER),
     ("namespaces", "namespace_missing", Blame.OPERATOR, Again.NEVER),
     ("no priorityclass", "pod_config_invalid", Blame.OPERATOR, Again.NEVER),
+    ("runtimeclass", "pod_config_invalid", Blame.OPERATOR, Again.NEVER),
 )
 
 

@@ -111,6 +111,10 @@ REASONS: Mapping[str, Reason] = {
     "pod_invalid": Reason(
         "the cluster does not understand the pod", "mend the queue's pod template"
     ),
+    "too_large": Reason(
+        "the job's arguments and variables are more than a cluster takes for a pod, 1 MiB together",
+        "give it what is large as a file",
+    ),
     "cluster_unavailable": Reason(
         "the cluster's API server does not answer", "nothing: it is tried again when it does"
     ),

@@ -167,6 +167,32 @@ REFUSED = {
         403, 'admission webhook "policy.example" denied the request: no',
         ("admission_refused", OPERATOR, NEVER),
     ),
+    "validating policy": (
+        422, 'pods "x" is forbidden: ValidatingAdmissionPolicy \'p\' with binding \'b\' denied '
+        "request: no pods with an exceeded quota of luck", ("admission_refused", OPERATOR, NEVER),
+    ),
+    "validating policy that says forbidden": (
+        403, 'pods "x" is forbidden: ValidatingAdmissionPolicy \'p\' with binding \'b\' denied '
+        "request: no", ("admission_refused", OPERATOR, NEVER),
+    ),
+    "runtime class": (
+        403, 'pods "x" is forbidden: pod rejected: RuntimeClass "gvisor" not found',
+        ("pod_config_invalid", OPERATOR, NEVER),
+    ),
+    "admission by another plugin": (
+        403, 'pods "x" is forbidden: pod does not tolerate its namespace',
+        ("admission_refused", OPERATOR, NEVER),
+    ),
+    "refused by something before the server": (
+        403, "Forbidden", ("not_permitted", OPERATOR, NEVER),
+    ),
+    "request of many megabytes": (
+        413, "Request entity too large: limit is 3145728", ("too_large", USER, NEVER),
+    ),
+    "secret of more than a megabyte": (
+        422, 'Secret "x" is invalid: data: Too long: may not be more than 1048576 bytes',
+        ("too_large", USER, NEVER),
+    ),
     "right": (
         403, 'pods is forbidden: User "system:serviceaccount:a:b" cannot create resource "pods" in '
         'API group "" in the namespace "runs"', ("not_permitted", OPERATOR, NEVER),
