@@ -104,10 +104,20 @@ class Objects:
         found = self.cluster.request("GET", self.cluster.of("secrets"), query=query)["items"]
         for each in found:
             name, made = each["metadata"]["name"], each["metadata"]["creationTimestamp"]
-            if self.watched.get(name) is None and made < before:
+            if self.watched.get(name) is None and made < before and not self._is_there(name):
                 self.quietly_delete("secrets", name)
                 done += 1
         return done
+
+    def _is_there(self, name: str) -> bool:
+        """Whether the pod is, by the server's own word: what is watched may be of long ago."""
+        try:
+            self.cluster.request("GET", self.cluster.of("pods", name))
+        except ApiError as error:
+            if error.status != _MISSING:
+                raise
+            return False
+        return True
 
     def _post(self, kind: str, manifest: pods.Manifest, run_id: RunId) -> pods.Manifest:
         try:

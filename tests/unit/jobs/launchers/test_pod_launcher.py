@@ -35,6 +35,16 @@ class _Hears(_Answers):
 
     server: Half
 
+    def do_GET(self) -> None:  # noqa: N802
+        path = self.path.partition("?")[0]
+        if path.endswith("/secrets"):
+            self._answer(200, {"items": [pod(name, 1) for name in self.server.secrets]})
+        elif "/pods/" in path:
+            there = path.rpartition("/")[2] in self.server.hidden
+            self._answer(200 if there else 404, {"message": "not found"})
+        else:
+            super().do_GET()
+
     def do_POST(self) -> None:  # noqa: N802  the library's name
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path.endswith("/pods") and self.server.silent:
@@ -44,6 +54,7 @@ class _Hears(_Answers):
         self._answer(201, body)
 
     def do_DELETE(self) -> None:  # noqa: N802
+        self.server.deleted.append(self.path.rpartition("/")[2])
         self._answer(200, {})
 
 
@@ -54,6 +65,9 @@ class Half(Api):
         super().__init__()
         self.RequestHandlerClass = _Hears
         self.silent = False
+        self.secrets: list[str] = []
+        self.hidden: set[str] = set()  # pods that are there, and that no list has
+        self.deleted: list[str] = []
         self.gate = Gate(("127.0.0.1", self.server_port))
 
 
@@ -189,6 +203,14 @@ def test_lease_counts_by_our_own_clock(api: Half, tmp_path: Path) -> None:
         api.gate.shut()
         eventually(lambda: not launcher._pods.connected)
         assert launcher.status(made.run_id).state is RunState.STARTING
+
+
+def test_secret_of_a_pod_that_is_not_seen_stays(api: Half, tmp_path: Path) -> None:
+    """A list may be of long ago, while the watch is broken; executors still need the secret."""
+    api.secrets, api.hidden = ["run-a-1", "run-b-1"], {"run-a-1"}
+    with opened(api, tmp_path) as launcher:
+        assert launcher.sweep() == 1
+        assert api.deleted == ["run-b-1"]
 
 
 @pytest.mark.parametrize(
