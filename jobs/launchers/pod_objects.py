@@ -15,6 +15,7 @@ from storage.base.ids import RunId
 
 log = logging.getLogger(__name__)
 
+_OTHERS = 10  # seconds to end for side-cars, which may have the last of a log
 _MISSING, _TAKEN = 404, 409
 _UNKNOWN = frozenset({0, 504})  # what is known of a request then: nothing
 
@@ -77,7 +78,7 @@ class Objects:
         if view is not None:
             self.unfinalize(name)
             if view.deleted_at is None:  # else its node does the rest
-                self.delete(name, grace=0)
+                self.delete(name, grace=_OTHERS if view.left_others else 0)
         self.quietly_delete("secrets", name)
 
     def unfinalize(self, name: str) -> None:

@@ -61,12 +61,13 @@ class PodView:
     exit_code: int | None = None  #: as the container runtime tells it
     facts: Mapping[str, Any] = field(default_factory=dict)  #: the porter's own words
     problem: Problem | None = None
+    left_others: bool = False  #: its container has ended, those of the queue's template have not
 
     @property
     def over(self) -> bool:
         """Whether nothing of it runs any more, or ever will."""
         never_placed = self.deleted_at is not None and self.node is None
-        return self.phase in {"Succeeded", "Failed"} or never_placed
+        return self.phase in {"Succeeded", "Failed"} or self.left_others or never_placed
 
 
 def view_of(pod: Manifest) -> PodView:
@@ -96,13 +97,14 @@ def view_of(pod: Manifest) -> PodView:
         exit_code=ended.get("exitCode"),
         facts=_facts(ended.get("message")),
         problem=problem_of(pod),
+        left_others=_left_others(status),
     )
 
 
 def problem_of(pod: Manifest) -> Problem | None:
     """What keeps the pod from starting, or ended it; None if nothing does."""
     status = pod.get("status", {})
-    if status.get("phase") in {"Succeeded", "Failed"}:
+    if status.get("phase") in {"Succeeded", "Failed"} or _left_others(status):
         return _ended_by(status)
     return _disrupted(status) or _gated(pod) or _waits_for(status, bare=_is_bare(pod))
 
@@ -285,6 +287,17 @@ def _container(status: Manifest, name: str = CONTAINER) -> Manifest:
             found: Manifest = each
             return found
     return {}
+
+
+def _left_others(status: Manifest) -> bool:
+    """Whether the pod's phase will not tell the end of the run, since others go on without it."""
+    if status.get("phase") in {"Succeeded", "Failed"}:
+        return False
+    ended = {
+        each.get("name"): "terminated" in each.get("state", {})
+        for each in status.get("containerStatuses", ())
+    }
+    return ended.get(CONTAINER, False) and not all(ended.values())
 
 
 def _is_bare(pod: Manifest) -> bool:

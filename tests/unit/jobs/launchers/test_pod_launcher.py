@@ -46,14 +46,22 @@ class _Hears(_Answers):
             super().do_GET()
 
     def do_POST(self) -> None:  # noqa: N802  the library's name
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = json.loads(self._read())
         if self.path.endswith("/pods") and self.server.silent:
             self.close_connection = True
             return
         body["metadata"] |= {"uid": "u", "creationTimestamp": "2026-11-29T06:00:00Z"}
         self._answer(201, body)
 
+    def _read(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length", "0")))
+
+    def do_PATCH(self) -> None:  # noqa: N802
+        self._read()
+        self._answer(200, {})
+
     def do_DELETE(self) -> None:  # noqa: N802
+        self._read()
         self.server.deleted.append(self.path.rpartition("/")[2])
         self._answer(200, {})
 
@@ -203,6 +211,24 @@ def test_lease_counts_by_our_own_clock(api: Half, tmp_path: Path) -> None:
         api.gate.shut()
         eventually(lambda: not launcher._pods.connected)
         assert launcher.status(made.run_id).state is RunState.STARTING
+
+
+def test_run_ends_beside_a_side_car_that_goes_on(api: Half, tmp_path: Path) -> None:
+    over = living("a")
+    end = {"exitCode": 3, "reason": "Error", "message": json.dumps({"code": 3, "reason": None})}
+    over["status"] = {
+        "phase": "Running",
+        "containerStatuses": [
+            {"name": "run", "state": {"terminated": end}},
+            {"name": "logs", "state": {"running": {}}},
+        ],
+    }
+    api.pages = [[over]]
+    with opened(api, tmp_path) as launcher:
+        status = launcher.status(RunId("run_a_1"))
+        assert (status.state, status.exit_code) == (RunState.EXITED, 3)
+        launcher._objects.clear("run-a-1")
+        assert api.deleted == ["run-a-1", "run-a-1"], "the pod and its secret"
 
 
 def test_secret_of_a_pod_that_is_not_seen_stays(api: Half, tmp_path: Path) -> None:

@@ -268,6 +268,35 @@ def test_other_containers_do_not_count() -> None:
     assert not view_of(given).ready
 
 
+def beside(made: dict[str, Any], side_car: dict[str, Any]) -> dict[str, Any]:
+    """The pod with a container of the queue's template."""
+    made["status"]["containerStatuses"].append({"name": "logs", "state": side_car})
+    return made
+
+
+@pytest.mark.parametrize("side_car", [{"running": {}}, waiting("ImagePullBackOff")])
+def test_run_is_over_when_only_side_cars_are_left(side_car: dict[str, Any]) -> None:
+    """They never end, and so the pod's phase never tells."""
+    view = view_of(beside(pod("Running", state=ended(137, "OOMKilled")), side_car))
+    assert (view.over, view.left_others, view.exit_code) == (True, True, 137)
+    assert short(view.problem) == ("out_of_memory", USER, LARGER)
+
+
+@pytest.mark.parametrize(
+    ("made", "over"),
+    [
+        (beside(pod("Running", state={"running": {}}), {"running": {}}), False),
+        (beside(pod("Running", state=ended(0, "Completed")), ended(0, "Completed")), False),
+        (pod("Running", state=ended(0, "Completed")), False),
+        (beside(pod("Succeeded", state=ended(0, "Completed")), ended(0, "Completed")), True),
+    ],
+)
+def test_else_the_phase_tells_the_end(made: dict[str, Any], over: bool) -> None:
+    """What ended a pod may be in its status a moment later than the end of its container."""
+    view = view_of(made)
+    assert (view.over, view.left_others) == (over, False)
+
+
 def bare(made: dict[str, Any], brought: dict[str, Any]) -> dict[str, Any]:
     """The pod of an image that is not ours, with the state of the container before it."""
     made["spec"]["initContainers"] = [{"name": "porter"}]
