@@ -58,11 +58,12 @@ class ResultValueError(InvalidInputError):
 
 
 def normal_field(field: pa.Field) -> pa.Field:
-    """The field as results have it; nested fields may always be NULL."""
+    """The field as results have it; nested fields may always be NULL, as may all of type void."""
     kind = normal_type(field.type, field.name)
     sql = interval_kind(field.type)
     metadata = {SQL_TYPE: sql.encode()} if sql else _kept(field)
-    return pa.field(field.name, kind, field.nullable, metadata)
+    nullable = field.nullable or pa.types.is_null(kind)  # an empty array's element is not, to both
+    return pa.field(field.name, kind, nullable, metadata)
 
 
 def _kept(field: pa.Field) -> dict[bytes, bytes] | None:
@@ -110,6 +111,7 @@ def normal_type(kind: pa.DataType, column: str = "") -> pa.DataType:
         return normal_type(kind.storage_type, column)
     if types.is_map(kind):
         key, item = normal_type(kind.key_type, column), normal_field(kind.item_field)
+        key = pa.string() if types.is_null(key) else key  # map(): pyarrow has no keys without type
         return pa.map_(pa.field("key", key, nullable=False), _nested("value", item))
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         return pa.list_(_nested("element", normal_field(kind.value_field)))

@@ -22,7 +22,8 @@ def common_base(binding: Binding) -> str | None:
             binding.partitioned_by, file.partition, parts[1:-1], strict=True
         ):
             key, equals, text = folder.partition("=")
-            told = None if text == _NULL_FOLDER else unquote(text)
+            # Spark takes each %XX for a character of its own, whatever the encoding was.
+            told = None if text == _NULL_FOLDER else unquote(text, encoding="latin-1")
             if key != name or not equals or not text or told != value:
                 return None
     return base

@@ -54,6 +54,30 @@ def foreign(array: pa.Array, kind: bytes) -> pa.RecordBatch:
     return pa.RecordBatch._import_from_c(ctypes.addressof(data), ctypes.addressof(schema))
 
 
+def strict(array: pa.Array, kind: bytes) -> pa.RecordBatch:
+    """A batch of a type that pyarrow cannot make: of fields of type null that are never NULL."""
+    batch = pa.record_batch([array], names=["c"])
+    data, schema = (ctypes.create_string_buffer(128) for _ in range(2))
+    batch._export_to_c(ctypes.addressof(data), ctypes.addressof(schema))
+    names = [kind, b"+s"] if kind == b"+m" else [kind]
+    level = _children(ctypes.addressof(schema))
+    while level:
+        for child in level:
+            if names:
+                ctypes.c_char_p.from_address(child).value = names[0]
+            ctypes.c_int64.from_address(child + 24).value &= ~2  # nullable
+        names = names[1:]
+        level = [inner for child in level for inner in _children(child)]
+    return pa.RecordBatch._import_from_c(ctypes.addressof(data), ctypes.addressof(schema))
+
+
+def _children(schema: int) -> list[int]:
+    count = ctypes.c_int64.from_address(schema + 32).value
+    first = ctypes.c_void_p.from_address(schema + 40).value or 0
+    found = (ctypes.c_void_p.from_address(first + 8 * place).value for place in range(count))
+    return [child for child in found if child]
+
+
 STRINGS = pa.array(["a", None])
 
 
@@ -100,6 +124,23 @@ def test_type_has_one_form_and_keeps_its_values(array: pa.Array, expected: str) 
         assert normal(array) == (expected, STRINGS.to_pylist())
     else:
         assert normal(array) == (expected, array.to_pylist())
+
+
+PAIRS = pa.list_(pa.struct([("key", pa.null()), ("value", pa.null())]))
+
+
+@pytest.mark.parametrize(
+    ("array", "kind", "expected"),
+    [
+        (pa.array([[], []], pa.list_(pa.null())), b"+l", "array<void>"),
+        (pa.array([[[]], []], pa.list_(pa.list_(pa.null()))), b"+l", "array<array<void>>"),
+        (pa.array([[], []], PAIRS), b"+m", "map<string,void>"),
+    ],
+)
+def test_empty_array_and_map_have_elements_without_a_type(
+    array: pa.Array, kind: bytes, expected: str
+) -> None:
+    assert normal_batch(strict(array, kind)) == (expected, array.to_pylist())
 
 
 def test_big_unsigned_integers_stay_exact() -> None:

@@ -37,6 +37,8 @@ def test_files_become_addresses_and_options_go_along() -> None:
         ("/d/p=1/f", "1", True),
         ("/d/p=a%20b/f", "a b", True),
         ("/d/p=__HIVE_DEFAULT_PARTITION__/f", None, True),
+        ("/d/p=é/f", "é", True),
+        ("/d/p=%C3%A9/f", "é", False),
         ("/d/p=1/f", "2", False),
         ("/d/p=/f", "", False),
         ("/d/P=1/f", "1", False),
