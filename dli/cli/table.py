@@ -44,7 +44,11 @@ def register(
     ] = None,
     delimiter: Annotated[str | None, typer.Option(help="CSV: what stands between values.")] = None,
     option: Annotated[
-        list[str] | None, typer.Option(help="A reader's option, KEY=VALUE; repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="A reader's option as Spark names it, KEY=VALUE; repeatable. A quote within "
+            "quotes of a CSV is doubled, unless escape= says otherwise."
+        ),
     ] = None,
     columns: Annotated[
         str | None,

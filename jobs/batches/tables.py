@@ -13,6 +13,7 @@ from jobs.lifecycle.spec import EngineName
 from sql.statement import Binding
 from storage.base.ids import ProjectId
 from storage.catalog.definitions import TableFormat, TableKind
+from storage.tables.formats.options import reader_options
 
 
 def bindings_of(parts: Parts, project_id: ProjectId, tables: Sequence[str]) -> tuple[Binding, ...]:
@@ -60,7 +61,7 @@ def described(binding: Binding) -> dict[str, Any]:
         "format": binding.format.value,
         "columns": [{"name": each.name, "type": each.type} for each in binding.columns],
         "partitioned_by": list(binding.partitioned_by),
-        "options": dict(binding.options),
+        "options": reader_options(binding.format, binding.options),
         "base": None if base is None else f"{address(base)}/",
         "files": [
             {"path": address(file.uri), "partition": list(file.partition)} for file in binding.files

@@ -17,6 +17,7 @@ from jobs.engines.connect.partitions import common_base
 from jobs.engines.connect.protos import relations
 from sql.statement import Binding
 from storage.catalog.definitions import Column
+from storage.tables.formats.options import reader_options
 from storage.tables.snapshots import TableFile
 
 
@@ -65,8 +66,7 @@ def _read(
     source.format = binding.format.value
     source.schema = schema_ddl(columns)
     source.paths.extend(dialect.address(file.uri) for file in files)
-    for name, value in binding.options:
-        source.options[name] = value
+    source.options.update(reader_options(binding.format, binding.options))
     return made
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from storage.catalog.definitions import TableFormat
 from storage.catalog.names import did_you_mean, similar
@@ -48,6 +48,18 @@ def checked_options(
             )
         done[name] = _checked(name, value)
     return tuple(sorted(done.items()))
+
+
+def reader_options(kind: TableFormat, options: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """``options`` of a table, and with them what a reader has to be told where they are silent.
+
+    A quote within quotes is doubled, as RFC 4180 has it and most programs write it: so Sail reads
+    by itself, while Spark would take a backslash for the escape.
+    """
+    told = dict(options)
+    if kind is TableFormat.CSV:
+        told.setdefault("escape", told.get("quote", '"'))
+    return told
 
 
 def _checked(name: str, value: str) -> str:

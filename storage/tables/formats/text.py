@@ -76,7 +76,7 @@ def _beginning(open_file: Opener, file: ObjectInfo) -> bytes:
 def _sample_csv(data: bytes, options: Mapping[str, str]) -> pa.Schema:
     header = options.get("header") == "true"
     quote = options.get("quote", '"')
-    escape = options.get("escape", "\\")
+    escape = options.get("escape", quote)
     comment = options.get("comment")
     if comment:
         data = b"\n".join(

@@ -4,7 +4,7 @@ import pytest
 
 from storage.catalog.definitions import TableFormat
 from storage.tables.errors import ReaderOptionError
-from storage.tables.formats.options import checked_options
+from storage.tables.formats.options import checked_options, reader_options
 
 
 def test_options_are_spelled_as_spark_does_and_sorted() -> None:
@@ -42,6 +42,21 @@ def test_habits_without_effect_are_let_through(kind: TableFormat) -> None:
 def test_options_that_cannot_be_are_refused(kind: TableFormat, name: str, value: str) -> None:
     with pytest.raises(ReaderOptionError):
         checked_options(kind, [(name, value)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "told"),
+    [
+        (TableFormat.CSV, {"header": "true"}, {"header": "true", "escape": '"'}),
+        (TableFormat.CSV, {"quote": "'"}, {"quote": "'", "escape": "'"}),
+        (TableFormat.CSV, {"escape": "\\"}, {"escape": "\\"}),
+        (TableFormat.JSON, {}, {}),
+    ],
+)
+def test_a_quote_within_quotes_is_doubled_unless_told_otherwise(
+    kind: TableFormat, options: dict[str, str], told: dict[str, str]
+) -> None:
+    assert reader_options(kind, options.items()) == told
 
 
 def test_a_mistyped_option_gets_a_suggestion() -> None:

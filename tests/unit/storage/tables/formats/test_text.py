@@ -53,6 +53,13 @@ def test_options_of_the_reader_hold_for_the_sample(tmp_path: Path) -> None:
     assert csv(tmp_path, text, **options) == {"a": "bigint", "b": "string"}
 
 
+def test_a_backslash_is_a_character_unless_it_is_the_escape(tmp_path: Path) -> None:
+    text = 'a,b,c\n"x\\",1,2\n'
+    assert csv(tmp_path, text, header="true") == {"a": "string", "b": "bigint", "c": "bigint"}
+    escaped = 'a,b\n"x\\",y",1\n'
+    assert csv(tmp_path, escaped, header="true", escape="\\") == {"a": "string", "b": "bigint"}
+
+
 def test_quoted_lines_may_hold_line_ends(tmp_path: Path) -> None:
     text = 'a,b\n"x\ny",1\n'
     assert csv(tmp_path, text, header="true", multiLine="true") == {"a": "string", "b": "bigint"}
