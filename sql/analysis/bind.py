@@ -129,10 +129,13 @@ def _bind(parsed: Parsed, view: CatalogView, database: str) -> BoundStatement:
 
 
 def refuse_parts(query: exp.Query) -> None:
-    """Refuse by name what would run other programs or change other things from within a query."""
+    """Refuse by name what runs other programs, changes other things or would mean another."""
     for node in query.find_all(*_PARTS, exp.DML, exp.DDL, exp.Command):
         if not isinstance(node, exp.Query):
             refuse(_PARTS.get(type(node), f"{node.key.upper()} within a query"))
+    for kind in query.find_all(exp.DataType):
+        if kind.this in _FOREIGN_TYPES:
+            refuse(f"the type {kind.this.value}", "keep such values as strings")
 
 
 _PARTS: Final[dict[type[exp.Expr], str]] = {
@@ -140,6 +143,10 @@ _PARTS: Final[dict[type[exp.Expr], str]] = {
     exp.QueryTransform: "TRANSFORM … USING",
     exp.Into: "SELECT … INTO",
 }
+
+
+#: sqlglot would print a cast to these as one to a moment of today, or as ``to_json``.
+_FOREIGN_TYPES: Final = frozenset({exp.DType.TIME, exp.DType.JSON})
 
 
 def _plain_exists(tree: exp.Query) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from jobs.engines.errors import EngineLostError
 from storage.base.errors import ServiceError
+from storage.results.types import UnsupportedResultTypeError
 
 _NO_COLUMNS = pa.schema([])
 
@@ -72,8 +73,17 @@ class ConnectStream:
 
 
 def _decode(parts: list[bytes]) -> Iterator[pa.RecordBatch]:
-    """The batches of one Arrow stream; an empty batch if it has none, for its schema."""
-    with pa.ipc.open_stream(parts[0] if len(parts) == 1 else b"".join(parts)) as reader:
+    """The batches of one Arrow stream; an empty batch if it has none, for its schema.
+
+    Raises ``UnsupportedResultTypeError`` for columns that Arrow has no type for.
+    """
+    try:
+        opened = pa.ipc.open_stream(parts[0] if len(parts) == 1 else b"".join(parts))
+    except pa.ArrowException as error:  # Sail's decimal(0,0)
+        raise UnsupportedResultTypeError(
+            f"the engine's answer cannot be read: {error}", hint="cast columns to other types"
+        ) from error
+    with opened as reader:
         empty = True
         for batch in reader:
             empty = False

@@ -123,6 +123,16 @@ SELECT TRANSFORM(id) USING 'cat' FROM orders
 =>
 unsupported_statement -
 
+-- time of day, which would become a moment of today
+SELECT TIME '10:00:00' AS t
+=>
+unsupported_statement - keep such values as strings
+
+-- a type of other systems
+SELECT CAST(customer AS json) FROM orders
+=>
+unsupported_statement - keep such values as strings
+
 -- condition that is no condition
 SELECT id FROM orders WHERE customer
 =>

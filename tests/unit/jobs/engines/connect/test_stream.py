@@ -8,6 +8,7 @@ import pytest
 from jobs.engines.connect.protos import base
 from jobs.engines.connect.stream import ConnectStream
 from jobs.engines.errors import EngineLostError, EngineStatementError
+from storage.results.types import UnsupportedResultTypeError
 
 
 def ipc(*batches: pa.RecordBatch) -> bytes:
@@ -60,6 +61,14 @@ def test_batch_in_chunks_is_put_together() -> None:
 def test_answer_that_ends_within_a_batch_is_a_loss() -> None:
     with pytest.raises(EngineLostError):
         list(stream(responses([ipc(BATCH)[:10]], chunks=2)))
+
+
+def test_columns_that_arrow_does_not_know_are_the_statements_fault() -> None:
+    table = pa.record_batch({"a": pa.nulls(0, pa.decimal128(7, 0))})
+    data = ipc(table)
+    assert data.count(b"\x07\0\0\0") == 1
+    with pytest.raises(UnsupportedResultTypeError, match="recision"):
+        list(stream(responses([data.replace(b"\x07\0\0\0", b"\0\0\0\0")])))
 
 
 def test_empty_result_has_a_schema() -> None:
