@@ -45,13 +45,17 @@ class Cancelling:
         self.parts.changes.notify(job_id)
 
     def _cancel_running(self, running: Execution, by: UserId | None) -> None:
-        event = CancelRequested(at=self.parts.clock.now(), by=by)
+        now = self.parts.clock.now()
         try:
-            running.write(self.parts.database, event)
+            with running.finishing(self.parts.database, CancelRequested(at=now, by=by)) as tx:
+                if running.job.state.terminal:  # its attempt has ended, and another was to come
+                    self.parts.ending.close(tx, running.job, used={}, at=now)
         except IllegalTransitionError:
             return  # it ended meanwhile
-        except (CancellingError, AttemptLostError):
+        except CancellingError:
             log.info("another was first", extra={"job": running.job.id})
+        except AttemptLostError:  # to whoever claimed the next one, who finds the cancel in the row
+            self._cancel_row(running.job.project_id, running.job.id, by)
         self.workers.stop(running)
 
     def _cancel_row(self, project_id: ProjectId, job_id: JobId, by: UserId | None) -> None:

@@ -83,6 +83,8 @@ def form_schema(model: type[BaseModel], part: str) -> dict[str, Any]:
 def _object(text: bytes, field: str) -> dict[str, Any]:
     try:
         given = json.loads(text)
+        if rb"\u" in text:  # it may hold half of a character, which nobody can write down
+            json.dumps(given, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise InvalidRequestError(f"{field}: is not JSON") from error
     if not isinstance(given, dict):

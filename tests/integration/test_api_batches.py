@@ -135,7 +135,8 @@ def test_a_form_that_is_wrong_is_explained(api: httpx.Client, body: object, part
 @pytest.mark.parametrize("arguments", ["[" * 100_000, r'["\ud800"]'])
 def test_json_that_nobody_can_keep_is_bad_input(api: httpx.Client, arguments: str) -> None:
     program = json.dumps({"name": "app.py", "sha256": upload(api, PROGRAM)})
-    answer = api.post("/batches", content=f'{{"program": {program}, "arguments": {arguments}}}')
+    body = f'{{"program": {program}, "arguments": {arguments}, "mode": "estimate"}}'
+    answer = api.post("/batches", content=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
 
 

@@ -109,7 +109,9 @@ def diff_revisions(
     services: AllServices,
     caller: Caller,
     pipeline: str,
-    before: Annotated[int | None, Query(ge=1, description="The one before, if not given.")] = None,
+    before: Annotated[
+        int | None, Query(ge=1, le=MOST_NUMBER, description="The one before, if not given.")
+    ] = None,
     after: Number = None,
 ) -> Response:
     """What changed between two revisions."""
