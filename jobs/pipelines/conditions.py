@@ -104,7 +104,7 @@ def _check_literal(value: Any) -> None:
         return
     try:
         comparable(literal)
-    except (ValueError, ArithmeticError) as error:
+    except (ValueError, ArithmeticError, ValueMissingError) as error:
         raise ConditionError(f"{literal.value!r} is no {literal.type}") from error
 
 

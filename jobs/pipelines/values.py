@@ -174,7 +174,8 @@ def text_of(value: Typed) -> str | None:
 def comparable(value: Typed, *, wanted: Family | None = None) -> Any:
     """What Python compares; None for NULL. A text becomes a date or a moment where one is wanted.
 
-    Raises ``ValueMissingError`` for a type that cannot be compared.
+    Raises ``ValueMissingError`` for a type that cannot be compared, for NaN, and for a day that is
+    not in the years 1 to 9999.
     """
     family = family_of(value.type)
     if family is None:
@@ -189,11 +190,16 @@ def comparable(value: Typed, *, wanted: Family | None = None) -> Any:
             raise ValueMissingError(f"a text is compared with a {wanted}, and is none") from error
     match family:
         case Family.NUMBER:
-            return Decimal(text)
-        case Family.DATE:
-            return _moment(text) if wanted is Family.TIMESTAMP else date.fromisoformat(text)
-        case Family.TIMESTAMP:
-            return _moment(text)
+            number = Decimal(text)
+            if number.is_nan():
+                raise ValueMissingError("NaN cannot be compared")
+            return number
+        case Family.DATE | Family.TIMESTAMP:
+            moment = Family.TIMESTAMP in (family, wanted)
+            try:
+                return _moment(text) if moment else date.fromisoformat(text)
+            except ValueError as error:
+                raise ValueMissingError(f"the {family} {text} cannot be compared") from error
     return value.value
 
 

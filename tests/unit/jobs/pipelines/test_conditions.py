@@ -140,6 +140,21 @@ def test_a_type_that_nobody_knows_is_checked_at_the_run() -> None:
         condition.holds(lookup, lambda name: ENDS[name])
 
 
+@pytest.mark.parametrize(
+    ("type_", "value", "other"),
+    [
+        ("double", "NaN", "1"),
+        ("date", "-0001-01-01", "date '2026-01-01'"),
+        ("date", "+10000-01-01", "timestamp '2026-01-01T00:00:00Z'"),
+        ("timestamp", "-31073-01-01T00:00:00Z", "'2026-01-01'"),
+    ],
+)
+def test_what_has_no_order_is_refused_at_the_run(type_: str, value: str, other: str) -> None:
+    condition = conditions.read(f"nodes.a.result.value < {other}")
+    with pytest.raises(ValueMissingError, match="cannot be compared"):
+        condition.holds(lambda _: Typed(type=type_, value=value), lambda _: "succeeded")
+
+
 def test_what_a_condition_names_is_known() -> None:
     text = "succeeded(a) or nodes.b.result.rows > params.n and failed(c)"
     condition = conditions.read(text)
