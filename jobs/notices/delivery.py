@@ -45,8 +45,11 @@ class Deliveries:
         with self.database.transaction() as tx:
             delivery = store.claim(tx, now=now, until=now + self.targets.longest + _SPARE)
             webhook = None if delivery is None else store.by_id(tx, delivery.webhook_id)
+            if delivery is not None and webhook is None:
+                # Posted by one who knew it for a moment longer (``Outbox``) than it was there.
+                store.drop(tx, delivery.webhook_id)
         if delivery is None or webhook is None:
-            return 0  # another was first, or it was deleted this moment, its deliveries with it
+            return 0
         tried = self._attempt(delivery, webhook)
         with self.database.transaction() as tx:
             store.settle(tx, tried)

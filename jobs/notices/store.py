@@ -76,8 +76,13 @@ def by_id(tx: Tx, webhook_id: str) -> Webhook | None:
 def remove(tx: Tx, project_id: ProjectId, name: str) -> None:
     """With what was to be delivered to it. Raises ``WebhookMissingError``."""
     webhook = get(tx, project_id, name)
-    tx.execute(delete(deliveries).where(deliveries.c.webhook_id == webhook.id))
+    drop(tx, webhook.id)
     tx.execute(delete(webhooks).where(webhooks.c.id == webhook.id))
+
+
+def drop(tx: Tx, webhook_id: str) -> None:
+    """Forget what was delivered to it, or was to be."""
+    tx.execute(delete(deliveries).where(deliveries.c.webhook_id == webhook_id))
 
 
 def post(tx: Tx, new: Sequence[Delivery]) -> None:

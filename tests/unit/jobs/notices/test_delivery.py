@@ -13,7 +13,9 @@ import pytest
 
 from jobs.documents import Submitter
 from jobs.lifecycle.spec import JobKind
+from jobs.notices import store
 from jobs.notices.delivery import MOST_ATTEMPTS, pause_after
+from jobs.notices.outbox import delivery
 from jobs.notices.spec import (
     Delivery,
     DeliveryState,
@@ -225,6 +227,17 @@ def test_webhooks_are_kept_by_name(office: Office, listener: Target) -> None:
     assert listener.received == []
     with pytest.raises(WebhookMissingError):
         webhooks.get(PROJECT, "news")
+
+
+def test_what_is_posted_to_a_deleted_webhook_is_dropped(office: Office, clock: ManualClock) -> None:
+    made = office.automation.webhooks.create(webhook("http://127.0.0.1:9/", id="whk_1"))
+    office.automation.webhooks.delete(PROJECT, made.name)
+    with office.database.transaction() as tx:
+        store.post(tx, [delivery(made, NoticeEvent.TEST, {}, at=clock.now()) for _ in range(2)])
+    send(office)
+    clock.advance(timedelta(days=1))
+    with office.database.read() as tx:
+        assert not store.any_due(tx, now=clock.now())
 
 
 @pytest.mark.parametrize(
