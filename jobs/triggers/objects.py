@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from jobs.firings import store as firing_store
@@ -24,6 +24,11 @@ from storage.objects.api import ObjectInfo
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 500  # objects of one look that are fired; the next look follows at once
+
+
+#: How long an object is known at least that is not there any more: all that was seen of a place
+#: that is emptied each day would be too much.
+_REMEMBERED = timedelta(days=30)
 
 
 class Places(Protocol):
@@ -83,11 +88,19 @@ class Watcher:
                 new = [digest for digest in now_seen if digest in marked]
                 fired = [_firing(trigger, digest, by_digest[digest], now) for digest in new]
                 firing_store.add(tx, fired)
+            if _is_hourly(trigger, now):
+                store.forget_gone(tx, trigger.id, by_digest, before=now - _REMEMBERED, at=now)
             again = len(now_seen) < len(ordered)
             store.polled(tx, trigger.id, at=now, error=None, again=again)
         if fired:
             log.info("new objects", extra={"trigger": trigger.id, "count": len(fired)})
             self.submits.set()
+
+
+def _is_hourly(trigger: Trigger, now: datetime) -> bool:
+    """Whether it is the first look of an hour."""
+    last = trigger.polled_at
+    return last is not None and (last.date(), last.hour) != (now.date(), now.hour)
 
 
 def digest_of(info: ObjectInfo) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -162,6 +162,20 @@ def see(tx: Tx, trigger_id: str, digests: Sequence[str], *, at: datetime) -> set
         ]
         marked |= {row.digest for row in tx.execute(_SEE[tx.dialect.name].values(values))}
     return marked
+
+
+def forget_gone(
+    tx: Tx, trigger_id: str, present: Collection[str], *, before: datetime, at: datetime
+) -> None:
+    """Forget what was seen before that moment and is not ``present``; the rest is seen again."""
+    old = (trigger_objects.c.trigger_id == trigger_id) & (trigger_objects.c.seen_at < before)
+    digests = tx.execute(select(trigger_objects.c.digest).where(old)).scalars().all()
+    for start in range(0, len(digests), 500):
+        some = digests[start : start + 500]
+        gone = [digest for digest in some if digest not in present]
+        tx.execute(delete(trigger_objects).where(old, trigger_objects.c.digest.in_(gone)))
+        still = update(trigger_objects).where(old, trigger_objects.c.digest.in_(some))
+        tx.execute(still.values(seen_at=at))
 
 
 def trigger_of(row: Row[Any]) -> Trigger:

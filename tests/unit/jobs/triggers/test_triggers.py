@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
 from jobs.documents import Submitter
 from jobs.firings.errors import ReferenceInvalidError
@@ -17,6 +18,7 @@ from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import JobState
 from jobs.signing import SignatureInvalidError, signature_of
 from jobs.triggers.endings import LONGEST_CHAIN, chain_of, fits
+from jobs.triggers.rows import trigger_objects
 from jobs.triggers.service import Call
 from jobs.triggers.spec import (
     Condition,
@@ -127,6 +129,22 @@ def test_many_objects_are_fired_in_parts(
     while watcher.tick():
         counts.append(len(office.firings(made.id)))
     assert counts == [4, 8, 10]
+
+
+def test_objects_that_are_long_gone_are_forgotten(office: Office, folder: Path) -> None:
+    for name in ("gone", "stays"):
+        (folder / name).write_text("1")
+    made = office.automation.triggers.create(trigger(ObjectAppears(prefix=str(folder))))
+    office.turn()
+    (folder / "gone").unlink()
+    counts = []
+    for days in (29, 2, 31):
+        office.clock.advance(timedelta(days=days))
+        office.turn()
+        with office.database.read() as tx:
+            counts.append(tx.execute(select(func.count()).select_from(trigger_objects)).scalar())
+    assert counts == [2, 1, 1]
+    assert office.firings(made.id) == []
 
 
 def test_two_replicas_see_an_object_once(
