@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Select, delete, insert, literal, or_, select, update
 
+from jobs.history.rows import history
 from jobs.lifecycle.spec import RUNS, JobKind
 from jobs.pipelines.rows import backfill_days, backfills, pipeline_nodes
 from jobs.store import idempotency
@@ -109,6 +110,8 @@ class Retention:
                     narrow.where(jobs.c.id.in_(ids), ~known),
                 )
             )
+            if kind is JobKind.STATEMENT:  # of programs the last runs count however long ago
+                tx.execute(delete(history).where(history.c.job_id.in_(ids)))
             for table, column in _BESIDE:
                 tx.execute(delete(table).where(column.in_(ids)))
         return len(ids)

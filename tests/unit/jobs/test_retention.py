@@ -17,6 +17,7 @@ from dli.billing.pricebook import read_price_book
 from dli.billing.reports import usage_report
 from dli.metering.ledger import UsageLedger
 from jobs.execution.ending import Ending
+from jobs.history.store import FINISHED, Observation, note, recent
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import JobState
@@ -108,6 +109,20 @@ def test_old_jobs_go_with_their_history_and_others_stay(archive: Archive) -> Non
     assert [archive.has(job) for job in (old, young, living, late)] == [False, True, True, True]
     assert archive.count(job_events) == 3
     assert archive.count(past_jobs) == 1
+
+
+def test_what_a_statement_used_goes_with_it_and_of_programs_stays(archive: Archive) -> None:
+    for kind in (JobKind.STATEMENT, JobKind.BATCH):
+        job = archive.add(days=91, kind=kind)
+        used = Observation(
+            job_id=job.id, attempt=1, project_id=PROJECT, queue="default", fingerprint=kind.value,
+            kind=kind, outcome=FINISHED, at=job.created_at, wall=timedelta(seconds=1),
+        )  # fmt: skip
+        with archive.database.transaction() as tx:
+            note(tx, used)
+    archive.forget()
+    with archive.database.read() as tx:
+        assert [len(recent(tx, PROJECT, name)) for name in ("statement", "batch")] == [0, 1]
 
 
 def test_many_go_by_a_few_at_a_time(archive: Archive) -> None:
