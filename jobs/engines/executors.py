@@ -35,7 +35,8 @@ from jobs.launchers.pods import (
 from jobs.lifecycle.spec import Size
 from storage.base.ids import RunId
 
-DRIVER_PORT, BLOCKS_PORT = 7078, 7079  #: of a driver, for its executors; Spark's usual ones
+#: A driver hears its executors at the first, blocks go by the second; Spark's usual ones.
+DRIVER_PORT, BLOCKS_PORT = 7078, 7079
 TEMPLATE = "executor.json"  #: among the files of the driver
 AUTH_KEY = "spark.auth"  #: of the secret that driver and executors share, in the driver's secret
 
@@ -111,6 +112,7 @@ def confs(driver: DriverPod, executors: Executors, ground: ExecutorGround) -> di
         "spark.driver.bindAddress": "$(POD_IP)",
         "spark.driver.port": str(DRIVER_PORT),
         "spark.driver.blockManager.port": str(BLOCKS_PORT),
+        "spark.blockManager.port": str(BLOCKS_PORT),  # else an executor takes any that is free
         "spark.executor.cores": str(size.cores),
         "spark.executor.memory": f"{driver.executor_heap // _MIB}m",
         "spark.executor.memoryOverhead": f"{(size.memory_bytes - driver.executor_heap) // _MIB}m",

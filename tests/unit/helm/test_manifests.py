@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from jobs.engines.executors import BLOCKS_PORT, DRIVER_PORT
 from jobs.launchers.pods import GROUP, INSTALLATION, JOB, ROLE, WINDOW_PORT
 from tests.support.charts import (
     CASES,
@@ -258,6 +259,14 @@ def test_runs_hear_the_service_only(case: str) -> None:
         labels = pods[f"Deployment/{name}"]["metadata"]["labels"]
         assert matches(source["podSelector"]["matchLabels"], labels)
     assert all(rule.get("ports") for rule in policy["egress"]), "a rule without ports opens all"
+
+
+def test_driver_and_executors_hear_each_other(case: str) -> None:
+    policy = named(render(case), "NetworkPolicy", "dli-spark")["spec"]
+    ports = [{"protocol": "TCP", "port": DRIVER_PORT, "endPort": BLOCKS_PORT}]
+    (heard,), (told,) = policy["ingress"], policy["egress"]
+    assert heard["ports"] == told["ports"] == ports
+    assert heard["from"] == told["to"] == [{"podSelector": policy["podSelector"]}]
 
 
 def test_accounts_of_projects_have_the_rights_of_drivers(case: str) -> None:

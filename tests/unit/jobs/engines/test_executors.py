@@ -11,6 +11,8 @@ import pytest
 
 from jobs.engines.executors import (
     AUTH_KEY,
+    BLOCKS_PORT,
+    DRIVER_PORT,
     TEMPLATE,
     DriverPod,
     ExecutorGround,
@@ -38,6 +40,14 @@ DRIVER = DriverPod(
 
 def executors(least: int = 1, most: int = 8, **changes: Any) -> Executors:
     return Executors(least=least, most=most, size=Size(cores=2, memory_bytes=4 * GIB), **changes)
+
+
+def test_driver_and_executors_meet_at_ports_that_are_known() -> None:
+    """An executor's own port, too: by itself it takes any, which a NetworkPolicy does not open."""
+    told = confs(DRIVER, executors(), GROUND)
+    assert told["spark.driver.port"] == str(DRIVER_PORT)
+    assert told["spark.driver.blockManager.port"] == str(BLOCKS_PORT)
+    assert told["spark.blockManager.port"] == str(BLOCKS_PORT)
 
 
 def test_executors_are_pulled_with_the_secrets_of_all_pods() -> None:
