@@ -1,8 +1,10 @@
 {{- /* Names, labels and images: everything that more than one file has to agree on. */ -}}
 
+{{- /* A label that begins with a letter, as names of Services are; a release's may have dots. */ -}}
 {{- define "dli.name" -}}
-{{- $name := .Release.Name -}}
+{{- $name := .Release.Name | replace "." "-" -}}
 {{- if not (contains "dli" $name) }}{{ $name = printf "%s-dli" $name }}{{ end -}}
+{{- if regexMatch "^[0-9]" $name }}{{ $name = printf "dli-%s" $name }}{{ end -}}
 {{- $name | trunc 40 | trimSuffix "-" -}}
 {{- end }}
 

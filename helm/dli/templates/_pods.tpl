@@ -1,5 +1,10 @@
 {{- /* Parts of pods that all roles share. */ -}}
 
+{{- /* Of pods of Jobs: a mesh's side-car would go on when they are done. */ -}}
+{{- define "dli.outsideMesh" -}}
+sidecar.istio.io/inject: "false"
+{{- end }}
+
 {{- define "dli.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 185
@@ -51,6 +56,9 @@ spec:
       annotations:
         checksum/config: {{ include (print .root.Template.BasePath "/config/config.yaml") .root | sha256sum }}
         checksum/secret: {{ toJson $values.secret | sha256sum }}
+        {{- with $values.prices }}
+        checksum/prices: {{ sha256sum . }}
+        {{- end }}
         {{- with $values.runs.clusters }}
         checksum/clusters: {{ toJson . | sha256sum }}
         {{- end }}

@@ -242,6 +242,60 @@ def test_hooks_need_nothing_of_the_release(case: str) -> None:
     assert {"Job/dli-migrate", "Job/dli-clear"} <= found
 
 
+def test_who_watches_reaches_every_pod(case: str) -> None:
+    """The ServiceMonitor asks those of the API too, on the port that is their clients'."""
+    clients, monitoring = [{"podSelector": {"matchLabels": {"app": name}}} for name in "cm"]
+    peers = {"networkPolicy__clients": [clients], "networkPolicy__monitoring": [monitoring]}
+    closed = render(case, **peers)
+    heard = {
+        role: named(closed, "NetworkPolicy", f"dli-{role}")["spec"]["ingress"][0]["from"]
+        for role in ("api", "worker")
+    }
+    assert heard == {"api": [clients, monitoring], "worker": [monitoring]}
+    open_to_all = render(case, networkPolicy__clients=[], networkPolicy__monitoring=[monitoring])
+    (rule,) = named(open_to_all, "NetworkPolicy", "dli-api")["spec"]["ingress"]
+    assert "from" not in rule
+
+
+def test_a_service_in_another_cluster_may_be_let_in(case: str) -> None:
+    """There no pod has the labels of the service."""
+    peer = {"ipBlock": {"cidr": "10.8.0.0/14"}}
+    (rule,) = named(render(case, networkPolicy__moreIngress=[peer]), "NetworkPolicy", "dli-runs")[
+        "spec"
+    ]["ingress"]
+    assert rule["from"][1:] == [peer]
+
+
+def test_drivers_change_no_pod(case: str) -> None:
+    """Another image in a pod of another project would read that project's Secrets."""
+    (rule,) = named(render(case), "Role", "dli-driver")["rules"]
+    assert {"patch", "update"} & set(rule["verbs"]) == set()
+
+
+def test_who_asks_for_nodes_may_list_them(case: str) -> None:
+    """Those that tell the capacity, and those that wait for it."""
+    (binding,) = of_kind(render(case, runs__nodeCapacity=True), "ClusterRoleBinding")
+    assert [each["name"] for each in binding["subjects"]] == ["dli-worker", "dli-api"]
+
+
+def test_pods_are_made_anew_for_other_prices(case: str) -> None:
+    """They are read at the start."""
+    pods = [
+        named(render(case, prices=text), "Deployment", "dli-api")["spec"]["template"]
+        for text in ("# a", "# b")
+    ]
+    assert pods[0] != pods[1]
+
+
+def test_hooks_end_in_a_mesh_as_well(case: str) -> None:
+    """A side-car goes on, and with it the Job."""
+    jobs = of_kind(render(case), "Job")
+    assert {each["metadata"]["name"] for each in jobs} == {"dli-migrate", "dli-clear"}
+    for each in jobs:
+        labels = each["spec"]["template"]["metadata"]["labels"]
+        assert labels["sidecar.istio.io/inject"] == "false"
+
+
 def test_runs_hear_the_service_only(case: str) -> None:
     manifests = render(case)
     policy = named(manifests, "NetworkPolicy", "dli-runs")["spec"]

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.support.charts import CHART, KUBERNETES, helm, needs_helm, rendering
+from tests.support.charts import (
+    CHART,
+    KUBERNETES,
+    helm,
+    needs_helm,
+    of_kind,
+    rendering,
+    values_of,
+)
 
 pytestmark = needs_helm
 
@@ -28,6 +38,16 @@ pytestmark = needs_helm
         (
             {"secret__existing": "", "secret__values": {"database_url": "sqlite:////x"}},
             "database_url",
+        ),
+        ({"ingress__enabled": True}, "ingress.hosts"),
+        ({"httpRoute__enabled": True}, "httpRoute.parentRefs"),
+        (
+            {
+                "secret__existing": "",
+                "secret__values": {"database_url": "postgres://x", "admin_token": "x" * 30},
+                "metrics__serviceMonitor__enabled": True,
+            },
+            "secret.values.metrics_token",
         ),
         (
             {
@@ -52,3 +72,14 @@ def test_what_has_to_be_said_is_asked_for() -> None:
     place = ("--set", "settings.warehouse=s3://lake/dli")
     told = helm("template", "dli", str(CHART), "--kube-version", KUBERNETES, *place)
     assert "secret.existing, or secret.values.database_url" in told.stderr
+
+
+@pytest.mark.parametrize("release", ["data.dli", "2data", "x" * 53, "a" * 39 + ".dli"])
+def test_any_name_of_a_release_gives_names_that_a_cluster_takes(release: str) -> None:
+    """Those of Services are labels that begin with a letter (RFC 1035)."""
+    words = ("--kube-version", KUBERNETES, "-f", str(values_of("everything")))
+    done = helm("template", release, str(CHART), "--namespace", "dli", *words)
+    assert done.returncode == 0, done.stderr
+    manifests = [each for each in yaml.safe_load_all(done.stdout) if each]
+    for each in of_kind(manifests, "Service", "Deployment", "Job"):
+        assert re.fullmatch(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", each["metadata"]["name"])
