@@ -17,7 +17,7 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from jobs.launchers.api import Asked, Capacity, Launcher
+from jobs.launchers.api import UNBOUNDED, Asked, Capacity, Launcher
 from jobs.launchers.fleet import Fleet
 from jobs.lifecycle.runs import DEFAULT_CLUSTER, cluster_of
 from jobs.store.rows import drained_clusters
@@ -54,7 +54,7 @@ class Drain:
 class ClusterView:
     """One of them: what it gives, and what of that the runs and engines there hold.
 
-    ``capacity`` None: it has not answered yet.
+    ``capacity`` None: it has not answered yet, or does not say.
     """
 
     name: str
@@ -176,7 +176,9 @@ class Clusters:
         return self.launcher.answers() if self.fleet is None else self.fleet.reaches(name)
 
     def _capacity(self, name: str) -> Capacity | None:
-        return self.launcher.capacity() if self.fleet is None else self.fleet.capacity_of(name)
+        fleet = self.fleet
+        found = self.launcher.capacity() if fleet is None else fleet.capacity_of(name)
+        return None if found == UNBOUNDED else found
 
     def _read(self) -> None:
         with self._reading, self.database.read() as tx:

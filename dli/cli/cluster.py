@@ -15,7 +15,11 @@ app = typer.Typer(no_args_is_help=True, help="Look at clusters and drain them; f
 
 @app.command("list")
 def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
-    """List the clusters: whether they answer, what they give and what of it is used."""
+    """List the clusters: whether they answer, what they give and what of it is used.
+
+    An engine is counted with all the cores that it may use, idle or not: engines share cores, so
+    more may be used than there are.
+    """
     session = session_of(context)
     print_answer(session, session.client.clusters(), _print_all, as_json=as_json)
 
@@ -47,10 +51,25 @@ def undrain(context: typer.Context, name: str) -> None:
 def _print_all(session: Session, clusters: list[dict[str, Any]]) -> None:
     columns = {name: name for name in _shown({})}
     print_items(session.out, [_shown(cluster) for cluster in clusters], columns)
+    _explain(session, clusters)
 
 
 def _print_one(session: Session, cluster: dict[str, Any]) -> None:
     print_facts(session.out, _shown(cluster))
+    _explain(session, [cluster])
+
+
+def _explain(session: Session, clusters: list[dict[str, Any]]) -> None:
+    """Why more cores may be used than there are."""
+    full = [each["name"] for each in clusters if shares_cores(each)]
+    if full:
+        session.say(f"{', '.join(full)}: engines share cores, and each is counted with all of its")
+
+
+def shares_cores(cluster: dict[str, Any]) -> bool:
+    """Whether what is there holds more cores than it has."""
+    there = cluster.get("capacity")
+    return there is not None and cluster["used"]["cores"] > there["cores"]
 
 
 def _shown(cluster: dict[str, Any]) -> dict[str, Any]:
@@ -71,5 +90,5 @@ def _shown(cluster: dict[str, Any]) -> dict[str, Any]:
 
 def _amounts(given: dict[str, Any] | None) -> str | None:
     if given is None:
-        return None
+        return "unknown"
     return f"{given['cores']:g} cores, {format_size(given['memory_bytes'])}"

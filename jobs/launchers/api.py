@@ -59,6 +59,11 @@ class Capacity:
     memory_bytes: int
 
 
+#: Of a place that does not say what it gives, as a cluster that shows neither nodes nor quota: runs
+#: wait there then, and not here.
+UNBOUNDED = Capacity(cpu_millis=10_000_000, memory_bytes=1 << 50)
+
+
 class Asked(NamedTuple):
     """A kind of request to the API server of a cluster."""
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from kubernetes.utils import parse_quantity
 
-from jobs.launchers.api import Capacity
+from jobs.launchers.api import UNBOUNDED, Capacity
 from jobs.launchers.cluster import ApiError, Cluster
 from jobs.launchers.pods import Manifest
 
@@ -18,8 +18,6 @@ log = logging.getLogger(__name__)
 
 _KEPT = 30.0  # seconds
 _PATIENCE = 5.0  # seconds for an answer: who looks at several clusters waits for it
-#: Where neither nodes nor quota may be seen: pods wait in the cluster then, not here.
-_UNKNOWN = Capacity(cpu_millis=10_000_000, memory_bytes=1 << 50)
 
 
 class Room:
@@ -28,7 +26,7 @@ class Room:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._lock = threading.Lock()  # guards both below
-        self._known = _UNKNOWN
+        self._known = UNBOUNDED
         self._asked: float | None = None
 
     def capacity(self) -> Capacity:
@@ -69,8 +67,8 @@ def room(nodes: Iterable[Manifest], quotas: Iterable[Manifest]) -> Capacity:
         cpu.extend(_of(hard, name) for name in ("cpu", "requests.cpu") if name in hard)
         memory.extend(_of(hard, name) for name in ("memory", "requests.memory") if name in hard)
     return Capacity(
-        cpu_millis=int(min(cpu) * 1000) if cpu else _UNKNOWN.cpu_millis,
-        memory_bytes=int(min(memory)) if memory else _UNKNOWN.memory_bytes,
+        cpu_millis=int(min(cpu) * 1000) if cpu else UNBOUNDED.cpu_millis,
+        memory_bytes=int(min(memory)) if memory else UNBOUNDED.memory_bytes,
     )
 
 

@@ -23,9 +23,13 @@ class ClusterReply(Reply):
     drained_at: str | None
     drained_by: str | None = Field(description="The user who said so.")
     capacity: AmountsReply | None = Field(
-        description="What it gives to runs and engines; null: it has not answered yet."
+        description="What it gives to runs and engines; null: it has not answered yet, or shows "
+        "neither its nodes nor a quota."
     )
-    used: AmountsReply = Field(description="What runs and engines there have set aside.")
+    used: AmountsReply = Field(
+        description="What runs and engines there have set aside. An engine is counted with all the "
+        "cores that it may use, and engines share cores: more may be used than there are."
+    )
     runs: int = Field(description="Runs of batches and tasks.")
     engines: int
 

@@ -245,8 +245,7 @@ def test_hooks_need_nothing_of_the_release(case: str) -> None:
 def test_who_watches_reaches_every_pod(case: str) -> None:
     """The ServiceMonitor asks those of the API too, on the port that is their clients'."""
     clients, monitoring = [{"podSelector": {"matchLabels": {"app": name}}} for name in "cm"]
-    peers = {"networkPolicy__clients": [clients], "networkPolicy__monitoring": [monitoring]}
-    closed = render(case, **peers)
+    closed = render(case, networkPolicy__clients=[clients], networkPolicy__monitoring=[monitoring])
     heard = {
         role: named(closed, "NetworkPolicy", f"dli-{role}")["spec"]["ingress"][0]["from"]
         for role in ("api", "worker")

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from jobs.clusters import Clusters
-from jobs.launchers.api import Capacity
+from jobs.launchers.api import UNBOUNDED, Capacity
 from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.lifecycle.states import JobState
 from jobs.queues.demand import Place, Server
@@ -138,6 +138,16 @@ def _fleet_ledger(database: Database, root: Path) -> tuple[Ledger, Clusters]:
         clusters=clusters,
     )
     return ledger, clusters
+
+
+def test_what_a_cluster_does_not_say_is_told_to_nobody(database: Database, tmp_path: Path) -> None:
+    """It would be looked for in vain: ten thousand cores."""
+    fleet, sites = make_fleet(tmp_path, eu=4)
+    sites["eu"]._size = UNBOUNDED
+    fleet.look()
+    clusters = Clusters(database=database, clock=SystemClock(), launcher=fleet)
+    told = {view.name: view.capacity for view in clusters.views()}
+    assert (told["eu"], told["default"] is None) == (None, False)
 
 
 def test_what_runs_is_counted_in_its_cluster(database: Database, tmp_path: Path) -> None:
