@@ -174,8 +174,10 @@ def _failure(parts: Parts, job: Job, ended: Ended) -> AttemptFailedError | None:
             hint="let it write less, or ask for a larger max_output",
             fault=Fault.USER,
         )
-    if status.reason == "memory" or _signal(status.exit_code) == _KILLED:
+    if status.reason == "memory":
         return _short_of_memory(parts, job, spec)
+    if _signal(status.exit_code) == _KILLED:
+        return _short_of_memory(parts, job, spec, killed=True)
     if status.reason is not None:
         fault = Fault.USER if status.reason == "deadline" else Fault.PLATFORM
         return TaskLostError(f"the service ended the command: {status.reason}", fault=fault)
@@ -198,10 +200,17 @@ def _failed(parts: Parts, ended: Ended) -> TaskFailedError:
     )
 
 
-def _short_of_memory(parts: Parts, job: Job, spec: TaskSpec) -> TaskMemoryError:
-    """The next attempt gets twice the memory, where the machine has so much."""
+def _short_of_memory(
+    parts: Parts, job: Job, spec: TaskSpec, *, killed: bool = False
+) -> TaskMemoryError:
+    """The next attempt gets twice the memory, where the machine has so much.
+
+    ``killed``: not by the service, so nobody knows for sure why.
+    """
     had = _memory(parts, job, spec)
     message, hint = f"the command used more than its {had >> 20} MiB of memory", "ask for more"
+    if killed:
+        message = f"the command was killed (signal {_KILLED}), most likely for its memory"
     if 2 * had > parts.launcher.capacity().memory_bytes:
         return TaskMemoryError(message, hint=hint, fault=Fault.USER)
     if may_retry(job, Fault.MEMORY):

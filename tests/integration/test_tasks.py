@@ -195,6 +195,11 @@ def test_a_command_over_its_memory_can_fail_for_good(client: httpx.Client) -> No
     assert (told["state"], told["error"]["code"]) == ("failed", "task_out_of_memory")
 
 
+def test_a_command_that_was_killed_may_have_used_little(client: httpx.Client) -> None:
+    told = task(client, "sh", "-c", "kill -9 $$", retry={"attempts": 1})
+    assert "was killed (signal 9), most likely" in told["error"]["message"]
+
+
 def test_a_command_that_writes_too_much_is_ended(client: httpx.Client) -> None:
     told = task(client, "sh", "-c", "while :; do cat /dev/zero; done", max_output="1MiB")
     assert (told["state"], told["error"]["code"]) == ("failed", "task_output")
