@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, select, text, tuple_, update
+from sqlalchemy.exc import IntegrityError
 
 from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.queues.definitions import (
@@ -36,9 +37,13 @@ _ALL_KINDS, _ALL_ENGINES = frozenset(JobKind), frozenset(EngineName)
 def create(tx: Tx, queue: QueueDef) -> QueueDef:
     """Keep a new queue. Raises ``QueueInvalidError`` and ``QueueExistsError``."""
     made = replace(validated(queue), version=1)
+    taken = QueueExistsError(f"queue {queue.name} exists", queue=queue.name)
     if _find(tx, queue.project_id, queue.name) is not None:
-        raise QueueExistsError(f"queue {queue.name} exists", queue=queue.name)
-    tx.execute(insert(queues), _values(made))
+        raise taken
+    try:
+        tx.execute(insert(queues), _values(made))
+    except IntegrityError as error:  # another replica was first
+        raise taken from error
     return made
 
 

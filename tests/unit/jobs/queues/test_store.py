@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import timedelta
 
@@ -51,6 +52,20 @@ def test_a_name_is_taken_once(database: Database) -> None:
         with pytest.raises(QueueExistsError):
             create(tx, NIGHT)
         create(tx, replace(NIGHT, project_id=ProjectId("other")))
+
+
+def test_of_two_creates_at_once_one_is_told(database: Database) -> None:
+    def again() -> None:
+        with database.transaction() as tx:
+            create(tx, NIGHT)
+
+    with ThreadPoolExecutor(1) as threads:
+        with database.transaction() as tx:
+            create(tx, NIGHT)
+            other = threads.submit(again)
+            wait([other], timeout=0.3)  # it waits for us, at the latest where it writes
+        with pytest.raises(QueueExistsError):
+            other.result(timeout=60)
 
 
 def test_an_unknown_queue_is_told_with_near_names(database: Database) -> None:
