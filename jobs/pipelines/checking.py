@@ -32,6 +32,9 @@ def check_documents(pipeline: Pipeline, documents: JobDocuments) -> None:
     faults = list(_label_faults(pipeline.labels))
     for name, node in pipeline.nodes.items():
         places = {".".join(place.path) for place in node.places()}
+        if node.document.get("lease") is not None:
+            message = "a node has no client to renew it; give it a timeout instead"
+            faults.append(Fault(field=f"nodes.{name}.lease", message=message, hint=None))
         try:
             documents.check(resolve(node.document, lambda ref: _example(pipeline, ref)))
         except RequestInvalidError as error:

@@ -64,6 +64,9 @@ def test_all_that_is_wrong_is_told_by_its_place(api: httpx.Client) -> None:
     answer = api.put("/pipelines/wrong", json={"nodes": {"a": {"sql": "SHOW TABLES", "que": 1}}})
     assert [each["field"] for each in answer.json()["errors"]] == ["nodes.a.que"]
     assert api.put("/pipelines/wrong", json={}).json()["errors"][0]["field"] == "nodes"
+    leased = {"a": {"sql": "SELECT 1", "lease": {"ttl": "5s"}}}
+    answer = api.put("/pipelines/wrong", json={"nodes": leased})
+    assert [each["field"] for each in answer.json()["errors"]] == ["nodes.a.lease"]
     labels = {"a b": "c", "d": "x" * 257}
     answer = api.put(
         "/pipelines/wrong", json={"nodes": {"a": {"sql": "SELECT 1"}}, "labels": labels}
