@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from dli.api.schemas.fields import Body, Reply, Size, Span
+from dli.api.schemas.fields import Body, Reply, Size, Span, span_field
 from dli.api.schemas.terms import TermsBody
 from jobs.files import parse_file_uri
 from jobs.lifecycle.spec import BatchLanguage, BatchSession
@@ -113,7 +113,7 @@ class BatchBody(TermsBody):
         description="Patterns of files in its working directory that are kept when it finishes.",
     )
     mode: BatchMode = BatchMode.RUN
-    wait: Span = Field(timedelta(0), description="How long to wait for the end, 0s to 60s.")
+    wait: Span = span_field(timedelta(0), "How long to wait for the end, 0s to 60s.")
 
 
 class SizeReply(Reply):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from dli.billing.money import InvalidAmountError, parse_nanos
-from storage.base.quantities import QuantityError, parse_size, parse_span
+from storage.base.quantities import QuantityError, format_span, parse_size, parse_span
 
 
 class Body(BaseModel):
@@ -70,6 +70,12 @@ Span = Annotated[
 MoneyText = Annotated[
     int, BeforeValidator(_nanos), WithJsonSchema({"type": "string", "examples": ["0.05"]})
 ]
+
+
+def span_field(default: timedelta, description: str) -> Any:
+    """A ``Span`` with a default, which the schema tells in the one form that is understood."""
+    told = {"default": format_span(default)}
+    return Field(default, description=description, json_schema_extra=told)
 
 
 class MoneyReply(Reply):

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema
 
-from dli.api.schemas.fields import MOST_NUMBER, Body, MoneyReply, MoneyText, Reply, Span
+from dli.api.schemas.fields import MOST_NUMBER, Body, MoneyReply, MoneyText, Reply, Span, span_field
 from dli.api.schemas.jobs import JobReply
 from dli.api.schemas.statements import FailureReply
 from dli.api.schemas.terms import TermsBody
@@ -75,7 +75,7 @@ class RunBody(TermsBody):
     revision: int | None = Field(
         None, ge=1, le=MOST_NUMBER, description="The one in force if not given."
     )
-    wait: Span = Field(timedelta(0), description="How long to wait for the end, 0s to 60s.")
+    wait: Span = span_field(timedelta(0), "How long to wait for the end, 0s to 60s.")
 
 
 class PipelineRunBody(RunBody):
@@ -87,7 +87,7 @@ class PipelineRunBody(RunBody):
 class ResumeBody(TermsBody):
     """A new run that takes over what succeeded in an ended one."""
 
-    wait: Span = Field(timedelta(0), description="How long to wait for the end, 0s to 60s.")
+    wait: Span = span_field(timedelta(0), "How long to wait for the end, 0s to 60s.")
 
 
 class PlanBody(Body):

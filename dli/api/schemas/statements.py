@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from dli.api.schemas.fields import Body, MoneyReply, Reply, Size, Span
+from dli.api.schemas.fields import Body, MoneyReply, Reply, Size, Span, span_field
 from dli.api.schemas.terms import TermsBody
 from jobs.lifecycle.spec import OnBudget
 from jobs.lifecycle.states import JobState
@@ -43,9 +43,7 @@ class StatementBody(TermsBody):
         description="Values of `:name` (an object) or `?` (a list): JSON scalars, or "
         '`{"type": "date", "value": "2026-01-01"}`. Never put into the text.',
     )
-    wait: Span = Field(
-        timedelta(seconds=10), description="How long to wait for the end, 0s to 60s."
-    )
+    wait: Span = span_field(timedelta(seconds=10), "How long to wait for the end, 0s to 60s.")
     mode: Mode = Mode.RUN
     max_bytes: Size | None = Field(
         None, description="Most bytes that it may process; refused before it runs if it does."

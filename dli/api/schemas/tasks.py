@@ -7,7 +7,7 @@ from datetime import timedelta
 from pydantic import Field
 
 from dli.api.schemas.batches import File
-from dli.api.schemas.fields import Size, Span
+from dli.api.schemas.fields import Size, Span, span_field
 from dli.api.schemas.terms import TermsBody
 
 
@@ -39,4 +39,4 @@ class TaskBody(TermsBody):
     max_output: Size | None = Field(
         None, description="Bytes that it may write; the service's bound if not given."
     )
-    wait: Span = Field(timedelta(0), description="How long to wait for the end, 0s to 60s.")
+    wait: Span = span_field(timedelta(0), "How long to wait for the end, 0s to 60s.")

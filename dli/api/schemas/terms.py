@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from dli.api.schemas.fields import Body, MoneyText, Span
+from dli.api.schemas.fields import Body, MoneyText, Span, span_field
 from jobs.accepting import LABEL_NAME, LONGEST_LABEL, MOST_LABELS
 from jobs.lifecycle.events import Fault
 
@@ -19,8 +19,8 @@ class RetryBody(Body):
     """When another attempt follows a failed one."""
 
     attempts: int = Field(3, ge=1, le=10, description="The first one counts.")
-    pause: Span = Field(
-        timedelta(seconds=1), description="Before the second; doubles with each further one."
+    pause: Span = span_field(
+        timedelta(seconds=1), "Before the second; doubles with each further one."
     )
     on: list[Fault] = Field(
         default_factory=lambda: [Fault.PLATFORM, Fault.MEMORY],

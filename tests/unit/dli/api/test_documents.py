@@ -23,6 +23,13 @@ def test_a_batch_is_a_document() -> None:
     check_document({"kind": "batch", "program": "s3://bucket/app.py", "size": "large"})
 
 
+def test_defaults_of_the_schema_are_understood() -> None:
+    retry = document_schema()["$defs"]["RetryBody"]["properties"]
+    given = {name: field["default"] for name, field in retry.items() if "default" in field}
+    assert given == {"attempts": 3, "pause": "1s"}
+    check_document({"kind": "statement", "sql": "SELECT 1", "retry": given})
+
+
 def test_values_of_parameters_need_not_be_known() -> None:
     parameters = {"day": {"type": "date", "value": "sample"}}
     check_document({"kind": "statement", "sql": "SELECT :day", "parameters": parameters})
