@@ -74,8 +74,8 @@ MoneyText = Annotated[
 
 def span_field(default: timedelta, description: str) -> Any:
     """A ``Span`` with a default, which the schema tells in the one form that is understood."""
-    told = {"default": format_span(default)}
-    return Field(default, description=description, json_schema_extra=told)
+    told = format_span(default)
+    return Field(default, description=description, json_schema_extra={"default": told})
 
 
 class MoneyReply(Reply):
