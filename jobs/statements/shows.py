@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from jobs.execution.parts import Parts
 from jobs.lifecycle.job import Job
-from sql.analysis.spark_functions import SPARK_FUNCTIONS
 from sql.statement import Show, ShowWhat, TableName
+from sql.syntax.spark_functions import SPARK_FUNCTIONS
 from storage.catalog.definitions import TableDef, TableKind
 from storage.meta.database import Tx
 

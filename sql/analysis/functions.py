@@ -9,9 +9,9 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
-from sql.analysis.spark_functions import SPARK_FUNCTIONS
 from sql.errors import FunctionNotFoundError
 from sql.syntax.parse import Parsed
+from sql.syntax.spark_functions import SPARK_FUNCTIONS
 
 
 def check_functions(query: exp.Expr, parsed: Parsed) -> None:

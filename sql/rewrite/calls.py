@@ -10,11 +10,9 @@ names with the sqlglot that is installed.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Final
 
 from sqlglot import exp
-from sqlglot.tokenizer_core import Token, TokenType
 
 from sql.syntax.parse import Parsed, parse_tokens
 
@@ -32,27 +30,10 @@ _NAMES: Final = """
 """
 FAITHLESS: Final = frozenset(_NAMES.split())
 
-_MARK: Final = "\x1f"  # stands in no name that is written without quotes
-
 
 def engine_tree(parsed: Parsed) -> exp.Expr:
     """A fresh tree of the statement in which every call has the name and arguments as written.
 
     Parameters are placeholders in it, names are not looked up.
     """
-    marked = [_marked(token, behind) for token, behind in pairwise(parsed.tokens)]
-    tree = parse_tokens(parsed.text, parsed.clean, [*marked, *parsed.tokens[-1:]])
-    for node in tree.walk():
-        if isinstance(node, exp.Anonymous | exp.Identifier) and isinstance(node.this, str):
-            node.set("this", node.this.removesuffix(_MARK))
-    return tree
-
-
-def _marked(token: Token, behind: Token) -> Token:
-    if (
-        behind.token_type is not TokenType.L_PAREN
-        or token.token_type in (TokenType.IDENTIFIER, TokenType.STRING)
-        or token.text.lower() not in FAITHLESS
-    ):
-        return token
-    return Token(TokenType.VAR, token.text + _MARK, token.line, token.col, token.start, token.end)
+    return parse_tokens(parsed.text, parsed.clean, parsed.tokens, FAITHLESS)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from operator import is_not
 from typing import NoReturn
 
 from sqlglot import exp
@@ -19,6 +20,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from sql.errors import SqlSyntaxError, StatementTooDeepError, UnsupportedStatementError
 from sql.statement import ExplainLevel, StatementKind
+from sql.syntax.calls import mark, unmark
 from sql.syntax.dialect import DIALECT, FOREIGN_ERRORS
 from sql.syntax.kinds import WORD, first_words, kind_of_tree, refuse_words, words_kind
 from sql.syntax.lexer import lex_one
@@ -152,10 +154,16 @@ def _name_positionals(tokens: list[Token]) -> list[Token]:
     return named
 
 
-def parse_tokens(text: str, clean: str, tokens: list[Token]) -> exp.Expr:
-    """The tree of one statement from its tokens; errors have their places in ``text``."""
+def parse_tokens(
+    text: str, clean: str, tokens: Sequence[Token], verbatim: Collection[str] = ()
+) -> exp.Expr:
+    """The tree of one statement from its tokens; errors have their places in ``text``.
+
+    Calls of functions that Spark does not have, or that are named in ``verbatim``, stay as written.
+    """
+    marked = mark(tokens, verbatim)
     try:
-        trees = DIALECT.parser(max_nodes=MAX_NODES).parse(tokens, clean)
+        trees = DIALECT.parser(max_nodes=MAX_NODES).parse(marked, clean)
     except ParseError as error:
         _raise_syntax(text, tokens, error)
     except RecursionError as error:
@@ -166,6 +174,8 @@ def parse_tokens(text: str, clean: str, tokens: list[Token]) -> exp.Expr:
     if len(found) != 1:
         first = place(text, tokens[0].start) if tokens else Place(1, 1)
         raise SqlSyntaxError("this is no statement", line=first.line, column=first.column)
+    if any(map(is_not, marked, tokens)):
+        unmark(found[0])
     return found[0]
 
 

@@ -118,6 +118,21 @@ SELECT * FROM orders VERSION AS OF 1
 =>
 unsupported_statement -
 
+-- function of another system, which would become a cast
+SELECT truncate(id, 1) FROM orders
+=>
+function_not_found 1:8
+
+-- name of the parser's own, which would become a call of its argument
+SELECT anonymous_agg_func('java_method', 'a', 'b') AS x
+=>
+function_not_found 1:8
+
+-- the same in back quotes
+SELECT `combined_agg_func`('java_method', 'a', 'b') AS x
+=>
+function_not_found 1:8
+
 -- transform by a program
 SELECT TRANSFORM(id) USING 'cat' FROM orders
 =>

@@ -6,11 +6,11 @@ import logging
 
 import pytest
 
-from sql.analysis.spark_functions import SPARK_FUNCTIONS
 from sql.errors import SqlSyntaxError
 from sql.rewrite.calls import engine_tree
 from sql.syntax.dialect import render
 from sql.syntax.parse import parse
+from sql.syntax.spark_functions import SPARK_FUNCTIONS
 
 #: Printed in another form that means the same: keywords, casts, and names that are operators.
 SAME_MEANING = {
