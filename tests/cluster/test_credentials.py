@@ -35,6 +35,7 @@ SMALL = {"cores": 1, "memory": "1536MiB"}
 
 PROGRAM = """
 import json
+import socket
 import ssl
 import time
 import urllib.error
@@ -42,18 +43,20 @@ import urllib.request
 from dli_batch import session
 
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+LABELS = {"dli.dev/installation": "dli", "dli.dev/role": "executor",
+          "dli.dev/driver": socket.gethostname()}
 
 def read(name):
     with open(f"{ACCOUNT}/{name}") as file:
         return file.read()
 
-def made(name, **spec):
+def made(name, labels=LABELS, **spec):
     # With the rights of this driver, which makes pods.
     main = {"name": "run", "image": "none", "securityContext": {
         "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}}
     main.update(spec.pop("main", {}))
     context = {"runAsNonRoot": True, "runAsUser": 185, "seccompProfile": {"type": "RuntimeDefault"}}
-    body = {"metadata": {"name": name},
+    body = {"metadata": {"name": name, "labels": labels},
             "spec": {"containers": [main], "securityContext": context, **spec}}
     request = urllib.request.Request(
         f"https://kubernetes.default.svc/api/v1/namespaces/{read('namespace')}/pods?dryRun=All",
@@ -79,6 +82,8 @@ print("mounted", made("mounted", volumes=[volume]))
 sources = [{"secret": {"name": "research-s3"}}]
 print("projected", made("projected", volumes=[{"name": "v", "projected": {"sources": sources}}]))
 print("account", made("account", serviceAccountName="research"))
+print("free", made("free", labels={}))
+print("foreign", made("foreign", labels={**LABELS, "dli.dev/driver": "run_01abc_1"}))
 
 spark = session()
 print("own", spark.read.parquet("s3a://sales/t").selectExpr("sum(n)").first()[0], flush=True)
@@ -90,7 +95,10 @@ for name, place in ("theirs", "research"), ("managed", "lake/dli/project-tables/
 time.sleep(4)  # to be looked at
 """
 MADE = "plain 201", "ours 201"
-REFUSED = tuple(f"{name} 422 True" for name in ("stolen", "all", "mounted", "projected", "account"))
+REFUSED = tuple(
+    f"{name} 422 True"
+    for name in ("stolen", "all", "mounted", "projected", "account", "free", "foreign")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from jobs.engines.executors import BLOCKS_PORT, DRIVER_PORT
-from jobs.launchers.pods import GROUP, INSTALLATION, JOB, ROLE, WINDOW_PORT
+from jobs.launchers.pods import DRIVER, GROUP, INSTALLATION, JOB, ROLE, WINDOW_PORT
 from tests.support.charts import (
     CASES,
     CHART,
@@ -339,6 +339,9 @@ def test_projects_are_kept_apart_if_that_is_wanted(case: str) -> None:
         told = json.dumps(policy["spec"]["matchConditions"])
         for account in ("dli-driver", *PROJECTS):
             assert f"system:serviceaccount:dli-runs:{account}" in told
+        asked = " ".join(each["expression"] for each in policy["spec"]["validations"])
+        for label in (INSTALLATION, ROLE, DRIVER):
+            assert f"variables.labels[?'{label}']" in asked
         binding = named(manifests, "ValidatingAdmissionPolicyBinding", policy["metadata"]["name"])
         assert binding["spec"]["policyName"] == policy["metadata"]["name"]
         (rule,) = named(manifests, "Role", "dli-secrets-of-sales")["rules"]
