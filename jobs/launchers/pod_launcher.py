@@ -103,6 +103,7 @@ class KubernetesLauncher:
             settings=settings,
             owner=owner,
             selector=selector,
+            clock=clock,
         )
         self._porters = Porters(
             windows=self._windows,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import random
+import threading
 from dataclasses import dataclass
+from datetime import timedelta
 
 from jobs.launchers import pods
 from jobs.launchers.api import LaunchError, LaunchRefusedError, RunExistsError, RunSpec
@@ -11,11 +14,14 @@ from jobs.launchers.cluster import ApiError, Cluster, Watched
 from jobs.launchers.pod_views import refusal
 from jobs.launchers.pods import Order, PodSettings, name_of
 from jobs.launchers.segments import PART
+from storage.base.clock import Clock
 from storage.base.ids import RunId
 
 log = logging.getLogger(__name__)
 
 _OTHERS = 10  # seconds to end for side-cars, which may have the last of a log
+_CONTENDED = "cannot be fulfilled on resourcequotas"
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds, more or less, between tries at a quota
 _MISSING, _TAKEN = 404, 409
 _UNKNOWN = frozenset({0, 504})  # what is known of a request then: nothing
 
@@ -29,6 +35,7 @@ class Objects:
     settings: PodSettings
     owner: str
     selector: str
+    clock: Clock
 
     def create(self, spec: RunSpec, order: Order) -> bool:
         """The secret, then the pod; what was made goes again if the rest is refused.
@@ -122,9 +129,23 @@ class Objects:
 
     def _post(self, kind: str, manifest: pods.Manifest, run_id: RunId) -> pods.Manifest:
         try:
-            made: pods.Manifest = self.cluster.request("POST", self.cluster.of(kind), manifest)
+            made = self._posted(kind, manifest)
         except ApiError as error:
             if error.status == _TAKEN and "already exists" in error.message:
                 raise RunExistsError(f"run {run_id} was launched before") from error
             raise LaunchRefusedError(refusal(error.status, error.message)) from error
         return made
+
+    def _posted(self, kind: str, manifest: pods.Manifest) -> pods.Manifest:
+        """Tried again where several API servers counted at one quota, and none of them won."""
+        never = threading.Event()
+        for pause in (*_PAUSES, None):
+            try:
+                made: pods.Manifest = self.cluster.request("POST", self.cluster.of(kind), manifest)
+                return made
+            except ApiError as error:
+                if pause is None or _CONTENDED not in error.message:
+                    raise
+                wait = pause * random.uniform(0.5, 1.5)  # noqa: S311  jitter, no secret
+                self.clock.wait(never, timedelta(seconds=wait))
+        raise AssertionError("the last try returns or raises")

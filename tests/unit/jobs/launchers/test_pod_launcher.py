@@ -17,6 +17,7 @@ from jobs.launchers.cluster import ApiError, Cluster
 from jobs.launchers.identity import moment
 from jobs.launchers.pod_launcher import KubernetesLauncher
 from jobs.launchers.pods import INSTALLATION, LEASE, MANAGED, RUN, ClusterSettings, PodSettings
+from jobs.launchers.problems import Again
 from storage.base.clock import SystemClock
 from storage.base.ids import RunId
 from storage.objects.buckets import S3Settings
@@ -27,6 +28,12 @@ from tests.unit.jobs.launchers.test_cluster import END, Api, _Answers, pod
 
 STORE = S3Settings(
     endpoint="127.0.0.1:9", region="here", access_key="a", secret_key="b" * 8, secure=False
+)
+
+
+CONTENDED = (
+    'Operation cannot be fulfilled on resourcequotas "runs": the object has been modified; please '
+    "apply your changes to the latest version and try again"
 )
 
 
@@ -47,6 +54,10 @@ class _Hears(_Answers):
 
     def do_POST(self) -> None:  # noqa: N802  the library's name
         body = json.loads(self._read())
+        if self.path.endswith("/pods") and self.server.contended:
+            self.server.contended -= 1
+            self._answer(409, {"message": CONTENDED})
+            return
         if self.path.endswith("/pods") and self.server.silent:
             self.close_connection = True
             return
@@ -73,6 +84,7 @@ class Half(Api):
         super().__init__()
         self.RequestHandlerClass = _Hears
         self.silent = False
+        self.contended = 0  # pods that find another at the quota
         self.secrets: list[str] = []
         self.hidden: set[str] = set()  # pods that are there, and that no list has
         self.deleted: list[str] = []
@@ -229,6 +241,23 @@ def test_run_ends_beside_a_side_car_that_goes_on(api: Half, tmp_path: Path) -> N
         assert (status.state, status.exit_code) == (RunState.EXITED, 3)
         launcher._objects.clear("run-a-1")
         assert api.deleted == ["run-a-1", "run-a-1"], "the pod and its secret"
+
+
+@pytest.mark.parametrize(("times", "starts"), [(3, True), (99, False)])
+def test_quota_that_another_changes_is_tried_again(
+    api: Half, tmp_path: Path, times: int, starts: bool
+) -> None:
+    """Several API servers count at one quota, and give up after three tries of their own."""
+    api.contended = times
+    with opened(api, tmp_path) as launcher:
+        made = batch(launcher, "a")
+        if starts:
+            assert launcher.launch(made).state is RunState.STARTING
+            return
+        with pytest.raises(LaunchRefusedError) as caught:
+            launcher.launch(made)
+        assert caught.value.problem.again is Again.LATER
+        assert api.contended > 80, "not for ever"
 
 
 def test_secret_of_a_pod_that_is_not_seen_stays(api: Half, tmp_path: Path) -> None:
