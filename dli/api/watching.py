@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -20,6 +21,8 @@ from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import JobState
 from jobs.service import JobFilter, JobView
 from storage.base.ids import JobId
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +89,7 @@ def bill_answer(services: Services, caller: Principal, job_id: str) -> Response:
 
 def event_number(last_event_id: str | None) -> int:
     """After which event a stream goes on. Raises ``InvalidRequestError``."""
-    if last_event_id is not None and not last_event_id.isdigit():
+    if last_event_id is not None and not _NUMBER.fullmatch(last_event_id):
         raise InvalidRequestError("Last-Event-ID: is the number of an event")
     return int(last_event_id or 0)
 
