@@ -9,7 +9,7 @@ import pyarrow as pa
 from starlette.responses import Response
 
 from dli.api import streams
-from dli.api.wire import NotAcceptableError
+from dli.api.wire import InvalidRequestError, NotAcceptableError
 from dli.services import Services
 from storage.base.ids import JobId, ProjectId
 from storage.results.render import render_csv, render_json, render_parquet
@@ -74,10 +74,16 @@ def choose_form(accept: str | None) -> str:
 
 
 def aware(at: datetime | None) -> datetime | None:
-    """``at`` in UTC; a time without a zone is meant in UTC."""
+    """``at`` in UTC; a time without a zone is meant in UTC.
+
+    Raises ``InvalidRequestError`` for one that is not in the calendar there.
+    """
     if at is None:
         return None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidRequestError(f"{at.isoformat()} is not from the years 1 to 9999") from error
 
 
 def _number(text: str) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -13,6 +13,7 @@ from dli.api.deps import AllServices, Caller, IdempotencyKey
 from dli.api.envelope import moment
 from dli.api.idempotency import Once as OnceOnly
 from dli.api.idempotency import do_once
+from dli.api.results import aware
 from dli.api.schemas.automation import FiringReply, FiringsPage
 from dli.api.schemas.schedules import (
     NextTimes,
@@ -164,7 +165,7 @@ def list_firings(
 
 
 def _new(caller: Principal, body: ScheduleBody, now: datetime) -> Schedule:
-    rule = _rule(body, zone=body.timezone or "UTC", start=_aware(body.start), now=now)
+    rule = _rule(body, zone=body.timezone or "UTC", start=aware(body.start), now=now)
     if rule is None:
         raise InvalidRequestError("cron: give one of cron, every and at")
     made = Schedule(
@@ -183,7 +184,7 @@ def _new(caller: Principal, body: ScheduleBody, now: datetime) -> Schedule:
 
 def _changed(stored: Schedule, body: ScheduleChanges, now: datetime) -> Schedule:
     zone = stored.rule.zone if isinstance(stored.rule, Cron) else "UTC"
-    start = _aware(body.start) or stored.start_at
+    start = aware(body.start) or stored.start_at
     rule = _rule(body, zone=body.timezone or zone, start=start, now=now)
     if rule is None and body.timezone is not None:
         if not isinstance(stored.rule, Cron):
@@ -206,9 +207,9 @@ def _with(schedule: Schedule, body: ScheduleChanges) -> Schedule:
     if body.job is not None:
         changes["document"] = body.job
     if "start" in given:
-        changes["start_at"] = _aware(body.start)
+        changes["start_at"] = aware(body.start)
     if "end" in given:
-        changes["end_at"] = _aware(body.end)
+        changes["end_at"] = aware(body.end)
     return replace(schedule, **changes)
 
 
@@ -223,21 +224,8 @@ def _rule(
         return Cron(expression=body.cron, zone=zone)
     if body.every is not None:
         return Interval(every=body.every, anchor=start or now)
-    if body.at is not None:
-        local = body.at if body.at.tzinfo else body.at.replace(tzinfo=zone_of(zone))
-        return Once(at=_in_utc(local))
-    return None
-
-
-def _aware(at: datetime | None) -> datetime | None:
-    """A moment; without an offset it is UTC."""
-    if at is None:
-        return None
-    return _in_utc(at if at.tzinfo else at.replace(tzinfo=UTC))
-
-
-def _in_utc(at: datetime) -> datetime:
-    try:
-        return at.astimezone(UTC)
-    except OverflowError as error:
-        raise InvalidRequestError(f"{at.isoformat()} is not from the years 1 to 9999") from error
+    local = body.at
+    if local is not None and local.tzinfo is None:
+        local = local.replace(tzinfo=zone_of(zone))
+    at = aware(local)
+    return None if at is None else Once(at=at)

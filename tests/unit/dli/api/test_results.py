@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from dli.api.results import choose_form
-from dli.api.wire import NotAcceptableError
+from dli.api.results import aware, choose_form
+from dli.api.wire import InvalidRequestError, NotAcceptableError
 
 ARROW = "application/vnd.apache.arrow.stream"
 
@@ -32,3 +34,14 @@ def test_the_best_served_form_is_chosen(accept: str | None, expected: str) -> No
 def test_what_is_not_served_is_refused(accept: str) -> None:
     with pytest.raises(NotAcceptableError, match="not served"):
         choose_form(accept)
+
+
+def test_a_time_without_a_zone_is_meant_in_utc() -> None:
+    given = datetime.fromisoformat("2026-01-01T01:00")
+    assert aware(given) == datetime(2026, 1, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"])
+def test_a_time_that_utc_does_not_have_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        aware(datetime.fromisoformat(text))
