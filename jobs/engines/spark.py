@@ -203,6 +203,7 @@ class SparkEngine:
             application=("spark-internal",),
             priority=priority,
             flags=flags,
+            properties=spark_confs.PROPERTIES,
             coordinates=placed.master is not None,
         )
         return RunSpec(

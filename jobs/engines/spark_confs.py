@@ -14,7 +14,10 @@ POOLS = """<?xml version="1.0"?>
   </pool>
 </allocations>
 """
+#: A document that xpath() reads could name a file or an address, which Java would fetch.
+PROPERTIES = ("-Djavax.xml.accessExternalDTD=", "-Djavax.xml.accessExternalSchema=")
 CONFS = {
+    "spark.executor.extraJavaOptions": " ".join(PROPERTIES),
     "spark.connect.progress.reportInterval": "-1",
     "spark.connect.session.manager.defaultSessionTimeout": "7d",  # it ends with its statement
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",  # no .crc files

@@ -31,6 +31,7 @@ class ImageSpark:
             f"@{ARGUMENTS}",
             f"-Xmx{driver.heap_bytes // MIB}m",
             *(QUICK if self.quick_compiler or driver.coordinates else ()),
+            *driver.properties,
             f"-Djava.io.tmpdir={driver.directory}",
             *(() if logging is None else (f"-Dlog4j2.configurationFile=file:{logging}",)),
             SUBMIT,

@@ -34,6 +34,7 @@ class Driver:
     application: Sequence[str]
     priority: Sequence[str] = ()  #: a command in front of Java's
     flags: Sequence[str] = ()  #: of the JVM, instead of those for the archive
+    properties: Sequence[str] = ()  #: of the JVM, as ``-Dname=value``
     logging: Path | None = None  #: None: the engines' own
     #: compiled quickly, as ``quick_compiler``: its executors have the long computations
     coordinates: bool = False
@@ -101,6 +102,7 @@ class SparkInstall:
             *(driver.flags or self.archive.flags()),
             *FLAGS,
             *(QUICK if self._quick_compiler or driver.coordinates else ()),
+            *driver.properties,
             f"-Djava.io.tmpdir={driver.directory}",
             f"-Dlog4j2.configurationFile=file:{driver.logging or LOGGING}",
             SUBMIT,

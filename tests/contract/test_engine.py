@@ -7,6 +7,8 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
@@ -55,6 +57,23 @@ def test_timestamps_are_moments_in_utc(engine: RunningEngine) -> None:
         "SELECT TIMESTAMP'2026-01-02 03:04:05.678901' AS t, hour(current_timestamp()) h"
     )
     assert str(row["t"]) == "2026-01-02 03:04:05.678901+00:00"
+
+
+def test_no_document_makes_an_engine_fetch_another(engine: RunningEngine) -> None:
+    asked: list[str] = []
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        document = f'<!DOCTYPE a SYSTEM "http://127.0.0.1:{server.server_port}/x"><a>1</a>'
+        with suppress(errors.EngineStatementError):
+            engine.rows(f"SELECT xpath_string('{document}', 'a') AS x")
+        server.shutdown()
+    assert not asked
 
 
 def test_empty_result_has_its_columns(engine: RunningEngine) -> None:
