@@ -309,7 +309,7 @@ class EnginePool:
             if stoppable:
                 self._end(member, self._settings.stop_grace)
                 done += 1
-        self._records.seen()
+        self._records.seen(self._launcher)
         return done
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 _SEEN = timedelta(seconds=10)
 _SILENT = timedelta(minutes=5)
+_LEFT = timedelta(days=1)  # in which a place is asked for those that were silent
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,10 +47,11 @@ class Records:
                 cpu=timedelta(seconds=status.cpu_seconds),
             )
 
-    def seen(self) -> None:
+    def seen(self, launcher: Launcher) -> None:
         """All of them live still; those of which nobody says so any more have ended.
 
-        Written every ten seconds, however often this is called.
+        Written every ten seconds, however often this is called. In a place that replicas share
+        they are ended there as well: one that never began has no lease that would end it.
         """
         now = self.clock.now()
         if self._seen_at is not None and now - self._seen_at < _SEEN:
@@ -58,6 +60,10 @@ class Records:
         with self.database.transaction() as tx:
             run_rows.see_runs(tx, self.owner, at=now)
             run_rows.end_unseen(tx, before=now - _SILENT, at=now)
+            left = run_rows.unseen(tx, since=now - _LEFT) if launcher.place is not None else ()
+        for run_id in left:
+            if not launcher.status(run_id).state.ended:
+                _end(launcher, run_id, reason="its service is silent")
 
     def end_those_before(self, launcher: Launcher) -> int:
         """Kill and forget the engines that an earlier life of the owner left; how many lived.
@@ -71,15 +77,22 @@ class Records:
         for run_id in list(launcher.known()):
             if run_id in of_jobs or (launcher.place is not None and is_of_job(run_id)):
                 continue
-            try:
-                if not launcher.status(run_id).state.ended:
-                    launcher.stop(run_id, grace=timedelta(0), reason="its service died")
-                    found += 1
-                launcher.forget(run_id)
-            except ServiceError as error:  # its cluster does not answer: the lease ends it there
-                log.warning("engine not ended", extra={"run": run_id, "reason": error.message})
+            found += _end(launcher, run_id, reason="its service died")
         with self.database.transaction() as tx:
             run_rows.end_owned(tx, self.owner, at=self.clock.now())
         if found:
             log.warning("runs of a dead service killed", extra={"count": found})
         return found
+
+
+def _end(launcher: Launcher, run_id: RunId, *, reason: str) -> bool:
+    """Kill and forget it; whether it lived."""
+    try:
+        lived = not launcher.status(run_id).state.ended
+        if lived:
+            launcher.stop(run_id, grace=timedelta(0), reason=reason)
+        launcher.forget(run_id)
+    except ServiceError as error:  # its cluster does not answer: the lease ends it there
+        log.warning("engine not ended", extra={"run": run_id, "reason": error.message})
+        return False
+    return lived

@@ -60,6 +60,8 @@ runs = Table(
     Index(None, "ended_at", "owner"),
 )
 
+_SILENT = "its service is silent"  # the reason of those that nobody speaks of any more
+
 
 def plan_run(
     tx: Tx,
@@ -218,6 +220,10 @@ def end_owned(tx: Tx, owner: str, *, at: datetime) -> int:
 def end_unseen(tx: Tx, *, before: datetime, at: datetime) -> int:
     """End the runs of owners that were silent since ``before``; how many these were."""
     lost = runs.c.seen_at < before, runs.c.ended_at.is_(None), runs.c.job_id.is_(None)
-    return tx.execute(
-        update(runs).where(*lost).values(ended_at=at, reason="its service is silent")
-    ).rowcount
+    return tx.execute(update(runs).where(*lost).values(ended_at=at, reason=_SILENT)).rowcount
+
+
+def unseen(tx: Tx, *, since: datetime) -> tuple[RunId, ...]:
+    """Those that ``end_unseen`` has ended since then."""
+    rows = tx.execute(select(runs.c.id).where(runs.c.reason == _SILENT, runs.c.ended_at > since))
+    return tuple(RunId(row.id) for row in rows)
