@@ -268,6 +268,10 @@ def _within(path: str, folders: Sequence[str]) -> bool:
     return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)
 
 
+#: Bytes, as Linux has them.
+_LONGEST_NAME, _LONGEST_PATH = 255, 4095
+
+
 def _on_disk(path: str, text: str) -> Location:
     if not path.startswith("/"):
         raise InvalidLocationError(
@@ -275,6 +279,9 @@ def _on_disk(path: str, text: str) -> Location:
         )
     check_characters(path)
     folder, glob = split_glob(path)
+    names = os.fsencode(folder).split(b"/")
+    if len(os.fsencode(folder)) > _LONGEST_PATH or max(map(len, names)) > _LONGEST_NAME:
+        raise ValueError("it is too long")
     if ".." in glob.split("/"):
         raise ValueError(".. after a pattern")
     if glob:

@@ -68,7 +68,8 @@ def test_patterns_stay_in_the_uri(locations: Locations, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "text", ["", "relative/path", "s3://", "http://host/x", "/a/\0", "s3://known/a//b",
-             "s3://known/../x", "file://host/x", "/a/[b", "hdfs:/x", "/a/*/../b", "C:\\x"]
+             "s3://known/../x", "file://host/x", "/a/[b", "hdfs:/x", "/a/*/../b", "C:\\x",
+             "/a/" + "ü" * 128, "/a" * 3000]
 )  # fmt: skip
 def test_texts_that_name_no_place_are_invalid(text: str, locations: Locations) -> None:
     with pytest.raises(InvalidLocationError):
