@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -12,6 +13,9 @@ from sqlglot.schema import MappingSchema
 
 from sql.analysis.view import Relation
 from sql.syntax.dialect import DIALECT_NAME
+
+#: Of a type, what its author chose: names of fields and comments.
+_WRITTEN = re.compile(r"""(`(?:[^`]|``)*`|'(?:[^'\\]|\\.)*'|\w+(?=:))""")
 
 
 @lru_cache(maxsize=4096)
@@ -24,8 +28,9 @@ def data_type(ddl: str) -> exp.DataType:
 
 
 def ddl_type(type_: exp.DataType) -> str:
-    """The Spark DDL text of a type, in lower case."""
-    return type_.sql(dialect=DIALECT_NAME).lower()
+    """The Spark DDL text of a type, in lower case but for the names of fields."""
+    parts = _WRITTEN.split(type_.sql(dialect=DIALECT_NAME))
+    return "".join(part if place % 2 else part.lower() for place, part in enumerate(parts))
 
 
 def schema_of(relations: Iterable[Relation]) -> MappingSchema:
