@@ -343,7 +343,11 @@ class WorkSettings(BaseModel):
         32, ge=1, le=1000, description="Batches and tasks that this replica runs at the same time."
     )
     pipeline_workers: int = Field(
-        64, ge=1, le=1000, description="Pipeline runs that this replica sees to at the same time."
+        64,
+        ge=1,
+        le=1000,
+        description="Pipeline runs that this replica sees to at the same time; of those within "
+        "others as many again, at each level.",
     )
     run_lease: Span = Field(
         timedelta(seconds=60),

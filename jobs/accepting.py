@@ -121,7 +121,7 @@ class Accepting:
         kept then.
         """
         parts, job = self.parts, offer.job
-        lane = lane_of(job.kind)
+        lane = lane_of(job.kind, job.depth)
         seat = self.workers.take_seats(lane)
         steps = [first_step(job)]
         timings = dict(offer.timings)

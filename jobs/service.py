@@ -24,7 +24,7 @@ from jobs.execution.parts import Parts
 from jobs.execution.recent import Recent
 from jobs.execution.runner import Runner, Work
 from jobs.execution.watch import Watch
-from jobs.execution.workers import Lane, Workers
+from jobs.execution.workers import PIPELINE_LANES, Lane, Workers
 from jobs.history.histories import Histories
 from jobs.keys import Keys
 from jobs.launchers.api import LogPart, LogStream
@@ -417,5 +417,5 @@ def _seats(settings: JobSettings) -> dict[Lane, int]:
     return {
         Lane.STATEMENTS: settings.workers,
         Lane.RUNS: settings.run_workers,
-        Lane.PIPELINES: settings.pipeline_workers,
+        **dict.fromkeys(PIPELINE_LANES, settings.pipeline_workers),
     }

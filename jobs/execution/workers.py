@@ -22,19 +22,33 @@ class Lane(StrEnum):
     STATEMENTS = "statements"
     RUNS = "runs"
     PIPELINES = "pipelines"
+    NESTED_1 = "nested-1"
+    NESTED_2 = "nested-2"
+    NESTED_3 = "nested-3"
+    NESTED_4 = "nested-4"
+    NESTED_5 = "nested-5"
+    NESTED_6 = "nested-6"
+    NESTED_7 = "nested-7"
 
 
-_LANES = {
-    JobKind.STATEMENT: Lane.STATEMENTS,
-    JobKind.BATCH: Lane.RUNS,
-    JobKind.TASK: Lane.RUNS,
-    JobKind.PIPELINE: Lane.PIPELINES,
-}
+#: By how many runs a pipeline run is within. A run keeps its seat while it waits for those within
+#: it: if they competed for the same seats, all could be held by runs that wait for one.
+PIPELINE_LANES = (
+    Lane.PIPELINES, Lane.NESTED_1, Lane.NESTED_2, Lane.NESTED_3, Lane.NESTED_4, Lane.NESTED_5,
+    Lane.NESTED_6, Lane.NESTED_7,
+)  # fmt: skip
 
 
-def lane_of(kind: JobKind) -> Lane:
-    """Where jobs of this kind run."""
-    return _LANES[kind]
+def lane_of(kind: JobKind, depth: int = 0) -> Lane:
+    """Where jobs of this kind run; ``depth`` is that of a pipeline run, below ``PIPELINE_LANES``'
+    length."""
+    match kind:
+        case JobKind.STATEMENT:
+            return Lane.STATEMENTS
+        case JobKind.BATCH | JobKind.TASK:
+            return Lane.RUNS
+        case JobKind.PIPELINE:
+            return PIPELINE_LANES[depth]
 
 
 class Workers:
@@ -81,7 +95,9 @@ class Workers:
         """Run ``execution`` in a seat that was taken."""
         with self._state:
             self._active[execution.job.id] = execution
-        self._threads[lane_of(execution.job.kind)].submit(self._work, execution)
+        self._threads[lane_of(execution.job.kind, execution.job.depth)].submit(
+            self._work, execution
+        )
 
     def stop(self, execution: Execution) -> None:
         """Make the work end; returns at once. Twice is the same as once.
@@ -133,6 +149,6 @@ class Workers:
             execution.ended.set()
             with self._state:
                 self._active.pop(execution.job.id, None)
-                self._seats[lane_of(execution.job.kind)] += 1
+                self._seats[lane_of(execution.job.kind, execution.job.depth)] += 1
                 self._state.notify_all()
             self._ended(execution)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from jobs.lifecycle.spec import JobKind, JobSpec, StatementSpec
+from jobs.lifecycle.spec import JobKind, JobSpec, PipelineSpec, StatementSpec
 from jobs.lifecycle.states import JobState
 from jobs.usage import Quote
 from storage.base.errors import Failure
@@ -72,6 +72,11 @@ class Job:
         It never changes, so nobody is overtaken by more than those of a bound time.
         """
         return self.created_at - self.priority * TURN_STEP
+
+    @property
+    def depth(self) -> int:
+        """How many pipeline runs a run is within; 0 for other kinds."""
+        return self.spec.depth if isinstance(self.spec, PipelineSpec) else 0
 
     @property
     def waits_for_money(self) -> bool:

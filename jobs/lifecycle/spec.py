@@ -179,6 +179,7 @@ class PipelineSpec:
     revision: int
     parameters: Mapping[str, Any] = field(default_factory=dict)
     resumes: JobId | None = None  #: the run whose finished nodes are not run again
+    depth: int = 0  #: how many runs it is within
     labels: Mapping[str, str] = field(default_factory=dict)
     max_cost: int | None = None  #: nanos
     timeout: timedelta

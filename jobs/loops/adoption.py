@@ -39,7 +39,7 @@ class Adoption:
         has_run = seen.kind in RUNS  # a pipeline's are those of its nodes
         if has_run and parts.launcher.status(run_id_of(seen)).state is RunState.GONE:
             return False
-        lane = lane_of(seen.kind)
+        lane = lane_of(seen.kind, seen.depth)
         if not self.workers.take_seats(lane):
             return has_run  # it is not run again for want of a seat, which the next look may find
         crash_point("before_adoption")

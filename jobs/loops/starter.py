@@ -46,7 +46,9 @@ class Starter:
             if any(seats.values()):
                 executions = self._claim(seats)
         finally:
-            taken = Counter(lane_of(execution.job.kind) for execution in executions)
+            taken = Counter(
+                lane_of(execution.job.kind, execution.job.depth) for execution in executions
+            )
             for lane, count in seats.items():
                 self.workers.leave_seats(lane, count - taken[lane])
         for execution in executions:

@@ -9,6 +9,7 @@ from typing import Any
 from jobs.accepting import Accepting, KeyTakenError, Offer, check_terms, least
 from jobs.errors import RequestInvalidError, WriteForbiddenError
 from jobs.execution.parts import Parts
+from jobs.execution.workers import PIPELINE_LANES
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import JobKind, PipelineSpec, RetryPolicy
 from jobs.lifecycle.states import JobState
@@ -26,7 +27,7 @@ from storage.base.ids import JobId, ProjectId
 
 #: A run costs nothing but its rows, so one that is lost is always taken up again.
 _ATTEMPTS = 1000
-_DEEPEST = 8  # pipelines that run pipelines
+_DEEPEST = len(PIPELINE_LANES)  # pipelines that run pipelines
 
 #: ``JobService.once``: the same key gives the same job.
 Once = Callable[[Terms, Callable[[], JobView]], JobView]
@@ -85,8 +86,8 @@ class RunSubmitting:
             )
         request = self._resuming(request)
         revision = self.revision(request)
-        self._check_depth(terms.parent_id, terms.project_id, revision.name)
-        spec, queue_name = self._spec(request, revision)
+        depth = self._depth(terms.parent_id, revision.name)
+        spec, queue_name = self._spec(request, revision, depth)
         check_terms(replace(terms, labels=spec.labels))
         queue = self.queues.get(terms.project_id, queue_name)
         job = self.accepting.new_job(
@@ -143,7 +144,9 @@ class RunSubmitting:
             raise RunNotResumableError(f"run {run_id} has finished", hint="start a new one")
         return job
 
-    def _spec(self, request: RunRequest, revision: Revision) -> tuple[PipelineSpec, str]:
+    def _spec(
+        self, request: RunRequest, revision: Revision, depth: int
+    ) -> tuple[PipelineSpec, str]:
         terms, pipeline = request.terms, revision.pipeline
         most = self.parts.settings.max_timeout
         spec = PipelineSpec(
@@ -151,6 +154,7 @@ class RunSubmitting:
             revision=revision.number,
             parameters=complete(pipeline, request.parameters),
             resumes=request.resumes,
+            depth=depth,
             labels={**pipeline.labels, **terms.labels, LABEL: pipeline.name},
             max_cost=least(terms.max_cost, pipeline.max_cost),
             timeout=min(terms.timeout or pipeline.timeout or most, most),
@@ -159,20 +163,21 @@ class RunSubmitting:
         )
         return spec, terms.queue or pipeline.queue or DEFAULT_QUEUE
 
-    def _check_depth(self, parent_id: JobId | None, project_id: ProjectId, name: str) -> None:
-        """A pipeline never runs within a run of itself."""
+    def _depth(self, parent_id: JobId | None, name: str) -> int:
+        """How many runs it is within. A pipeline never runs within a run of itself."""
         way: list[str] = []
         with self.parts.database.read() as tx:
             while parent_id is not None:
                 parent = load(tx, parent_id)
                 if parent is None or not isinstance(parent.spec, PipelineSpec):
-                    return
+                    break
                 way.append(parent.spec.pipeline)
                 parent_id = parent.parent_id
         if name in way:
             raise PipelineDeepError(f"pipeline {name} runs itself: {' in '.join([name, *way])}")
         if len(way) >= _DEEPEST:
             raise PipelineDeepError(f"more than {_DEEPEST} pipelines run each other")
+        return len(way)
 
 
 def check_run_terms(terms: Terms) -> None:

@@ -55,12 +55,13 @@ class Waiting:
     memory_bytes: int = 0
     not_before: datetime | None = None
     ends_by: datetime | None = None  #: its hard time-out
+    depth: int = 0  #: of a pipeline run: see ``Job.depth``
     for_money: bool = False  #: it is not paid for yet, and ``not_before`` is the next try
 
     @property
     def lane(self) -> Lane:
         """Whose seats it takes."""
-        return lane_of(self.kind)
+        return lane_of(self.kind, self.depth)
 
     @property
     def computes(self) -> bool:
@@ -87,6 +88,7 @@ def waiting_of(job: Job) -> Waiting:
         memory_bytes=job.memory_bytes,
         not_before=job.not_before,
         ends_by=job.deadline,
+        depth=job.depth,
         for_money=job.waits_for_money,
     )
 

@@ -18,7 +18,7 @@ from jobs.store.rows import WAITS, jobs
 from storage.base.ids import JobId, ProjectId, UserId
 from storage.meta.database import Tx
 from storage.meta.prepared import Prepared
-from storage.meta.types import UtcDateTime
+from storage.meta.types import Json, UtcDateTime
 
 MOST = 512  #: jobs that are looked at in one round
 
@@ -72,6 +72,7 @@ def _waiting(row: Any) -> Waiting:
         memory_bytes=row.memory_bytes,
         not_before=row.not_before,
         ends_by=row.deadline,
+        depth=0 if row.nested is None else row.nested.get("depth", 0),
     )
 
 
@@ -79,6 +80,9 @@ _TAKEN = (
     "id", "project_id", "queue", "user_id", "turn", "kind", "engine", "cpu_millis",
     "memory_bytes", "not_before", "deadline",
 )  # fmt: skip
+#: What was asked for, only of the few of which it says how deep they are.
+_NESTED = f"""CASE WHEN jobs.kind = '{JobKind.PIPELINE.value}' AND jobs.parent_id IS NOT NULL
+  THEN jobs.spec END AS nested"""
 _READY = f"{WAITS} AND (j.not_before IS NULL OR j.not_before <= :now)"
 _BY_LINE = "ORDER BY j.project_id, j.queue, j.user_id, j.turn, j.id LIMIT 1"
 #: Behind a line: the next user there, else in the next queue, else in the next project. One after
@@ -121,13 +125,13 @@ WITH RECURSIVE walk (id, project_id, queue, user_id, turn, n, total) AS (
     {next_lines})
   WHERE w.total < :most
 )
-SELECT {", ".join(f"jobs.{name}" for name in _TAKEN)}
+SELECT {", ".join(f"jobs.{name}" for name in _TAKEN)}, {_NESTED}
 FROM walk JOIN jobs ON jobs.id = walk.id ORDER BY walk.total
 """  # noqa: S608
     return (
         text(walk)
         .bindparams(bindparam("now", type_=UtcDateTime))
-        .columns(*(column(name, jobs.c[name].type) for name in _TAKEN))
+        .columns(*(column(name, jobs.c[name].type) for name in _TAKEN), column("nested", Json))
     )
 
 

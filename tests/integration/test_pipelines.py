@@ -375,6 +375,22 @@ def test_a_run_within_a_run_counts_to_the_cap(plant: Plant) -> None:
     assert free.job.state is JobState.FINISHED, free.job.failure
 
 
+def test_runs_do_not_wait_for_seats_of_those_they_are_within(
+    tmp_path: Path, database_url: str
+) -> None:
+    one_seat = replace(FAST, pipeline_workers=1)
+    with (
+        start_replica(tmp_path, database_url, settings=one_seat) as replica,
+        with_pipelines(replica) as pipelines,
+    ):
+        plant = Plant(replica=replica, pipelines=pipelines)
+        plant.apply({"a": statement("SHOW TABLES")}, name="inmost")
+        plant.apply({"a": {"kind": "pipeline", "pipeline": "inmost"}}, name="inner")
+        plant.apply({"a": {"kind": "pipeline", "pipeline": "inner"}})
+        ended = [replica.await_end(view.job.id) for view in (plant.start(), plant.start())]
+    assert [view.job.state for view in ended] == [JobState.FINISHED] * 2
+
+
 NEEDS: dict[str, list[str]] = {"a": [], "b": ["a"], "c": ["b"]}
 
 
