@@ -17,7 +17,7 @@ import math
 import secrets
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -112,10 +112,13 @@ class KubernetesLauncher:
             clock=clock,
         )
         self._made = Made(cluster, self._pods, clock)
+        self._swept = clock.monotonic()  # by the tidier alone
         self._stop = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name="pods-keeper", daemon=True)
-        self._keeper.start()
         self._several = ThreadPoolExecutor(max_workers=8, thread_name_prefix="windows")
+        # Apart, since an API server that is slow must not make engines end by their lease.
+        for name, tick in (("keeper", self._renew_engines), ("tidier", self._tidy)):
+            title, args = f"pods-{name}", (tick,)
+            threading.Thread(target=self._often, args=args, name=title, daemon=True).start()
 
     @property
     def calls(self) -> Mapping[str, int]:
@@ -451,21 +454,25 @@ class KubernetesLauncher:
         with self._pods.changed:
             return self._pods.changed.wait_for(lambda: not self._made.living(run_id), seconds)
 
-    def _keep(self) -> None:
-        """Renew what has no lease of its own, and clear away what nobody else will."""
-        swept = self._clock.monotonic()
+    def _often(self, tick: Callable[[], None]) -> None:
         while not self._stop.wait(_RENEW):
             try:
-                engines = self._memory.engines()
-                self.renew(engines, at=moment())
-                self._made.sweep(engines, self._is_here)
-                if self._clock.monotonic() - swept >= _SWEEP:
-                    swept = self._clock.monotonic()
-                    self.sweep()
+                tick()
             except ServiceError as error:
                 log.warning("pods not kept", extra={"reason": error.message})
-            except Exception:  # the outermost of this thread: without it engines would end
+            except Exception:  # the outermost of a thread: without it engines would end
                 log.exception("pods not kept")
+
+    def _renew_engines(self) -> None:
+        """What has no lease of its own."""
+        self.renew(self._memory.engines(), at=moment())
+
+    def _tidy(self) -> None:
+        """Clear away what nobody else will."""
+        self._made.sweep(self._memory.engines(), self._is_here)
+        if self._clock.monotonic() - self._swept >= _SWEEP:
+            self._swept = self._clock.monotonic()
+            self.sweep()
 
     def sweep(self) -> int:
         """Clear away engines of replicas that are gone, and secrets without a pod; how many."""

@@ -12,11 +12,21 @@ from typing import Any
 
 import pytest
 
+from jobs.launchers import pod_launcher
 from jobs.launchers.api import LaunchRefusedError, RunSpec, RunState
 from jobs.launchers.cluster import ApiError, Cluster
 from jobs.launchers.identity import moment
+from jobs.launchers.pod_known import Known
 from jobs.launchers.pod_launcher import KubernetesLauncher
-from jobs.launchers.pods import INSTALLATION, LEASE, MANAGED, RUN, ClusterSettings, PodSettings
+from jobs.launchers.pods import (
+    DRIVER,
+    INSTALLATION,
+    LEASE,
+    MANAGED,
+    RUN,
+    ClusterSettings,
+    PodSettings,
+)
 from jobs.launchers.problems import Again
 from storage.base.clock import SystemClock
 from storage.base.ids import RunId
@@ -69,6 +79,7 @@ class _Hears(_Answers):
 
     def do_PATCH(self) -> None:  # noqa: N802
         self._read()
+        self.server.slow.wait()
         self._answer(200, {})
 
     def do_DELETE(self) -> None:  # noqa: N802
@@ -84,6 +95,8 @@ class Half(Api):
         super().__init__()
         self.RequestHandlerClass = _Hears
         self.silent = False
+        self.slow = threading.Event()  # not set: what is changed has to wait
+        self.slow.set()
         self.contended = 0  # pods that find another at the quota
         self.secrets: list[str] = []
         self.hidden: set[str] = set()  # pods that are there, and that no list has
@@ -96,6 +109,7 @@ def api() -> Iterator[Half]:
     with Half() as made:
         threading.Thread(target=made.serve_forever, daemon=True).start()
         yield made
+        made.slow.set()
         made.gate.shut()
         made.events.put(END)
         made.shutdown()
@@ -241,6 +255,25 @@ def test_run_ends_beside_a_side_car_that_goes_on(api: Half, tmp_path: Path) -> N
         assert (status.state, status.exit_code) == (RunState.EXITED, 3)
         launcher._objects.clear("run-a-1")
         assert api.deleted == ["run-a-1", "run-a-1"], "the pod and its secret"
+
+
+def test_engines_are_renewed_while_the_server_is_slow(
+    api: Half, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would end by their lease, and all that runs on them, for what is only tidied up."""
+    monkeypatch.setattr(pod_launcher, "_RENEW", 0.01)
+    executor = living("exec")
+    executor["metadata"]["labels"] |= {DRIVER: "run_of_before"}
+    executor["status"] = {"phase": "Succeeded"}
+    api.pages = [[executor]]
+    api.slow.clear()
+    with opened(api, tmp_path) as launcher:
+        known = Known(engine=True)
+        launcher._memory.keep(RunId("run_engine"), known)
+        eventually(lambda: launcher.calls.get("PATCH"))
+        before = moment()
+        eventually(lambda: known.asked > before)
+        launcher._memory.forget(RunId("run_engine"))
 
 
 @pytest.mark.parametrize(("times", "starts"), [(3, True), (99, False)])
