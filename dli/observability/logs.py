@@ -30,6 +30,9 @@ def configure_logs(*, level: str, form: str) -> None:
     root.setLevel(level)
     for noisy in ("urllib3", "httpx", "sqlglot", "alembic", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    # That a connection is made anew instead of kept is nobody's concern.
+    logging.getLogger("urllib3.connectionpool").setLevel(max(logging.ERROR, root.level))
+    logging.captureWarnings(True)
 
 
 class JsonFormatter(logging.Formatter):

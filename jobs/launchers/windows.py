@@ -11,7 +11,8 @@ import urllib3
 from jobs.launchers.api import LogPart
 
 _READ = 3.0  # seconds
-_CONNECTIONS = 64
+_CONNECTIONS = 64  # pods
+_EACH = 4  # connections kept: its lease, what it uses, and who reads its log
 _PORT_OPEN = 0.2  # seconds in which a port of the same network answers
 
 
@@ -25,6 +26,7 @@ class Windows:
     def __init__(self, *, connect: float = 1.0) -> None:
         self._pool = urllib3.PoolManager(
             num_pools=_CONNECTIONS,
+            maxsize=_EACH,
             timeout=urllib3.Timeout(connect=connect, read=_READ),
             retries=False,
         )

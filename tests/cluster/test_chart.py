@@ -156,7 +156,6 @@ def prepared(cluster: Cluster, pod_s3: S3Server, folder: Path) -> Iterator[Insta
                 "s3_endpoint": pod_s3.settings.endpoint,
                 "s3_secure": False,
                 "engine_cores": 1,
-                "lease": "5s",
             },
             "secret": {"existing": "access"},
             "api": {"resources": {"requests": {"cpu": "50m", "memory": "256Mi"}}},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +19,7 @@ def _put_back() -> Iterator[None]:
     before = list(root.handlers), root.level
     yield
     root.handlers[:], root.level = before[0], before[1]
+    logging.captureWarnings(False)
 
 
 def last(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
@@ -49,6 +51,16 @@ def test_a_traceback_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     except ValueError:
         logging.getLogger("x").exception("tick failed")
     assert "ValueError: boom" in str(last(capsys)["exception"])
+
+
+def test_a_warning_of_python_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(level="INFO", form="json")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("in two\nlines", UserWarning, stacklevel=1)
+    line = last(capsys)
+    assert (line["level"], line["logger"]) == ("warning", "py.warnings")
+    assert "in two\nlines" in str(line["event"])
 
 
 def test_less_than_the_level_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
