@@ -31,7 +31,7 @@ from sql.guard.api import Candidate
 from sql.guard.limits import GuardLimits
 from sql.guard.runner import run
 from sql.rewrite.engine import engine_query, engine_sql, view_name
-from sql.rewrite.writes import create_target, insert_select, insert_target
+from sql.rewrite.writes import create_select, create_target, insert_select, insert_target
 from sql.scan.scanset import scans
 from sql.statement import (
     Binding,
@@ -170,6 +170,7 @@ class _Request:
         target: WriteTarget | None = None
         if parsed.kind is StatementKind.CREATE_TABLE_AS:
             target = self._create_target(bound)
+            query = create_select(bound, query)
         elif parsed.kind is not StatementKind.QUERY:
             target = insert_target(bound)
             query = insert_select(bound, query, parsed.text)

@@ -66,14 +66,26 @@ def insert_select(bound: BoundStatement, query: exp.Query, text: str) -> exp.Que
         types = [row[index].type for row in values] if values else [output[index].type]
         for type_ in types:
             _check_type(column, type_)
-    names = [f"_{index}" for index in range(len(output))]
+    rows, names = _rows(query, len(output))
     sources = {column.name.lower(): name for column, name in zip(named, names, strict=True)}
-    alias = exp.TableAlias(
-        this=exp.to_identifier(_SOURCE, quoted=True),
-        columns=[exp.to_identifier(name, quoted=True) for name in names],
-    )
-    rows = exp.Subquery(this=query, alias=alias)
     return exp.select(*(_value(column, sources) for column in columns)).from_(rows)
+
+
+def create_select(bound: BoundStatement, query: exp.Query) -> exp.Query:
+    """The rows of a CREATE TABLE AS. A column of nothing but NULL becomes a string.
+
+    Engines write a type for it that no engine reads.
+    """
+    if not any(map(_is_void, bound.output)):
+        return query
+    rows, names = _rows(query, len(bound.output))
+    columns = []
+    for output, name in zip(bound.output, names, strict=True):
+        value: exp.Expr = exp.column(name, table=_SOURCE, quoted=True)
+        if _is_void(output):
+            value = exp.cast(value, "string", dialect=DIALECT_NAME)
+        columns.append(exp.alias_(value, output.name, quoted=True))
+    return exp.select(*columns).from_(rows)
 
 
 def create_target(bound: BoundStatement, target: WriteTarget) -> WriteTarget:
@@ -97,6 +109,20 @@ def create_target(bound: BoundStatement, target: WriteTarget) -> WriteTarget:
         or_replace=target.or_replace,
         comment=target.comment,
     )
+
+
+def _rows(query: exp.Query, count: int) -> tuple[exp.Subquery, list[str]]:
+    """``query`` as a source whose columns have names of ours."""
+    names = [f"_{index}" for index in range(count)]
+    alias = exp.TableAlias(
+        this=exp.to_identifier(_SOURCE, quoted=True),
+        columns=[exp.to_identifier(name, quoted=True) for name in names],
+    )
+    return exp.Subquery(this=query, alias=alias), names
+
+
+def _is_void(output: OutputColumn) -> bool:
+    return output.type is not None and output.type.this is exp.DType.NULL
 
 
 def _writable(bound: BoundStatement) -> Relation:

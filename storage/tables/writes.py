@@ -313,8 +313,13 @@ def _typed(columns: Sequence[Column], footers: Sequence[Footer]) -> tuple[Column
     for column, found in zip(columns, written, strict=True):
         if isinstance(found.type, UnknownTypeError):
             raise found.type
-        kind = "string" if found.type == "void" else found.type
-        done.append(column if column.type else replace(column, type=kind))
+        if found.type == "void" and not column.type:
+            raise UnknownTypeError(
+                f"column {column.name!r} has no type: it holds nothing but NULL",
+                hint="write CAST(… AS STRING)",
+                column_name=column.name,
+            )
+        done.append(column if column.type else replace(column, type=found.type))
     return tuple(done)
 
 

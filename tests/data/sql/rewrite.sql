@@ -113,6 +113,11 @@ INSERT INTO customers (name) VALUES ('x')
 =>
 SELECT CAST(NULL AS BIGINT) AS `id`, CAST(`_rows`.`_0` AS STRING) AS `name` FROM (SELECT * FROM VALUES ('x') AS _values(col1)) AS `_rows`(`_0`)
 
+-- a new column of nothing but NULL is a string
+CREATE TABLE copy AS SELECT id AS `Id`, NULL AS note FROM orders
+=>
+SELECT `_rows`.`_0` AS `Id`, CAST(`_rows`.`_1` AS STRING) AS `note` FROM (SELECT id AS `Id`, NULL AS note FROM `sales.orders` AS `orders`) AS `_rows`(`_0`, `_1`)
+
 -- insert by name
 INSERT INTO customers BY NAME SELECT customer AS name, id FROM orders
 =>

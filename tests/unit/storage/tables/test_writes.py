@@ -15,6 +15,7 @@ from storage.catalog.errors import (
     TableChangedError,
     TableExistsError,
     TableMissingError,
+    UnknownTypeError,
 )
 from storage.tables.errors import (
     CorruptFileError,
@@ -134,6 +135,14 @@ def test_a_created_table_has_the_columns_that_were_written(lake: Lake) -> None:
     assert (table.id, table.comment) == (stage.table_id, "new")
     assert lake.find("m") == table
     assert rows(lake, table) == 1
+
+
+def test_a_column_of_nothing_but_null_needs_a_type(lake: Lake) -> None:
+    stage = lake.stage(None)
+    lake.fill(stage, pa.table({"a": [1], "b": pa.nulls(1)}))
+    columns = (Column(name="a", type=""), Column(name="b", type=""))
+    with pytest.raises(UnknownTypeError, match="'b' has no type"):
+        lake.commit(stage, CREATE, columns=columns)
 
 
 def test_a_table_created_of_nothing_needs_types(lake: Lake) -> None:
