@@ -210,6 +210,8 @@ def _label(projection: exp.Expr, spellings: Mapping[str, str]) -> str:
     inner = projection.unalias()
     if label is None and isinstance(inner, exp.Column):
         label = inner.this.meta_get(LABEL)
+    elif label is None and isinstance(inner, exp.Dot):  # a field of a struct
+        label = inner.expression.meta_get(LABEL)
     name = projection.alias_or_name
     return str(label) if label is not None else spellings.get(name, name)
 

@@ -162,10 +162,10 @@ def test_fingerprint_tells_columns_apart() -> None:
 
 
 def test_columns_are_named_as_they_are_written() -> None:
-    sql = "SELECT *, Id AS Key, Total, address.city, count(1) OVER () FROM orders"
+    sql = "SELECT *, Id AS Key, Total, o.Address.City, count(1) OVER () FROM orders o"
     assert prepared(sql).column_names == (
         "id", "customer", "total", "day", "tags", "address", "paid",
-        "Key", "Total", "city", "count(1) OVER ()",
+        "Key", "Total", "City", "count(1) OVER ()",
     )  # fmt: skip
 
 
