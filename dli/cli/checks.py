@@ -150,7 +150,9 @@ def _warehouse(settings: Settings) -> Check:
 def _answers(settings: Settings) -> bool:
     """Whether a service of ours listens on the port."""
     try:
-        answer = httpx.get(f"http://{settings.host}:{settings.port}/healthz", timeout=5)
+        answer = httpx.get(
+            f"http://{settings.host}:{settings.port}/healthz", timeout=5, trust_env=False
+        )
     except httpx.HTTPError:
         return False
     return answer.status_code == 200 and answer.text.strip() == '{"status":"ok"}'

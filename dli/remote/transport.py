@@ -9,8 +9,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -57,7 +59,10 @@ class Transport:
         self.url = url.rstrip("/")
         self._tries = _TRIES if patient else 1
         self._pause = threading.Event()  # never set: an interruptible pause
-        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout)
+        # A proxy of the environment, as companies have, knows nothing of this machine.
+        self._http = httpx.Client(
+            base_url=self.url, headers=headers, timeout=timeout, trust_env=not _is_here(self.url)
+        )
 
     def __repr__(self) -> str:
         return f"Transport({self.url!r})"
@@ -218,3 +223,12 @@ def _problem(response: httpx.Response) -> Problem:
             "retryable": response.status_code in _LATER,
         }
     return Problem.read(body, status=response.status_code)
+
+
+def _is_here(url: str) -> bool:
+    """Whether the address is one of this machine alone."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # a name, or no address at all
+        return False

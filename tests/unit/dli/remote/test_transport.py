@@ -51,6 +51,17 @@ def test_nobody_there_is_unreachable() -> None:
         client.health()
 
 
+def test_service_of_this_machine_is_reached_past_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with fake_service() as service, Client(service.url) as client:
+        service.on("GET /readyz", Reply(body={"status": "ready"}))
+        client.health()
+    with Client("http://dli.example", patient=False) as far, pytest.raises(UnreachableError):
+        far.health()  # by the proxy, which is away; no name is looked up
+
+
 def test_answer_of_something_else_is_told_apart() -> None:
     with fake_service() as service, Client(service.url) as client:
         service.on("GET /readyz", Reply(status=502, body=b"<html>Bad gateway</html>"))
