@@ -97,7 +97,8 @@ def let_in(
     queue = get(tx, *asked.place)
     check_admissible(queue, job)
     load_now = load_of(tx, queue)
-    full = _full(queue, load_now)
+    # What a run on its way waits for is taken: else all that wait could wait for it.
+    full = None if job.parent_id is not None else _full(queue, load_now)
     if room:
         passes, cluster = _passes(ledger, tx, asked, queue, load_now, served=served, now=now)
         if passes:

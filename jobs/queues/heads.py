@@ -8,6 +8,8 @@ taken.
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import TextualSelect, bindparam, column, text
@@ -23,6 +25,17 @@ from storage.meta.types import Json, UtcDateTime
 MOST = 512  #: jobs that are looked at in one round
 
 
+class Passed(StrEnum):
+    """Which pipeline runs a walk passes over, as there is no seat for them.
+
+    A line may have any number of these in front; what those that run wait for is behind them.
+    """
+
+    NONE = "none"
+    TOP = "top"  #: those that are within no other
+    ALL = "all"
+
+
 class Line(NamedTuple):
     """Where a user waits."""
 
@@ -35,16 +48,23 @@ START = Line()  #: before the first of all lines
 
 
 def heads(
-    tx: Tx, *, now: datetime, each: int, after: Line = START, most: int = MOST
+    tx: Tx,
+    *,
+    now: datetime,
+    each: int,
+    after: Line = START,
+    most: int = MOST,
+    passed: Passed = Passed.NONE,
 ) -> tuple[Waiting, ...]:
     """At most ``each`` of a line and ``most`` of all that are not in a pause.
 
     Lines are taken from the one behind ``after`` on, and from the start again at the end.
     """
-    found = _walk(tx, now=now, each=each, after=after, most=most)
+    walk = partial(_walk, tx, _HEADS[passed], now=now, each=each)
+    found = walk(after=after, most=most)
     if len(found) < most and after != START:
         known = {job.id for job in found}
-        rest = _walk(tx, now=now, each=each, after=START, most=most - len(found))
+        rest = walk(after=START, most=most - len(found))
         found += [job for job in rest if job.id not in known]
     return tuple(found)
 
@@ -54,10 +74,12 @@ def line_of(job: Waiting) -> Line:
     return Line(job.place.project_id, job.place.queue, job.user_id)
 
 
-def _walk(tx: Tx, *, now: datetime, each: int, after: Line, most: int) -> list[Waiting]:
+def _walk(
+    tx: Tx, statement: Prepared, *, now: datetime, each: int, after: Line, most: int
+) -> list[Waiting]:
     values: dict[str, Any] = {"now": now, "each": each, "most": most}
     values |= {"project": after.project_id, "queue": after.queue, "user": after.user_id}
-    return [_waiting(row) for row in _HEADS.all(tx, values)]
+    return [_waiting(row) for row in statement.all(tx, values)]
 
 
 def _waiting(row: Any) -> Waiting:
@@ -94,21 +116,30 @@ _NEXT_LINES = (
 )
 
 
-def _walk_through(source: str) -> TextualSelect:
+_RUN = f"j.kind = '{JobKind.PIPELINE.value}'"
+_BUT = {
+    Passed.NONE: "",
+    Passed.TOP: f" AND NOT ({_RUN} AND j.parent_id IS NULL)",
+    Passed.ALL: f" AND NOT {_RUN}",
+}
+
+
+def _walk_through(source: str, passed: Passed) -> TextualSelect:
     """``source`` names the table ``j``. All text is ours, so it cannot be injected into.
 
     A step of the walk finds the next job by look-ups in ``ix_jobs_waiting``: of the same line while
     ``n`` is below ``each``, else the first of the next line.
     """
+    ready = _READY + _BUT[passed]
     next_lines = ", ".join(
-        f"(SELECT j.id FROM {source} WHERE {_READY} AND {where} {_BY_LINE})"  # noqa: S608
+        f"(SELECT j.id FROM {source} WHERE {ready} AND {where} {_BY_LINE})"  # noqa: S608
         for where in _NEXT_LINES
     )
     walk = f"""
 WITH RECURSIVE walk (id, project_id, queue, user_id, turn, n, total) AS (
   SELECT * FROM (
     SELECT j.id, j.project_id, j.queue, j.user_id, j.turn, 1, 1 FROM {source}
-    WHERE {_READY} AND (j.project_id, j.queue, j.user_id) > (:project, :queue, :user)
+    WHERE {ready} AND (j.project_id, j.queue, j.user_id) > (:project, :queue, :user)
     {_BY_LINE}
   ) AS first_one
   UNION ALL
@@ -119,7 +150,7 @@ WITH RECURSIVE walk (id, project_id, queue, user_id, turn, n, total) AS (
   FROM walk w JOIN jobs k ON k.id = COALESCE(
     CASE WHEN w.n < :each THEN (
       SELECT j.id FROM {source}
-      WHERE {_READY} AND j.project_id = w.project_id AND j.queue = w.queue
+      WHERE {ready} AND j.project_id = w.project_id AND j.queue = w.queue
         AND j.user_id = w.user_id AND (j.turn, j.id) > (w.turn, w.id)
       ORDER BY j.turn, j.id LIMIT 1) END,
     {next_lines})
@@ -135,9 +166,12 @@ FROM walk JOIN jobs ON jobs.id = walk.id ORDER BY walk.total
     )
 
 
-_HEADS = Prepared(
-    {
-        "sqlite": _walk_through("jobs j INDEXED BY ix_jobs_waiting"),
-        "postgresql": _walk_through("jobs j"),
-    }
-)
+_HEADS = {
+    passed: Prepared(
+        {
+            "sqlite": _walk_through("jobs j INDEXED BY ix_jobs_waiting", passed),
+            "postgresql": _walk_through("jobs j", passed),
+        }
+    )
+    for passed in Passed
+}

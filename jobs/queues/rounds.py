@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from jobs.execution.workers import Lane
+from jobs.execution.workers import PIPELINE_LANES, Lane
+from jobs.lifecycle.spec import JobKind
 from jobs.queues.demand import Waiting
-from jobs.queues.heads import MOST, START, Line, heads, line_of
+from jobs.queues.heads import MOST, START, Line, Passed, heads, line_of
 from jobs.queues.ledger import Ledger
 from jobs.queues.policy import choose
 from storage.meta.database import Tx
@@ -38,8 +39,15 @@ class Rounds:
         found = heads(tx, now=now, each=self._each, after=self._after)
         if not found:
             return Look()
-        room = self.ledger.room(tx, {job.place for job in found}, seats=seats)
-        known = {job.id: job for job in found if job.place in room.queues}
+        asked = {job.id: job for job in found}
+        if any(job.kind is JobKind.PIPELINE for job in found):
+            # A run without a seat is in nobody's way, but for those that this look has no room for.
+            passed = _without_seats(seats)
+            if passed is not Passed.NONE:
+                others = heads(tx, now=now, each=self._each, after=self._after, passed=passed)
+                asked |= {job.id: job for job in others}
+        room = self.ledger.room(tx, {job.place for job in asked.values()}, seats=seats)
+        known = {job_id: job for job_id, job in asked.items() if job.place in room.queues}
         choice = choose(tuple(known.values()), room=room, now=now, most=most, told=False)
         return Look(
             seen=found,
@@ -53,3 +61,10 @@ class Rounds:
         lines = max(len({line_of(job) for job in seen.seen}), 1)
         self._each = min(max(MOST // (lines * 2), least), most)
         self._after = line_of(seen.seen[-1]) if lines * least * 2 > MOST else START
+
+
+def _without_seats(seats: Mapping[Lane, int]) -> Passed:
+    top, *nested = (bool(seats.get(lane)) for lane in PIPELINE_LANES)
+    if not all(nested):
+        return Passed.ALL
+    return Passed.NONE if top else Passed.TOP

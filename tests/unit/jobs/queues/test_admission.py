@@ -144,6 +144,8 @@ def test_a_queue_that_is_full_refuses(database: Database) -> None:
         _add(tx, "stm_2")
         with pytest.raises(QueueFullError) as caught:
             _starts(database, tx, queue)
+        node = make_job(id=JobId("stm_3"), parent_id=JobId("plr_1"), node="a")
+        assert not _starts(database, tx, queue, node), "it waits: its run is on its way"
     assert caught.value.retryable
 
 

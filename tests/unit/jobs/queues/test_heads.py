@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
+from jobs.execution.workers import Lane
+from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import JobState
-from jobs.queues.heads import Line, heads, line_of
+from jobs.queues.heads import Line, Passed, heads, line_of
 from jobs.queues.ledger import Ledger
 from jobs.queues.rounds import Rounds
 from jobs.queues.store import create
 from jobs.store.jobs import Summary, add, first_step
 from storage.base.ids import JobId
 from storage.meta.database import Database, Tx
-from tests.support.jobs import NOW, make_job, make_queue
+from tests.support.jobs import NOW, make_job, make_pipeline_spec, make_queue
 
 SECOND = timedelta(seconds=1)
 
@@ -93,6 +97,51 @@ def test_too_many_lines_are_looked_at_by_turns(database: Database) -> None:
                 seen[job.id] = seen.get(job.id, 0) + 1
             rounds.turn(look)
     assert max(seen.values()) <= 2
+
+
+def _run(tx: Tx, name: str, depth: int = 0, **changes: object) -> None:
+    parent = JobId("plr_0") if depth else None
+    spec = make_pipeline_spec(depth=depth)
+    _add(tx, name, kind=JobKind.PIPELINE, spec=spec, parent_id=parent, **changes)
+
+
+@pytest.mark.parametrize(
+    ("passed", "expected"),
+    [
+        (Passed.NONE, ["plr_1", "plr_2"]),
+        (Passed.TOP, ["plr_4", "stm_1"]),
+        (Passed.ALL, ["stm_1", "stm_2"]),
+    ],
+)
+def test_runs_can_be_passed_over(database: Database, passed: Passed, expected: list[str]) -> None:
+    with database.transaction() as tx:
+        for number in (1, 2, 3):
+            _run(tx, f"plr_{number}", created_at=NOW)
+        _run(tx, "plr_4", depth=2, created_at=NOW + SECOND)
+        for number in (1, 2, 3):
+            _add(tx, f"stm_{number}", created_at=NOW + 2 * SECOND)
+        found = heads(tx, now=NOW, each=2, passed=passed)
+    assert [job.id for job in found] == expected
+    assert {job.id: job.depth for job in found if job.depth} == (
+        {"plr_4": 2} if passed is Passed.TOP else {}
+    )
+
+
+def test_runs_without_a_seat_hide_nothing_that_others_wait_for(database: Database) -> None:
+    rounds = Rounds(ledger=Ledger(database=database, replica="a", engine_cu={}))
+    with database.transaction() as tx:
+        create(tx, make_queue())
+        for number in range(70):
+            _run(tx, f"plr_{number:02}", created_at=NOW)
+        _run(tx, "plr_98", depth=1, created_at=NOW + SECOND)
+        _run(tx, "plr_99", depth=2, created_at=NOW + SECOND)
+        _add(tx, "stm_1", parent_id=JobId("plr_0"), created_at=NOW + 2 * SECOND)
+        found = []
+        for full in (Lane.PIPELINES, Lane.NESTED_1):
+            seats = {lane: int(lane not in (Lane.PIPELINES, full)) for lane in Lane}
+            look = rounds.look(tx, seats=seats, now=NOW, most=9)
+            found.append([job.id for job in look.start])
+    assert found == [["plr_98", "plr_99", "stm_1"], ["stm_1"]]
 
 
 def test_a_line_is_one_user_in_one_queue(database: Database) -> None:
