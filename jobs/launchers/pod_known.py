@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,14 @@ class Memory:
         """Twice is as once."""
         with self._lock:
             self._known.pop(run_id, None)
+
+    def prune(self, is_there: Callable[[RunId], bool]) -> None:
+        """Forget what has no pod, but those that were launched here and may still get one."""
+        with self._lock:
+            known = tuple(self._known.items())
+        for run_id, each in known:
+            if not (each.engine or each.unsure is not None or is_there(run_id)):
+                self.forget(run_id)
 
     def engines(self) -> frozenset[RunId]:
         """Those that were launched here and have no lease of their own."""

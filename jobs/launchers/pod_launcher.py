@@ -475,8 +475,12 @@ class KubernetesLauncher:
             self.sweep()
 
     def sweep(self) -> int:
-        """Clear away engines of replicas that are gone, and secrets without a pod; how many."""
+        """Clear away engines of replicas that are gone, and secrets without a pod; how many.
+
+        What is known of runs that have no pod any more goes as well.
+        """
         done = 0
+        self._memory.prune(self._is_here)
         engines = self._memory.engines()
         long_ago = self._clock.now() - _STALE
         for view in self._pods.all():

@@ -257,6 +257,18 @@ def test_run_ends_beside_a_side_car_that_goes_on(api: Half, tmp_path: Path) -> N
         assert api.deleted == ["run-a-1", "run-a-1"], "the pod and its secret"
 
 
+def test_what_was_known_of_a_pod_goes_with_it(api: Half, tmp_path: Path) -> None:
+    """Whoever shows the logs of others' runs is not the one that forgets these."""
+    api.pages = [[living("a")]]
+    with opened(api, tmp_path) as launcher:
+        for run_id in (RunId("run_a_1"), RunId("run_b_1")):
+            assert launcher.logs(run_id).data == b""
+            launcher.renew([run_id], at=moment())
+        launcher.sweep()
+        assert RunId("run_a_1") in launcher._memory
+        assert RunId("run_b_1") not in launcher._memory
+
+
 def test_engines_are_renewed_while_the_server_is_slow(
     api: Half, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
