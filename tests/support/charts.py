@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,13 @@ def rendering(
         for word in ("--set-json", f"{name.replace('__', '.')}={json.dumps(value)}")
     ]
     words = ["--namespace", namespace, "--kube-version", KUBERNETES, "-f", str(values_of(case))]
-    return helm("template", "dli", str(CHART), *words, *sets)
+    return _templated(*words, *sets)
+
+
+@lru_cache(maxsize=64)
+def _templated(*words: str) -> subprocess.CompletedProcess[str]:
+    """Once for all tests that want the same of it."""
+    return helm("template", "dli", str(CHART), *words)
 
 
 def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:

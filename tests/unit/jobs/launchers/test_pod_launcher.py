@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from jobs.launchers import pod_launcher
+from jobs.launchers import pod_launcher, pod_objects
 from jobs.launchers.api import LaunchRefusedError, RunSpec, RunState
 from jobs.launchers.cluster import ApiError, Cluster
 from jobs.launchers.identity import moment
@@ -290,9 +290,10 @@ def test_engines_are_renewed_while_the_server_is_slow(
 
 @pytest.mark.parametrize(("times", "starts"), [(3, True), (99, False)])
 def test_quota_that_another_changes_is_tried_again(
-    api: Half, tmp_path: Path, times: int, starts: bool
+    api: Half, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, starts: bool
 ) -> None:
     """Several API servers count at one quota, and give up after three tries of their own."""
+    monkeypatch.setattr(pod_objects, "_PAUSES", (0.001,) * 5)
     api.contended = times
     with opened(api, tmp_path) as launcher:
         made = batch(launcher, "a")
