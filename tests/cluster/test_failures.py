@@ -120,6 +120,29 @@ def test_exit_code_is_no_problem(launcher: KubernetesLauncher) -> None:
     assert (status.exit_code, status.reason, status.problem) == (3, None, None)
 
 
+def test_side_car_that_goes_on_holds_no_run_up(
+    launcher: KubernetesLauncher, runs: Namespace
+) -> None:
+    beside = {
+        "name": "logs",
+        "image": runs.cluster.image,
+        "imagePullPolicy": "Never",
+        "command": ["sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait"],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    made = spec(launcher, "exit 3", pod=pod(containers=[beside]))
+    launcher.launch(made)
+    status = ended(launcher, made.run_id)
+    assert (status.exit_code, status.reason, status.problem) == (3, None, None)
+    launcher.forget(made.run_id)
+    name = made.run_id.replace("_", "-")
+    eventually(lambda: name not in _names(runs))
+
+
+def _names(runs: Namespace) -> list[str]:
+    return [each["metadata"]["name"] for each in runs.get("pods")["items"]]
+
+
 def test_kubelets_deadline_is_one(launcher: KubernetesLauncher) -> None:
     made = spec(launcher, "exec sleep 1000", pod=pod(activeDeadlineSeconds=3))
     launcher.launch(made)
