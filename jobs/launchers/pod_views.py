@@ -148,6 +148,8 @@ _REFUSALS: tuple[tuple[str, str, Blame, Again], ...] = (
     ("denied the request", "admission_refused", Blame.OPERATOR, Again.NEVER),
     ("denied request:", "admission_refused", Blame.OPERATOR, Again.NEVER),
     ("1048576 bytes", "too_large", Blame.USER, Again.NEVER),
+    # Of several API servers that count at one: the cluster is there.
+    ("cannot be fulfilled on resourcequotas", "quota_exceeded", Blame.PLATFORM, Again.LATER),
     ("exceeded quota", "quota_exceeded", Blame.OPERATOR, Again.LATER),
     ("failed quota", "pod_config_invalid", Blame.OPERATOR, Again.NEVER),
     ("error looking up service account", "service_account_missing", Blame.OPERATOR, Again.NEVER),

@@ -186,6 +186,10 @@ REFUSED = {
     "refused by something before the server": (
         403, "Forbidden", ("not_permitted", OPERATOR, NEVER),
     ),
+    "quota that others count at": (
+        409, 'Operation cannot be fulfilled on resourcequotas "q": the object has been modified',
+        ("quota_exceeded", PLATFORM, LATER),
+    ),
     "request of many megabytes": (
         413, "Request entity too large: limit is 3145728", ("too_large", USER, NEVER),
     ),
