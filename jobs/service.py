@@ -373,11 +373,15 @@ class JobService:
     def _make_loops(self) -> dict[str, Loop]:
         parts, settings = self._parts, self._parts.settings
         housekeeping = Housekeeping(parts=parts, ledger=self._ledger)
+        often, runs_often = (
+            settings.renew_every(kind) for kind in (JobKind.STATEMENT, JobKind.TASK)
+        )
         #: name, tick, pause when idle, longest pause after failures: short where leases hang on it
         ticks = (
             ("starter", self._starter.tick, timedelta(milliseconds=250), timedelta(seconds=5)),
             ("watch", self._watch.tick, timedelta(milliseconds=50), timedelta(seconds=1)),
-            ("leases", self._watch.renew, settings.renew_every, settings.renew_every),
+            ("leases", self._watch.renew, often, often),
+            ("run_leases", self._watch.renew_runs, runs_often, runs_often),
             ("reaper", self._reaper().tick, timedelta(seconds=1), timedelta(seconds=5)),
             ("orphans", self._orphans.tick, timedelta(seconds=10), timedelta(minutes=1)),
             ("changes", parts.changes.poll, timedelta(milliseconds=250), timedelta(seconds=2)),

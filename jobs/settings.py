@@ -16,7 +16,6 @@ class JobSettings:
     """Of one replica. The defaults are those of a service on one machine."""
 
     lease: timedelta = timedelta(seconds=15)  #: a job whose owner is silent this long is taken over
-    renew_every: timedelta = timedelta(seconds=5)
     workers: int = 64  #: statements that this replica runs at the same time
     run_workers: int = 32  #: batches and tasks, likewise
     pipeline_workers: int = 64  #: pipeline runs, likewise
@@ -50,6 +49,10 @@ class JobSettings:
     def lease_of(self, kind: JobKind) -> timedelta:
         """How long the owner of a job of this kind may be silent."""
         return self.run_lease if kind in RUNS else self.lease
+
+    def renew_every(self, kind: JobKind) -> timedelta:
+        """How often: thrice in the lease, and no kind less often than statements."""
+        return min(self.lease, self.lease_of(kind)) / 3
 
     @property
     def held_cu(self) -> Mapping[EngineName, int]:

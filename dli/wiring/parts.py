@@ -70,7 +70,6 @@ def make_parts(
 def _limits(settings: Settings, *, workers: int) -> JobSettings:
     return JobSettings(
         lease=settings.lease,
-        renew_every=settings.lease / 3,
         workers=workers,
         run_workers=settings.run_workers if workers else 0,
         pipeline_workers=settings.pipeline_workers if workers else 0,

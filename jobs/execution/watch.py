@@ -48,10 +48,13 @@ class Watch:
     def renew(self) -> int:
         """Extend the leases of what runs here, and of nothing else: a job that its worker left
         must fall to the reaper."""
-        active = self.workers.active()
-        runs = [each for each in active if each.job.kind in RUNS]
-        others = [each.job for each in active if each.job.kind not in RUNS]
+        others = [each.job for each in self.workers.active() if each.job.kind not in RUNS]
         self._renew(others, self.parts.settings.lease)
+        return 0
+
+    def renew_runs(self) -> int:
+        """Likewise of runs, which are told: that takes long where many do not answer."""
+        runs = [each for each in self.workers.active() if each.job.kind in RUNS]
         if runs:
             began = self.parts.launcher.moment()
             self._renew([each.job for each in runs], self.parts.settings.run_lease)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy import select
 from sqlalchemy.engine import make_url
 
 from jobs.launchers.api import LogStream, RunSpec
@@ -20,14 +21,16 @@ from jobs.lifecycle.events import Fault
 from jobs.lifecycle.runs import run_id_of
 from jobs.lifecycle.spec import JobKind, RetryPolicy
 from jobs.lifecycle.states import JobState
+from jobs.store.rows import jobs
 from jobs.store.run_rows import runs_of
 from jobs.usage import COMPUTE_CU_MILLIS
 from jobs.views import JobView
+from storage.base.ids import JobId, RunId
 from storage.objects.api import StoreFullError
 from storage.objects.folder import FolderStore
 from tests.support.commands import run_command, submit_command
 from tests.support.jobs import PROJECT
-from tests.support.replicas import FAST, Replica, start_replica
+from tests.support.replicas import ENDLESS, FAST, Replica, start_replica
 from tests.support.runs import eventually
 
 pytestmark = pytest.mark.xdist_group("runs")
@@ -108,6 +111,36 @@ def test_a_cancelled_run_is_gone_before_it_is_called_so(replica: Replica) -> Non
     assert view.job.state is JobState.CANCELLED
     assert view.timings["cancel"] < 10_000
     assert run_id_of(view.job) not in set(replica.parts.launcher.running())
+
+
+def test_runs_that_do_not_answer_cost_no_statement_its_lease(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = submit_command(replica, "sleep 1000").job.id, replica.submit(ENDLESS)
+    for job_id in both:
+        replica.await_state(job_id, JobState.RUNNING)
+    asked, answer = threading.Event(), threading.Event()
+
+    def renew(run_ids: Iterable[RunId], *, at: float) -> None:
+        asked.set()
+        answer.wait(60)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(replica.parts.launcher, "renew", renew)  # a cluster, cut off
+        assert asked.wait(60)
+        for _ in range(2):
+            before = lease(replica, both[1])
+            eventually(lambda before=before: lease(replica, both[1]) != before)  # type: ignore[misc]
+        answer.set()
+    assert replica.service.get(PROJECT, both[1]).job.attempt == 1, "nobody took it over"
+    for job_id in both:
+        replica.service.cancel(PROJECT, job_id)
+        replica.await_end(job_id)
+
+
+def lease(replica: Replica, job_id: JobId) -> object:
+    with replica.parts.database.read() as tx:
+        return tx.execute(select(jobs.c.lease_until).where(jobs.c.id == job_id)).scalar_one()
 
 
 def test_a_run_goes_on_without_its_service(database_url: str, tmp_path: Path) -> None:

@@ -53,7 +53,6 @@ from tests.support.jobs import PROJECT, make_queue
 
 FAST = JobSettings(
     lease=timedelta(seconds=3),
-    renew_every=timedelta(seconds=1),
     retry_pause=timedelta(milliseconds=50),
     refresh_after=timedelta(0),
     prepare_limit=timedelta(seconds=5),
