@@ -69,6 +69,12 @@ class AmbiguousColumnError(SqlError):
     code = "ambiguous_column"
 
 
+class ColumnNotGroupedError(SqlError):
+    """A column stands beside an aggregate, in a query without GROUP BY."""
+
+    code = "column_not_grouped"
+
+
 class FunctionNotFoundError(SqlError):
     """No engine knows a function of that name."""
 

@@ -11,6 +11,7 @@ from sqlglot import exp
 from sql.analysis.columns import qualify_and_type
 from sql.analysis.expand import Views
 from sql.analysis.functions import check_functions
+from sql.analysis.grouping import check_groups
 from sql.analysis.inline import Budget, inline, size_of
 from sql.analysis.names import check_found, not_found, qualified, relation_of, resolve, where
 from sql.analysis.projections import LABEL, is_generator, leftmost_select, name_projections
@@ -115,6 +116,7 @@ def _bind(parsed: Parsed, view: CatalogView, database: str) -> BoundStatement:
     scan_tree = qualify_and_type(scan_tree, schema_of(views.tables.values()), text)
     Budget().spend(size_of(scan_tree))  # stars and aliases are written out now
     check_conditions(scan_tree, text)
+    check_groups(scan_tree, text)
     return BoundStatement(
         kind=parsed.kind,
         statement=tree,

@@ -148,6 +148,16 @@ SELECT CAST(customer AS json) FROM orders
 =>
 unsupported_statement - keep such values as strings
 
+-- column beside an aggregate
+SELECT count(*) AS n, upper(o.customer) AS c FROM orders o
+=>
+column_not_grouped 1:29 write GROUP BY customer, or any_value(customer)
+
+-- the same within a subquery
+SELECT id FROM orders WHERE total > (SELECT id + max(total) FROM orders)
+=>
+column_not_grouped 1:45 write GROUP BY id, or any_value(id)
+
 -- condition that is no condition
 SELECT id FROM orders WHERE customer
 =>
