@@ -81,11 +81,11 @@ def source(text: str) -> Path | str:
 
 
 def read_file(path: Path) -> str:
-    """The text of a file; ``-`` is standard input."""
+    """The text of a file, without the mark of some editors; ``-`` is standard input."""
     if str(path) == "-":
         return sys.stdin.read()
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

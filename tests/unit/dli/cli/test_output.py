@@ -8,7 +8,7 @@ from rich.console import Console
 
 from dli.cli.complaints import excerpt
 from dli.cli.output import band, print_items, print_rows, printable, told
-from dli.cli.parameters import parse_labels, parse_parameters
+from dli.cli.parameters import parse_labels, parse_parameters, read_file
 from dli.cli.session import UsageError
 from dli.cli.table import parse_columns, whole_location
 from dli.remote.statement import Field
@@ -129,3 +129,8 @@ def test_relative_location_is_below_our_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert whole_location("data/day=*/") == f"{tmp_path}/data/day=*/"
+
+
+def test_the_mark_of_some_editors_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a.sql").write_bytes(b"\xef\xbb\xbfSELECT 1")
+    assert read_file(tmp_path / "a.sql") == "SELECT 1"
