@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from jobs.launchers.api import UNBOUNDED, Asked, Capacity, Launcher
 from jobs.launchers.fleet import Fleet
@@ -26,6 +25,7 @@ from storage.base.clock import Clock
 from storage.base.errors import ConflictError, NotFoundError
 from storage.base.ids import RunId, UserId
 from storage.meta.database import Database, Tx
+from storage.meta.inserts import insert_into
 
 DRAINED, SILENT = "is drained", "does not answer"
 
@@ -131,10 +131,9 @@ class Clusters:
                 "there is no other cluster that could take the work",
                 hint="to start nothing at all, close the queues: dli queue drain NAME --close",
             )
-        insert = postgresql.insert if self.database.dialect == "postgresql" else sqlite.insert
         values = {"name": name, "drained_at": self.clock.now(), "drained_by": by}
         with self.database.transaction() as tx:
-            tx.execute(insert(drained_clusters).values(values).on_conflict_do_nothing())
+            tx.execute(insert_into(tx, drained_clusters).values(values).on_conflict_do_nothing())
         self._read()
 
     def undrain(self, name: str) -> None:

@@ -19,7 +19,6 @@ from typing import IO, Any
 from urllib.parse import quote, unquote
 
 from sqlalchemy import BigInteger, Column, Row, String, Table, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from jobs.lifecycle.spec import FileRef
 from jobs.lifecycle.states import TERMINAL
@@ -28,6 +27,7 @@ from storage.base.clock import Clock
 from storage.base.errors import InvalidInputError, NotFoundError, TooLargeError
 from storage.base.ids import ProjectId
 from storage.meta.database import Database, Tx
+from storage.meta.inserts import insert_into
 from storage.meta.schema import METADATA
 from storage.meta.types import UtcDateTime
 from storage.objects.api import ObjectMissingError, ObjectStore
@@ -249,9 +249,8 @@ class Files:
         """The row first: from then on no sweep takes the object, which is put if it is absent."""
         now = self._clock.now()
         with self._database.transaction() as tx:
-            insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
             row = tx.execute(
-                insert(files)
+                insert_into(tx, files)
                 .values(
                     project_id=project_id,
                     sha256=sha256,

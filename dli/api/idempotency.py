@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from starlette.responses import Response
 
 from dli.api.rows import api_replies
@@ -24,6 +23,7 @@ from jobs.service import IdempotencyConflictError
 from storage.base.errors import ConflictError
 from storage.base.ids import ProjectId
 from storage.meta.database import Database, Tx
+from storage.meta.inserts import insert_into
 
 KEPT = timedelta(hours=24)
 _ABANDONED = timedelta(minutes=2)
@@ -114,9 +114,8 @@ def _take(
 
 
 def _insert(tx: Tx, once: Once, request_hash: str, now: datetime) -> bool:
-    insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
     statement = (
-        insert(api_replies)
+        insert_into(tx, api_replies)
         .values(project_id=once.project_id, key=once.key, request_hash=request_hash, created_at=now)
         .on_conflict_do_nothing()
         .returning(api_replies.c.key)

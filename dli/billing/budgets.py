@@ -17,6 +17,7 @@ from jobs.usage import BudgetExceededError, QueueBudget
 from storage.base.errors import InvalidInputError, NotFoundError
 from storage.base.ids import ProjectId
 from storage.meta.database import Tx
+from storage.meta.inserts import insert_into
 
 #: The name of the cap for all months that have none of their own.
 EVERY_MONTH = "every"
@@ -78,9 +79,8 @@ def check_month(text: str) -> str:
 def set_budget(tx: Tx, project_id: ProjectId, budget: Budget) -> None:
     """Set or replace a cap. Below what is spent it only stops what comes."""
     values = {"currency": budget.cap.currency, "cap": budget.cap.nanos}
-    insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
     tx.execute(
-        insert(budgets)
+        insert_into(tx, budgets)
         .values(project_id=project_id, month=check_month(budget.month), **values)
         .on_conflict_do_update(index_elements=[budgets.c.project_id, budgets.c.month], set_=values)
     )

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from dli.identity.principals import Role
@@ -15,6 +15,7 @@ from dli.identity.rows import grants, projects, users
 from storage.base.errors import ConflictError, InvalidInputError, NotFoundError
 from storage.base.ids import ProjectId, UserId, new_id
 from storage.meta.database import Tx
+from storage.meta.inserts import insert_into
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
@@ -95,14 +96,13 @@ def list_projects(tx: Tx, user_id: UserId | None) -> tuple[Project, ...]:
 
 def ensure_user(tx: Tx, name: str, *, administrator: bool = False, at: datetime) -> UserId:
     """The id of the user of that name, who is made if new."""
-    found = tx.execute(select(users.c.id).where(users.c.name == name)).scalar()
-    if found is not None:
-        return UserId(found)
-    user_id = UserId(new_id("usr", at))
-    tx.execute(
-        insert(users).values(id=user_id, name=name, administrator=administrator, created_at=at)
-    )
-    return user_id
+    called = select(users.c.id).where(users.c.name == name)
+    found = tx.execute(called).scalar()
+    if found is None:
+        values = {"id": new_id("usr", at), "name": name, "administrator": administrator}
+        tx.execute(insert_into(tx, users).values(created_at=at, **values).on_conflict_do_nothing())
+        found = tx.execute(called).scalar_one()  # ours, or that of a replica that was first
+    return UserId(found)
 
 
 def role_of(tx: Tx, user_id: UserId, project_id: ProjectId) -> Role | None:
@@ -115,12 +115,13 @@ def role_of(tx: Tx, user_id: UserId, project_id: ProjectId) -> Role | None:
 
 def give_role(tx: Tx, user_id: UserId, project_id: ProjectId, role: Role) -> None:
     """Give a user a role in a project, in place of the one before."""
-    here = (grants.c.user_id == user_id) & (grants.c.project_id == project_id)
-    changed = tx.execute(
-        update(grants).where(here).values(role=role.value).returning(grants.c.role)
-    ).first()
-    if changed is None:
-        tx.execute(insert(grants).values(user_id=user_id, project_id=project_id, role=role.value))
+    tx.execute(
+        insert_into(tx, grants)
+        .values(user_id=user_id, project_id=project_id, role=role.value)
+        .on_conflict_do_update(
+            index_elements=[grants.c.user_id, grants.c.project_id], set_={"role": role.value}
+        )
+    )
 
 
 def list_members(tx: Tx, project_id: ProjectId) -> tuple[Member, ...]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Column, String, Table, delete, insert, select, update
+from sqlalchemy import Column, String, Table, delete, select
 
 from jobs.access.credentials import Credentials, NoCredentialsError, SecretKeys, checked
 from storage.base.ids import ProjectId
 from storage.meta.database import Tx
+from storage.meta.inserts import insert_into
 from storage.meta.schema import METADATA
 from storage.meta.types import UtcDateTime
 
@@ -47,10 +48,11 @@ def put(tx: Tx, project_id: ProjectId, credentials: Credentials, *, at: datetime
         "service_account": credentials.service_account,
         "changed_at": at,
     }
-    here = project_credentials.c.project_id == project_id
-    changed = tx.execute(update(project_credentials).where(here).values(values))
-    if not changed.rowcount:
-        tx.execute(insert(project_credentials).values(project_id=project_id, **values))
+    tx.execute(
+        insert_into(tx, project_credentials)
+        .values(project_id=project_id, **values)
+        .on_conflict_do_update(index_elements=[project_credentials.c.project_id], set_=values)
+    )
 
 
 def remove(tx: Tx, project_id: ProjectId) -> None:

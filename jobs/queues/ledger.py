@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, bindparam, case, func, or_, select, text
-from sqlalchemy.dialects import postgresql, sqlite
 
 from jobs.clusters import Clusters
 from jobs.execution.workers import Lane
@@ -29,6 +28,7 @@ from jobs.store.rows import RUNS, capacities, jobs
 from jobs.store.run_rows import runs
 from storage.base.ids import ProjectId, RunId, UserId
 from storage.meta.database import Database, Tx
+from storage.meta.inserts import insert_into
 
 FRESH = timedelta(seconds=60)  #: a place that was silent for longer gives nothing
 
@@ -69,7 +69,6 @@ class Ledger:
         found = {self.place: measured}
         if self.fleet is not None:
             found |= {f"{self.place}/{name}": each for name, each in _given(self.fleet)}
-        insert = postgresql.insert if self.database.dialect == "postgresql" else sqlite.insert
         with self.database.transaction() as tx:
             for place, capacity in found.items():
                 values = {
@@ -78,7 +77,7 @@ class Ledger:
                     "seen_at": at,
                 }
                 tx.execute(
-                    insert(capacities)
+                    insert_into(tx, capacities)
                     .values(place=place, **values)
                     .on_conflict_do_update(index_elements=[capacities.c.place], set_=values)
                 )

@@ -20,13 +20,13 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import EngineName
 from jobs.views import AttemptView, Obstacle
 from storage.base.ids import JobId, ProjectId, RunId
 from storage.meta.database import Tx
+from storage.meta.inserts import insert_into
 from storage.meta.schema import METADATA
 from storage.meta.types import Json, UtcDateTime
 
@@ -111,8 +111,7 @@ def plan_job_run(
         "cpu_millis": job.cpu_millis,
         "memory_bytes": job.memory_bytes,
     }
-    insert_run = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    tx.execute(insert_run(runs).values(values).on_conflict_do_nothing())
+    tx.execute(insert_into(tx, runs).values(values).on_conflict_do_nothing())
 
 
 def keep_run_facts(tx: Tx, run_id: RunId, facts: Mapping[str, Any]) -> None:

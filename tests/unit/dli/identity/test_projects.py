@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
+
 import pytest
 
 from dli.identity import projects
@@ -14,7 +16,7 @@ from dli.identity.projects import (
 )
 from storage.base.clock import ManualClock
 from storage.base.ids import ProjectId
-from storage.meta.database import Database
+from storage.meta.database import Database, Tx
 
 AT = ManualClock().now()
 SALES = ProjectId("sales")
@@ -56,3 +58,24 @@ def test_a_second_role_takes_the_place_of_the_first(database: Database) -> None:
         assert projects.role_of(tx, ann, SALES) is None
         with pytest.raises(MemberMissingError):
             projects.remove_member(tx, SALES, "ann")
+
+
+def test_of_two_who_add_a_member_at_once_the_second_is_kept(database: Database) -> None:
+    with database.transaction() as tx:
+        projects.create_project(tx, SALES, description=None, at=AT)
+
+    def add(tx: Tx, role: Role) -> None:
+        projects.give_role(tx, projects.ensure_user(tx, "ann", at=AT), SALES, role)
+
+    def again() -> None:
+        with database.transaction() as tx:
+            add(tx, Role.WRITER)
+
+    with ThreadPoolExecutor(1) as threads:
+        with database.transaction() as tx:
+            add(tx, Role.READER)
+            other = threads.submit(again)
+            wait([other], timeout=0.3)  # it waits for us, at the latest where it writes
+        other.result(timeout=60)
+    with database.read() as tx:
+        assert projects.list_members(tx, SALES) == (Member(user="ann", role=Role.WRITER),)

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -15,20 +14,10 @@ from jobs.access.credentials import (
 )
 from storage.base.ids import ProjectId
 from storage.meta.database import Database
-from storage.meta.schema import METADATA
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 SALES, OTHERS = ProjectId("sales"), ProjectId("others")
 KEYS = Credentials(secret=SecretKeys(name="sales-s3", access_key="id", secret_key="key"))
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(f"sqlite:///{tmp_path}/meta.db")
-    with made.transaction() as tx:
-        METADATA.create_all(tx, tables=[store.project_credentials])
-    yield made
-    made.close()
 
 
 def test_the_last_that_were_put_are_found(database: Database) -> None:
@@ -56,3 +45,20 @@ def test_what_cannot_be_is_not_kept(database: Database) -> None:
         with pytest.raises(CredentialsInvalidError):
             store.put(tx, SALES, Credentials(), at=AT)
         assert store.find(tx, SALES) is None
+
+
+def test_of_two_at_once_the_second_is_kept(database: Database) -> None:
+    account = Credentials(service_account="sales")
+
+    def again() -> None:
+        with database.transaction() as tx:
+            store.put(tx, SALES, account, at=AT)
+
+    with ThreadPoolExecutor(1) as threads:
+        with database.transaction() as tx:
+            store.put(tx, SALES, KEYS, at=AT)
+            other = threads.submit(again)
+            wait([other], timeout=0.3)  # it waits for us, at the latest where it writes
+        other.result(timeout=60)
+    with database.read() as tx:
+        assert store.find(tx, SALES) == account
