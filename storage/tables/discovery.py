@@ -193,7 +193,15 @@ def _merged(footers: Sequence[Footer]) -> list[Column]:
     """The columns of all files in order of appearance, in types wide enough for all."""
     found: dict[str, Column] = {}
     for footer in footers:
+        own: dict[str, str] = {}
         for one in footer.columns:
+            other = own.setdefault(one.name.lower(), one.name)
+            if other != one.name:
+                raise InvalidDefinitionError(
+                    f"{footer.uri}: the columns {other!r} and {one.name!r} differ in case only",
+                    hint="names of columns have no case: write the file with other names",
+                    file=footer.uri,
+                )
             if isinstance(one.type, UnknownTypeError):
                 raise UnknownTypeError(
                     f"{footer.uri}: column {one.name!r}: {one.type.message}",

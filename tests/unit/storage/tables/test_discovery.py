@@ -54,6 +54,12 @@ def test_files_may_differ_in_columns_and_width(lake: Lake) -> None:
     assert groups.columns["c"].nulls.tolist() == [1, 0]
 
 
+def test_columns_of_a_file_differ_in_more_than_case(lake: Lake) -> None:
+    write(lake.data / "f.parquet", {"a": [1], "A": [2]})
+    with pytest.raises(InvalidDefinitionError, match="'a' and 'A' differ in case only"):
+        lake.register(lake.data)
+
+
 def test_partition_folders_become_the_last_columns(lake: Lake) -> None:
     write(lake.data / "day=2026-01-01" / "hour=7" / "f.parquet", {"hour": [99], "a": [1]})
     write(lake.data / "day=__HIVE_DEFAULT_PARTITION__" / "hour=23" / "f.parquet", {"a": [1]})
