@@ -19,7 +19,8 @@ PREFIX = "/api/v1"
 _ABOUT = (
     "SQL statements over HTTP: priced before they run, billed to the byte. Every request but "
     "`/healthz` and `/readyz` needs `Authorization: Bearer dli_…`. Errors are RFC 9457 problems. "
-    "Money, decimals and 64-bit integers in rows are JSON strings. Unknown fields are refused."
+    "Money, decimals and 64-bit integers in rows are JSON strings. Unknown fields and "
+    "parameters are refused."
 )
 
 

@@ -12,6 +12,7 @@ from fastapi import Depends, Header, Request
 from fastapi.concurrency import run_in_threadpool
 from structlog.contextvars import bind_contextvars
 
+from dli.api.parameters import check_parameters
 from dli.api.rates import Rates
 from dli.api.wire import InvalidRequestError
 from dli.identity.principals import AnonymousError, Principal, TokenInvalidError
@@ -42,7 +43,9 @@ async def _caller(
         ),
     ] = None,
 ) -> Principal:
-    return await caller_of(request, chosen)
+    caller = await caller_of(request, chosen)
+    check_parameters(request)
+    return caller
 
 
 async def caller_of(request: Request, chosen: str | None) -> Principal:

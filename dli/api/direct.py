@@ -84,10 +84,11 @@ class DirectWay:
 
 
 def _plain(scope: Scope) -> bool:
-    """Whether the headers are those of nearly all requests."""
+    """Whether the headers are those of nearly all requests, and the address has no parameters."""
     headers = dict(scope["headers"])
     return (
-        headers.get(b"content-type") == b"application/json"
+        not scope["query_string"]
+        and headers.get(b"content-type") == b"application/json"
         and len(headers.get(b"dli-project", b"")) <= LONGEST_PROJECT
     )
 

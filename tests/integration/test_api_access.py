@@ -308,6 +308,21 @@ def test_an_unknown_field_is_refused_by_name(world: World, method: str, path: st
     assert told["detail"] == "surprise: is not a known field"
 
 
+@CASES
+def test_an_unknown_parameter_is_refused_by_name(world: World, method: str, path: str) -> None:
+    answer = world.ask("administrator", method, f"{path}?surprise=1", json=RULES[method, path].body)
+    told = answer.json()
+    assert (answer.status_code, told["code"]) == (400, "invalid_request")
+    assert told["detail"] == "surprise: is not a known parameter"
+
+
+def test_a_misspelt_parameter_is_told_with_a_near_one(world: World) -> None:
+    told = world.ask("reader", "GET", "/jobs?stat=failed&queue=default").json()
+    assert (told["detail"], told["hint"]) == (
+        "stat: is not a known parameter", "did you mean 'state'?",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(("method", "path"), WITH_BODY)
 @pytest.mark.parametrize("content", [b"{", b"[]", b'"x"', b"\xff", b""])
 def test_a_body_that_is_none_is_refused(
