@@ -19,14 +19,14 @@ from sql.syntax.parse import Parsed, parse_tokens
 _NAMES: Final = """
     approx_percentile array_agg array_append array_insert array_prepend array_remove array_size
     array_sort bit_get ceil ceiling char char_length character_length collate collect_list
-    date_diff date_format date_sub date_trunc dateadd datediff element_at first floor
-    from_utc_timestamp get_json_object hex ifnull initcap instr last last_day lcase len listagg
-    locate log log10 log2 lpad map_from_arrays max max_by min min_by mod named_struct nvl
-    parse_json percentile percentile_approx percentile_cont percentile_disc pow rand random
-    reduce regexp_extract regexp_extract_all regexp_replace rpad sequence sha1 shiftleft
-    shiftright signum size slice sort_array space str_to_map string_agg struct timestampadd
-    to_char to_date to_json to_number to_timestamp to_unix_timestamp to_utc_timestamp trunc
-    try_element_at ucase unix_date unix_timestamp uuid var_samp
+    current_catalog date_diff date_format date_sub date_trunc dateadd datediff element_at first
+    floor from_utc_timestamp get_json_object hex ifnull initcap instr last last_day lcase len
+    listagg localtimestamp locate log log10 log2 lpad map_from_arrays max max_by min min_by mod
+    named_struct nvl parse_json percentile percentile_approx percentile_cont percentile_disc pow
+    rand random reduce regexp_extract regexp_extract_all regexp_replace rpad sequence sha1 shiftleft
+    shiftright signum size slice sort_array space str_to_map string_agg struct timestampadd to_char
+    to_date to_json to_number to_timestamp to_unix_timestamp to_utc_timestamp trunc try_element_at
+    ucase unix_date unix_timestamp uuid var_samp
 """
 FAITHLESS: Final = frozenset(_NAMES.split())
 

@@ -23,7 +23,7 @@ _WORDS: Final = {
 }
 
 #: What to do instead, for statements that people will try.
-_INSTEAD: Final = {
+INSTEAD: Final = {
     "USE": "name the database in the request, or write database.table",
     "SET": "engines are configured by the queue",
     "TABLE": "write SELECT * FROM the table",
@@ -113,7 +113,7 @@ def _kind_of_create(tree: exp.Create) -> StatementKind:
 
 
 def _unsupported(name: str) -> UnsupportedStatementError:
-    hint = _INSTEAD.get(name.split()[0])
+    hint = INSTEAD.get(name.split()[0])
     return UnsupportedStatementError(f"{name} is not supported yet", hint=hint, statement=name)
 
 

@@ -106,14 +106,23 @@ def ended(launcher: Launcher, run_id: RunId) -> RunStatus:
 
 def begun(launcher: Launcher, run_id: RunId) -> int:
     """Wait for the first output, which is a pid."""
-    eventually(lambda: launcher.logs(run_id).data.endswith(b"\n"))
-    return int(launcher.logs(run_id).data.split()[0])
+    return pids(launcher, run_id, 1)[0]
 
 
 def pids(launcher: Launcher, run_id: RunId, count: int) -> list[int]:
-    """Wait for that many lines of output, all pids."""
-    eventually(lambda: launcher.logs(run_id).data.count(b"\n") >= count)
-    return [int(line) for line in launcher.logs(run_id).data.split()]
+    """Wait for that many lines of output, all pids.
+
+    They are not asked for twice: when a run ends its log may be out of sight for a moment.
+    """
+    told: list[bytes] = []
+
+    def all_there() -> bool:
+        data = launcher.logs(run_id).data
+        told[:] = data.split()
+        return data.count(b"\n") >= count
+
+    eventually(all_there)
+    return [int(line) for line in told]
 
 
 def python(launcher: Launcher) -> str:

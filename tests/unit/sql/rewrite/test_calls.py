@@ -14,8 +14,8 @@ from sql.syntax.spark_functions import SPARK_FUNCTIONS
 
 #: Printed in another form that means the same: keywords, casts, and names that are operators.
 SAME_MEANING = {
-    "and", "any", "boolean", "collate", "curdate", "current_catalog", "current_date", "date", "div",
-    "double", "extract", "float", "ilike", "int", "like", "localtimestamp", "ltrim", "not", "or",
+    "and", "any", "boolean", "collate", "curdate", "current_date", "date", "div",
+    "double", "extract", "float", "ilike", "int", "like", "ltrim", "not", "or",
     "overlay", "position", "regexp_like", "rlike", "rtrim", "session_user", "string", "substr",
     "timestamp", "transform", "trim",
 }  # fmt: skip
