@@ -77,7 +77,7 @@ class Starter:
             raise _refused(member.key.engine, error.problem) from error
         address = self._wait_listening(member, spec.port)
         client = engine.connect(address, need.token)
-        if not client.alive(self.settings.start_timeout.total_seconds()):
+        if not self._answers(member, client):
             client.close()
             raise self._error(member, "it listens but does not answer")
         return Answering(client=client, address=address, token=need.token)
@@ -119,6 +119,20 @@ class Starter:
             if self.clock.wait(self.stop, LISTENING):
                 raise self._error(member, "the service is stopping")
         return address
+
+    def _answers(self, member: Member, client: EngineClient) -> bool:
+        """Whether it does in time.
+
+        The first calls may be cut off: gRPC for Java opens its port before it can serve streams.
+        """
+        end = self.clock.monotonic() + self.settings.start_timeout.total_seconds()
+        while (left := end - self.clock.monotonic()) > 0:
+            if client.alive(left):
+                return True
+            ended = self.launcher.status(member.run_id).state.ended
+            if ended or self.clock.wait(self.stop, LISTENING):
+                return False
+        return False
 
     def _error(self, member: Member, what: str) -> ServiceError:
         status = self.launcher.status(member.run_id)

@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from sqlalchemy import select
 
 from jobs.access.credentials import Access, Credentials, CredentialsMissingError, shared
-from jobs.engines.api import EngineNeed, Images
+from jobs.engines.api import EngineClient, EngineNeed, Images
 from jobs.engines.errors import (
     EngineLostError,
     EngineOutOfMemoryError,
@@ -37,6 +38,7 @@ from storage.base.ids import ProjectId, RunId
 from storage.meta.database import Database
 from storage.meta.schema import METADATA
 from tests.support.engines import run
+from tests.support.proxies import Gate
 
 SAIL = EngineName.SAIL
 BURNING = "SELECT sum(id % 7 * (id % 11)) AS s FROM range(100000000000)"
@@ -330,6 +332,18 @@ def test_engine_that_never_listens_is_given_up(pools: Pools) -> None:
     with pytest.raises(EngineStartError, match="does not listen in time"):
         acquire(pool)
     eventually(lambda: not list(pools.launcher.running()))
+
+
+def test_an_engine_that_cuts_off_its_first_callers_is_asked_again(pools: Pools) -> None:
+    with ExitStack() as gates:
+
+        class Hasty(SailEngine):
+            def connect(self, address: str, token: str) -> EngineClient:
+                host, _, port = address.rpartition(":")
+                gate = gates.enter_context(Gate((host, int(port)), cut=2))
+                return super().connect(f"127.0.0.1:{gate.port}", token)
+
+        assert rows(acquire(pools.pool(engine=Hasty(SailSettings())))) == [{"a": 1}]
 
 
 def test_a_mistake_of_ours_at_the_start_is_told_to_who_waits(pools: Pools) -> None:

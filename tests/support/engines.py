@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -100,14 +101,17 @@ def start_engine(name: str, root: Path, *, memory_bytes: int = 2 << 30) -> Itera
     spec = engine.plan(need)
     assert spec.port is not None
     launcher.launch(spec)
-    pause = threading.Event()
+    pause, end = threading.Event(), time.monotonic() + 120.0
     try:
         while launcher.address(run_id, spec.port) is None:
             assert not launcher.status(run_id).state.ended, launcher.logs(run_id).data
             pause.wait(0.02)
         client = engine.connect(f"127.0.0.1:{spec.port}", need.token)
         assert isinstance(client, ConnectClient)
-        assert client.alive(120.0), launcher.logs(run_id).data
+        while not client.alive(120.0):  # the first call may be cut off, as in ``starting``
+            assert not launcher.status(run_id).state.ended, launcher.logs(run_id).data
+            assert time.monotonic() < end, launcher.logs(run_id).data.decode()
+            pause.wait(0.02)
         yield RunningEngine(
             name=name,
             client=client,

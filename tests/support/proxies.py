@@ -9,10 +9,14 @@ from types import TracebackType
 
 
 class Gate:
-    """Passes bytes to ``target`` from a free port of loopback, until it is shut."""
+    """Passes bytes to ``target`` from a free port of loopback, until it is shut.
 
-    def __init__(self, target: tuple[str, int]) -> None:
+    The first ``cut`` connections are cut off as soon as something is said on them.
+    """
+
+    def __init__(self, target: tuple[str, int], *, cut: int = 0) -> None:
         self._target = target
+        self._cut = cut
         self._lock = threading.Lock()  # guards both below
         self._open: set[socket.socket] = set()
         self._shut = False
@@ -45,6 +49,11 @@ class Gate:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
+                if self._cut:
+                    self._cut -= 1
+                    near.recv(1)
+                    near.close()
+                    continue
                 far = socket.create_connection(self._target)
                 if not self._kept(near, far):
                     return
