@@ -414,7 +414,7 @@ class JobService:
 
     def _reaper(self) -> Reaper:
         adoption = Adoption(parts=self._parts, workers=self._workers)
-        return Reaper(parts=self._parts, adopt=adoption.adopt)
+        return Reaper(parts=self._parts, adopt=adoption.adopt, runs_here=self._workers.runs_attempt)
 
 
 def _seats(settings: JobSettings) -> dict[Lane, int]:

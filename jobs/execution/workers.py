@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from jobs.execution.execution import Execution
+from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import RUNS, JobKind
 from storage.base.clock import Clock
 from storage.base.ids import JobId
@@ -112,6 +113,11 @@ class Workers:
     def find(self, job_id: JobId) -> Execution | None:
         """The job, if it runs here."""
         return self._active.get(job_id)
+
+    def runs_attempt(self, job: Job) -> bool:
+        """Whether this very attempt at the job is under way here."""
+        found = self._active.get(job.id)
+        return found is not None and found.job.attempt == job.attempt
 
     def active(self) -> tuple[Execution, ...]:
         """All that run here now."""

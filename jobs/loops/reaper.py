@@ -34,11 +34,14 @@ _RUN_DIES = timedelta(seconds=10)
 class Reaper:
     """Ticks that any replica may run, at any time, as often as it likes.
 
-    ``adopt`` takes over a job with the living run that this replica has of it.
+    ``adopt`` takes over a job with the living run that this replica has of it. ``runs_here`` tells
+    of an attempt that this replica is at: it was only late to renew the lease, as after the sleep
+    of a laptop, and it is for others to hold it for dead.
     """
 
     parts: Parts
     adopt: Callable[[Job], bool]
+    runs_here: Callable[[Job], bool]
 
     def tick(self) -> int:
         """Expired leases first, then jobs whose time or client is gone; how many it moved."""
@@ -53,6 +56,8 @@ class Reaper:
     def _expire(self, seen: Job, now: datetime) -> bool:
         """The lease is looked at again in the transaction: its owner may just have renewed it."""
         parts = self.parts
+        if seen.owner == parts.replica and self.runs_here(seen):
+            return False
         if seen.kind is JobKind.PIPELINE and seen.state is JobState.CANCELLING:
             # Cancelled means stopped: somebody must see the jobs of its nodes end.
             return self.adopt(seen)

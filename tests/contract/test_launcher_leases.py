@@ -27,6 +27,7 @@ from tests.support.runs import (
     begun,
     ended,
     eventually,
+    hold,
     kill,
     pids,
     service,
@@ -220,7 +221,7 @@ def test_warden_that_does_nothing_is_killed_with_its_run(tmp_path: Path) -> None
     launcher.launch(made)
     left = pids(launcher, made.run_id, 2)
     eventually(lambda: left[1] in beaten(tmp_path / made.run_id))
-    os.kill(warden(launcher, made.run_id), signal.SIGSTOP)
+    hold(warden(launcher, made.run_id))
     status = launcher.stop(made.run_id, grace=NOW, reason="stuck")
     assert (status.state, status.reason) == (RunState.GONE, "stuck")
     assert not any(alive(pid) for pid in left)
@@ -263,7 +264,7 @@ def test_run_that_has_ended_is_not_said_to_be_stopped(launcher: Launcher) -> Non
     made = spec(launcher, "echo $$; while [ ! -e over ]; do sleep 0.01; done; exit 7", lease=LEASE)
     launcher.launch(made)
     pid, late = begun(launcher, made.run_id), warden(launcher, made.run_id)
-    os.kill(late, signal.SIGSTOP)  # it hears of the end and of the stop at once
+    hold(late)  # it hears of the end and of the stop at once
     (launcher.directory(made.run_id) / "over").touch()
     eventually(lambda: not alive(pid))
     resumed = threading.Timer(0.2, os.kill, (late, signal.SIGCONT))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from dli.client import Client
 from dli.remote.statement import Statement
 from tests.e2e.conftest import Starter
 from tests.e2e.processes import await_that, cpu_seconds, load_of, load_of_tasks
+from tests.support.runs import hold
 
 CROSS_JOIN = """
 SELECT count(*) FROM range(200000) a CROSS JOIN range(200000) b
@@ -57,7 +57,7 @@ def test_deaf_engine_is_killed(starter: Starter, tmp_path: Path) -> None:
     with service.client() as client:
         statement = started(client, CROSS_JOIN)
         engine = busiest(service)
-        engine.send_signal(signal.SIGSTOP)  # it hears nothing any more
+        hold(engine.pid)  # it hears nothing any more
         ended = client.wait(client.cancel(statement.id))
         assert ended.state == "cancelled"
         assert not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE

@@ -36,6 +36,7 @@ from storage.base.ids import UserId
 from tests.support.canaries import BROKEN, NEW, TOKYO, ImagedSail
 from tests.support.jobs import PROJECT
 from tests.support.replicas import OWN_IMAGE, Replica, start_replica
+from tests.support.runs import hold
 
 pytestmark = pytest.mark.xdist_group("canaries")
 ANN = UserId("usr_ann")
@@ -128,9 +129,7 @@ def register(replica: Replica) -> None:
 def stopped(replica: Replica, image: str) -> psutil.Process:
     """The engine of that image, which does nothing from now on."""
     found = process(replica, image)
-    found.send_signal(signal.SIGSTOP)
-    eventually(lambda: found.status() == psutil.STATUS_STOPPED)
-    return found
+    return hold(found.pid)
 
 
 def where(view: JobView) -> tuple[str | None, bool, int]:

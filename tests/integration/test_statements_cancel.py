@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -22,6 +21,7 @@ from storage.base.ids import JobId, ProjectId
 from storage.meta.database import Tx
 from tests.support.jobs import PROJECT
 from tests.support.replicas import ENDLESS, FAST, Replica, start_replica
+from tests.support.runs import hold
 
 pytestmark = pytest.mark.xdist_group("statements")
 
@@ -84,10 +84,11 @@ def test_a_cancelled_statement_has_stopped(replica: Replica, sql: str) -> None:
 def test_a_deaf_engine_is_killed(replica: Replica) -> None:
     job_id = running(replica, ENDLESS)
     engine = engine_of(replica)
-    engine.send_signal(signal.SIGSTOP)
+    hold(engine.pid)
     replica.service.cancel(PROJECT, job_id)
-    assert replica.await_end(job_id, seconds=30).job.state is JobState.CANCELLED
-    assert not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE
+    view = replica.await_end(job_id, seconds=60)
+    assert view.job.state is JobState.CANCELLED
+    assert not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE, view.history
     assert replica.query("SELECT 1 AS one") == [{"one": 1}]
 
 

@@ -94,6 +94,15 @@ def test_a_silent_replica_is_replaced_and_publishes_nothing(
             assert other.rows(view) == [{"n": MORE}]
 
 
+def test_a_replica_that_was_held_up_goes_on(tmp_path: Path, database_url: str) -> None:
+    """It renews too late, as after the sleep of a laptop, and nobody else took its job over."""
+    short = replace(FAST, lease=timedelta(milliseconds=500))
+    loops = ("starter", "watch", "reaper", "changes")
+    with start_replica(tmp_path, database_url, settings=short, loops=loops) as replica:
+        view = replica.run(LONGER)
+        assert (view.job.attempt, replica.rows(view)) == (1, [{"n": MORE}])
+
+
 def test_a_cancel_reaches_the_other_replica(tmp_path: Path, database_url: str) -> None:
     with (
         start_replica(tmp_path, database_url, name="one") as one,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -97,6 +98,18 @@ def eventually(holds: Callable[[], object], seconds: float = 60.0) -> None:
     while not holds():
         assert time.monotonic() < end, "never came about"
         pause.wait(0.01)
+
+
+def hold(pid: int) -> psutil.Process:
+    """Stop the process until it is told to go on. A busy machine does so a while after the signal.
+
+    On macOS a stopped process may show as another state, and stops at once.
+    """
+    process = psutil.Process(pid)
+    process.send_signal(signal.SIGSTOP)
+    if sys.platform == "linux":
+        eventually(lambda: process.status() == psutil.STATUS_STOPPED)
+    return process
 
 
 def ended(launcher: Launcher, run_id: RunId) -> RunStatus:

@@ -36,6 +36,7 @@ from storage.objects.folder import FolderStore
 from storage.objects.locations import Locations
 from storage.tables.tables import Tables
 from tests.support.jobs import PROJECT
+from tests.support.runs import hold
 
 #: Grows by two to the power of its columns when aliases are expanded: seconds of work.
 CHAIN = "SELECT 1 AS x0" + "".join(f", x{n} + x{n} AS x{n + 1}" for n in range(30))
@@ -145,7 +146,7 @@ def test_a_slow_statement_costs_nobody_else(relations: Relations) -> None:
     try:
         _prepare(pool, "SELECT 1 AS one")
         (slow,) = pool.pids()
-        os.kill(slow, signal.SIGSTOP)
+        hold(slow)
         began = time.monotonic()
         with pytest.raises(EstimateTimeoutError):
             _prepare(pool, "SELECT 2 AS two")

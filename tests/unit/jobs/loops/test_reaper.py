@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from jobs.execution.parts import Parts
 from jobs.execution.workers import Lane, Workers
 from jobs.launchers.api import RunSpec, RunState, RunStatus
 from jobs.launchers.local import LocalLauncher
@@ -64,6 +66,15 @@ def _after(replica: Replica, job: Job) -> Job:
     return after
 
 
+def reaper(
+    parts: Parts,
+    *,
+    adopt: Callable[[Job], bool] = lambda _: False,
+    runs_here: Callable[[Job], bool] = lambda _: False,
+) -> Reaper:
+    return Reaper(parts=parts, adopt=adopt, runs_here=runs_here)
+
+
 class Powerless(LocalLauncher):
     """Cannot end what it is asked to."""
 
@@ -79,7 +90,7 @@ def test_cancelled_is_not_said_before_the_engine_ended(
         lost = _lost(replica, "stm_1", kind=JobKind.STATEMENT, state=JobState.CANCELLING)
         launcher = LocalLauncher(tmp_path / "runs") if ends else Powerless(tmp_path / "runs")
         parts = replace(replica.parts, launcher=launcher)
-        Reaper(parts=parts, adopt=lambda _: False).tick()
+        reaper(parts).tick()
         assert _after(replica, lost).state.value == state
 
 
@@ -93,7 +104,7 @@ def test_a_job_that_cannot_be_moved_strands_no_other(database_url: str, tmp_path
             return False
 
         with pytest.raises(RuntimeError):
-            Reaper(parts=replica.parts, adopt=adopt).tick()
+            reaper(replica.parts, adopt=adopt).tick()
         states = (_after(replica, other).state, _after(replica, stuck).state)
     assert states == (JobState.QUEUED, JobState.RUNNING)
 
@@ -111,7 +122,7 @@ def test_a_run_of_another_replica_has_time_to_end(
 ) -> None:
     with start_replica(tmp_path, database_url, loops=()) as replica:
         lost = _lost(replica, "tsk_1", owner=owner, silent=silent)
-        Reaper(parts=replica.parts, adopt=lambda _: False).tick()
+        reaper(replica.parts).tick()
         assert _after(replica, lost).state is state
 
 
@@ -124,7 +135,7 @@ def test_a_lease_that_was_renewed_meanwhile_holds(database_url: str, tmp_path: P
                 renew(tx, "gone", [job.id], replica.parts.clock.now() + timedelta(minutes=1))
             return False
 
-        Reaper(parts=replica.parts, adopt=renewed_by_its_owner).tick()
+        reaper(replica.parts, adopt=renewed_by_its_owner).tick()
         assert _after(replica, lost).state is JobState.RUNNING
 
 
@@ -140,7 +151,7 @@ def test_a_job_that_moved_meanwhile_is_left(database_url: str, tmp_path: Path) -
                 apply(tx, freed, Claimed(at=past, owner="other", lease_until=past))
             return False
 
-        Reaper(parts=parts, adopt=moved_by_another).tick()
+        reaper(parts, adopt=moved_by_another).tick()
         after = _after(replica, lost)
     assert (after.state, after.owner, after.attempt) == (JobState.STARTING, "other", 2)
 
@@ -156,7 +167,7 @@ def test_what_a_lost_statement_began_to_write_is_given_up(
                 parts.tables.stage(
                     tx, project_id=lost.project_id, table_id=None, job_id=lost.id, attempt=attempt
                 )
-        Reaper(parts=parts, adopt=lambda _: False).tick()
+        reaper(parts).tick()
         with parts.database.transaction() as tx:
             assert parts.tables.abandon(tx, lost.id, attempt=1) == 0
             assert parts.tables.abandon(tx, lost.id, attempt=2) == 1
@@ -181,7 +192,7 @@ def test_a_client_that_comes_back_meanwhile_keeps_its_job(
         # The change of whichever is first is told before the other is looked at again.
         parts.changes.subscribe(jobs[0].id, partial(come_back, jobs[1].id))
         parts.changes.subscribe(jobs[1].id, partial(come_back, jobs[0].id))
-        Reaper(parts=parts, adopt=lambda _: False).tick()
+        reaper(parts).tick()
         states = {_after(replica, job).state for job in jobs}
     assert states == {JobState.QUEUED, JobState.CANCELLED}
 
@@ -206,7 +217,7 @@ def test_a_run_in_a_silent_cluster_is_lost_when_its_lease_is_over(
         with replica.parts.database.transaction() as tx:
             there = update(job_rows).where(job_rows.c.id == job.id).values(cluster="eu")
             tx.execute(there)
-        Reaper(parts=replica.parts, adopt=lambda _: False).tick()
+        reaper(replica.parts).tick()
         assert (_after(replica, job).state is not JobState.RUNNING) is lost
 
 
@@ -230,11 +241,25 @@ def test_a_run_of_this_replica_waits_for_a_seat(database_url: str, tmp_path: Pat
             stop_work=lambda _: None,
             ended=lambda _: None,
         )
-        reaper = Reaper(parts=parts, adopt=Adoption(parts=parts, workers=workers).adopt)
+        look = reaper(parts, adopt=Adoption(parts=parts, workers=workers).adopt)
         assert workers.take_seats(Lane.RUNS)
-        reaper.tick()
+        look.tick()
         assert (_after(replica, lost).state, begun) == (JobState.RUNNING, [])
         workers.leave_seats(Lane.RUNS)
-        reaper.tick()
+        look.tick()
         eventually(lambda: begun == [lost.id])
         workers.shut()
+
+
+@pytest.mark.parametrize(
+    ("owner", "here", "kept"),
+    [("one", True, True), ("one", False, False), ("gone", True, False)],
+    ids=["at_it", "left_it", "of_another"],
+)
+def test_what_this_replica_is_at_is_not_lost_to_itself(
+    database_url: str, tmp_path: Path, owner: str, here: bool, kept: bool
+) -> None:
+    with start_replica(tmp_path, database_url, loops=()) as replica:
+        job = _lost(replica, "stm_1", kind=JobKind.STATEMENT, owner=owner)
+        reaper(replica.parts, runs_here=lambda _: here).tick()
+        assert (_after(replica, job).state is JobState.RUNNING) is kept
