@@ -40,6 +40,8 @@ pytestmark = pytest.mark.xdist_group("launchers")
 
 LEASE = timedelta(seconds=30)
 SHORT = {"lease": timedelta(seconds=3), "grace": timedelta(seconds=0.5)}
+#: Before a second ``SHORT`` lease would be over: its end may be seen late on a busy machine.
+LATE = 5.5
 WAITS = "trap 'echo bye; exit 3' TERM; echo $$; while :; do sleep 0.05; done"
 
 
@@ -69,7 +71,7 @@ def test_leased_run_ends_when_nobody_renews(launcher: Launcher) -> None:
     begun(launcher, made.run_id)
     status = ended(launcher, made.run_id)
     assert (status.exit_code, status.reason) == (3, "lease")
-    assert 2.0 <= launcher.moment() - before <= 3.1
+    assert 2.0 <= launcher.moment() - before <= LATE
     assert launcher.logs(made.run_id).data.endswith(b"bye\n")
 
 
@@ -79,13 +81,13 @@ def test_lease_ends_even_what_does_not_listen(launcher: Launcher) -> None:
     launcher.launch(made)
     status = ended(launcher, made.run_id)
     assert (status.exit_code, status.reason) == (-signal.SIGKILL, "lease")
-    assert launcher.moment() - before <= 3.1
+    assert launcher.moment() - before <= LATE
 
 
 def test_renewal_keeps_a_run(launcher: Launcher) -> None:
-    made = spec(launcher, WAITS, **SHORT)
+    made = spec(launcher, WAITS, lease=timedelta(seconds=5), grace=timedelta(seconds=0.5))
     launcher.launch(made)
-    end = time.monotonic() + 4.5
+    end = time.monotonic() + 5.5
     while time.monotonic() < end:
         launcher.renew([made.run_id, RunId("run_nobody")], at=launcher.moment())
         threading.Event().wait(0.2)
@@ -233,12 +235,14 @@ def test_usage_of_a_killed_warden_is_that_of_its_last_beat(launcher: Launcher) -
     launcher.launch(made)
     began = launcher.moment()
     begun(launcher, made.run_id)
-    threading.Event().wait(2.2)
-    os.kill(warden(launcher, made.run_id), signal.SIGKILL)
-    lived = launcher.moment() - began
+    home = str(launcher.directory(made.run_id).parent)
+    eventually(lambda: (facts.read(home, "beat.json") or {"cpu": 0.0})["cpu"] > 0.1)
+    hold(warden(launcher, made.run_id)).kill()
+    lived, beat = launcher.moment() - began, facts.read(home, "beat.json")
     status = ended(launcher, made.run_id)
-    assert lived - 1.5 <= status.elapsed_seconds <= lived
-    assert 0.1 < status.cpu_seconds <= lived
+    assert beat is not None
+    assert (status.elapsed_seconds, status.cpu_seconds) == (beat["elapsed"], beat["cpu"])
+    assert 0.1 < status.cpu_seconds <= status.elapsed_seconds + 0.5 <= lived + 0.5
     assert status.peak_rss_bytes > 0
 
 

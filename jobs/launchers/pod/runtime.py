@@ -26,6 +26,7 @@ import ssl
 import sys
 import sysconfig
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -65,14 +66,14 @@ def copy(target: str) -> None:
     _copied(os.path.realpath(sys.executable), os.path.join(target, PYTHON))
     _copy_libraries(target, stdlib, home)
     for name, module in list(sys.modules.items()):
-        source = getattr(module, "__file__", None) or ""
+        spec, source = _found(name, module)
         if not source.endswith(".py"):
             continue
         inside, ours = os.path.relpath(source, stdlib), os.path.relpath(source, _OURS)
         if _is_below(inside):
-            _compile(module, os.path.join(home, f"{inside}c"))
+            _compile(spec, os.path.join(home, f"{inside}c"))
         elif _is_below(ours) and "." not in name and name != "__main__":
-            _compile(module, os.path.join(target, OURS, f"{ours}c"))
+            _compile(spec, os.path.join(target, OURS, f"{ours}c"))
     for authorities in (ssl.get_default_verify_paths().cafile, _BUNDLE):
         if authorities and os.path.exists(authorities):
             _copied(authorities, os.path.join(target, AUTHORITIES))
@@ -113,9 +114,21 @@ def _names(path: str) -> Iterator[str]:
                 yield each.name
 
 
-def _compile(module: ModuleType, target: str) -> None:
+def _found(name: str, module: ModuleType) -> tuple[ModuleSpec | None, str]:
+    """Where a module came from, and its file.
+
+    It may have put another one in its own place, as ``collections.abc`` of Python 3.13 does.
+    """
+    spec, source = getattr(module, "__spec__", None), getattr(module, "__file__", None) or ""
+    if spec is None or spec.name == name or name == "__main__":
+        return spec, source
+    package = sys.modules.get(name.rpartition(".")[0])
+    spec = PathFinder.find_spec(name, getattr(package, "__path__", ()))
+    return spec, (spec.origin if spec is not None else None) or ""
+
+
+def _compile(spec: ModuleSpec | None, target: str) -> None:
     """Put the module's code there, which is then good without its text, whenever it was made."""
-    spec = module.__spec__
     code = spec.loader.get_code(spec.name) if spec is not None else None  # type: ignore[union-attr]
     if code is None:
         return
