@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -40,11 +41,11 @@ def test_cancelled_work_uses_no_cpu(starter: Starter, tmp_path: Path, engine: st
         for sql in (CROSS_JOIN, AGGREGATION):
             statement = started(client, sql, engine=engine)
             at_work = busiest(service)
-            assert load_of([at_work]) > 0.2, "it works before"
+            assert await_that(partial(works, at_work), seconds=60), "it works before"
             began = time.monotonic()
             ended = client.wait(client.cancel(statement.id))
             assert ended.state == "cancelled"
-            assert time.monotonic() - began < 30
+            assert time.monotonic() - began < 60
             # A young JVM compiles for seconds what ran; its tasks must have ended all the same.
             assert (load_of_tasks(at_work) if engine == "spark" else load_of([at_work])) < 0.2
             assert ended.bill is None or ended.bill.amount == 0
@@ -88,6 +89,10 @@ def test_waiting_statement_is_cancelled_at_once(starter: Starter, tmp_path: Path
         assert waiting.wait is not None
         assert client.cancel(second.id).state == "cancelled"
         assert client.wait(client.cancel(first.id)).state == "cancelled"
+
+
+def works(process: psutil.Process) -> bool:
+    return load_of([process]) > 0.2
 
 
 def is_engine(process: psutil.Process) -> bool:
