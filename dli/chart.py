@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from dli.settings import GROUPS, Paths, Size, Span, Words
+from storage.base.quantities import SIZE_PATTERN, SPAN_PATTERN
 
 #: Settings that follow from what the chart makes, and the value that they follow from.
 CHARTS_OWN = {
@@ -97,9 +98,9 @@ def _schema_of(field: FieldInfo) -> Schema:
     """Numbers with a unit are strings: YAML's own numbers are no exact integers to Helm."""
     reads = [each for each in field.metadata if hasattr(each, "func")]
     if any(each in get_args(Size) for each in reads):
-        return {"type": "string", "pattern": r"^\d+(\.\d+)?\s*([kKmMgGtTpP]i?)?[bB]?$"}
+        return {"type": "string", "pattern": SIZE_PATTERN}
     if any(each in get_args(Span) for each in reads):
-        return {"type": "string", "pattern": r"^\d+(\.\d+)?\s*(ms|s|m|h|d)$"}
+        return {"type": "string", "pattern": SPAN_PATTERN}
     if any(each in (*get_args(Paths), *get_args(Words)) for each in reads):
         return {"type": "array", "items": {"type": "string", "minLength": 1}}
     kinds = [each for each in (get_args(field.annotation) or ()) if each is not NoneType]

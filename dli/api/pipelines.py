@@ -8,6 +8,7 @@ from typing import Any
 
 from dli.api.documents import document_schema
 from dli.api.envelope import job_json, moment, money_json
+from dli.api.schemas.fields import SPAN_SCHEMA
 from dli.api.schemas.pipelines import PipelineBody
 from dli.api.wire import failure_json
 from dli.billing.money import Money
@@ -253,7 +254,7 @@ _NODE: dict[str, Any] = {
                 "type": "object",
                 "properties": {
                     "attempts": {"type": "integer", "minimum": 1, "maximum": MOST_ATTEMPTS},
-                    "pause": {"type": "string", "examples": ["10s"]},
+                    "pause": SPAN_SCHEMA,
                 },
                 "additionalProperties": False,
             },

@@ -7,18 +7,8 @@ text is read and where an amount is shown.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
-
-from storage.base.errors import InvalidInputError
 
 NANOS = 10**9
-_LARGEST = 2**63 - 1  # an amount is kept in a BIGINT
-
-
-class InvalidAmountError(InvalidInputError):
-    """An amount of money that cannot be read."""
-
-    code = "invalid_amount"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +50,3 @@ def format_nanos(nanos: int) -> str:
     """``nanos`` as a decimal with nine places and no exponent."""
     sign, size = ("-", -nanos) if nanos < 0 else ("", nanos)
     return f"{sign}{size // NANOS}.{size % NANOS:09d}"
-
-
-def parse_nanos(text: str) -> int:
-    """The nanos of a decimal such as ``0.05``; raises ``InvalidAmountError``.
-
-    More than nine decimals are refused rather than rounded: a cap must be what was written.
-    """
-    # No amount has more than 19 digits; what this context would have to round is none.
-    exact = Context(prec=60, traps=[InvalidOperation, Overflow, Inexact])
-    try:
-        nanos = exact.multiply(Decimal(text), NANOS)
-        whole = int(nanos) if nanos <= _LARGEST else -1
-    except (ArithmeticError, ValueError) as error:
-        raise InvalidAmountError(
-            f"{text!r} is not an amount of money", hint="write it like 0.05"
-        ) from error
-    if nanos != whole or not 0 <= whole <= _LARGEST:
-        raise InvalidAmountError(
-            f"{text!r} is not an amount from 0 with at most nine decimals",
-            hint="write it like 0.05",
-        )
-    return whole

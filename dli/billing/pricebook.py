@@ -16,9 +16,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from dli.billing.money import InvalidAmountError, Money, Price, parse_nanos
+from dli.billing.money import Money, Price
 from jobs.usage import SCAN_BYTES
 from storage.base.errors import BrokenError, InvalidInputError
+from storage.base.quantities import InvalidAmountError, parse_amount
 
 DEFAULT_PRICES = Path(__file__).with_name("prices.toml")
 
@@ -126,7 +127,7 @@ class _Entry(BaseModel):
     @classmethod
     def _is_money(cls, amount: str) -> str:
         try:
-            parse_nanos(amount)
+            parse_amount(amount)
         except InvalidAmountError as error:
             raise ValueError(error.message) from error
         return amount
@@ -159,7 +160,7 @@ def _book(path: Path, parsed: _PriceFile) -> PriceBook:
                 meter=row.meter,
                 price_class=row.price_class,
                 effective_from=row.effective_from,
-                price=Price(Money(parsed.currency, parse_nanos(row.amount)), row.per),
+                price=Price(Money(parsed.currency, parse_amount(row.amount)), row.per),
                 minimum=row.minimum,
             )
             for row in parsed.price

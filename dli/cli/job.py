@@ -126,6 +126,16 @@ def events(context: typer.Context, job_id: Id, as_json: JsonFlag = False) -> Non
     print_list(session, session.client.job(job_id)["history"], STEPS, as_json=as_json)
 
 
+@app.command("schema")
+def schema(context: typer.Context) -> None:
+    """Print the JSON Schema of a job file, by which editors tell mistakes in it.
+
+    Example: `dli job schema > job.schema.json`
+    """
+    session = session_of(context)
+    print_json(session.out, session.client.job_schema())
+
+
 def copy_log(
     session: Session,
     job_id: str,

@@ -276,7 +276,10 @@ def resume(
 
 @app.command("schema")
 def schema(context: typer.Context) -> None:
-    """Print the JSON Schema of a pipeline file."""
+    """Print the JSON Schema of a pipeline file, by which editors tell mistakes in it.
+
+    Example: `dli pipeline schema > pipeline.schema.json`
+    """
     session = session_of(context)
     print_json(session.out, session.client.pipelines.schema())
 

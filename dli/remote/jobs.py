@@ -14,6 +14,10 @@ from dli.remote.calls import API, Calls, Json, present
 class JobCalls(Calls):
     """Of ``Client``."""
 
+    def job_schema(self) -> Json:
+        """The JSON Schema of a job document."""
+        return self._json("GET", "/schemas/job.json")
+
     def upload(self, path: Path) -> Json:
         """Keep a file of this machine with the project; its ``sha256`` names it in jobs."""
         return cast(Json, self._transport.upload(f"{API}/files", path).body)

@@ -10,12 +10,12 @@ from sqlalchemy import select
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import PipelineSpec, StatementSpec
 from jobs.lifecycle.states import JobState
-from jobs.pipelines.spec import parse_money
 from jobs.pipelines.values import INTEGERS, family_of
 from jobs.store.jobs import job_of
 from jobs.store.rows import jobs
 from jobs.views import JobView
 from storage.base.ids import JobId
+from storage.base.quantities import InvalidAmountError, parse_amount
 from storage.meta.database import Tx
 from storage.results.render import schema_json
 
@@ -74,9 +74,10 @@ def _cost_of(tx: Tx, job: Job) -> int:
 
 def own_cap(document: Mapping[str, Any]) -> int | None:
     """The ``max_cost`` of a document in nanos; None without one that can be read."""
+    written = document.get("max_cost")
     try:
-        return parse_money(document.get("max_cost"))
-    except ValueError:
+        return parse_amount(written) if isinstance(written, str) else None
+    except InvalidAmountError:
         return None
 
 

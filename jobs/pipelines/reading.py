@@ -26,11 +26,10 @@ from jobs.pipelines.spec import (
     NodeRetry,
     Parameter,
     Pipeline,
-    parse_money,
 )
 from jobs.pipelines.values import TYPES, known_type, read_value
 from storage.base.errors import ServiceError
-from storage.base.quantities import QuantityError, parse_span
+from storage.base.quantities import InvalidAmountError, QuantityError, parse_amount, parse_span
 
 MOST_NODES: Final = 500
 MOST_PARALLEL: Final = 100
@@ -133,12 +132,16 @@ class _Reader:
         return dict(sorted(given.items()))
 
     def _money(self, given: Mapping[str, Any], name: str) -> int | None:
-        if given.get(name) is None:
+        value = given.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            self.fault(name, 'money is text, such as "0.05"')
             return None
         try:
-            return parse_money(given[name])
-        except ValueError as error:
-            self.fault(name, str(error))
+            return parse_amount(value)
+        except InvalidAmountError as error:
+            self.fault(name, error.message, error.hint)
             return None
 
     def _span(self, given: Mapping[str, Any], name: str, path: str) -> timedelta | None:

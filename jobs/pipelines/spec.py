@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -24,7 +23,6 @@ DEFAULT_PARALLEL: Final = 8
 #: The label that every run and its jobs carry; its value is the pipeline's name.
 LABEL: Final = "pipeline"
 _NANOS: Final = 9
-_MONEY = re.compile(r"\d{1,9}(\.\d{1,9})?")
 FAIL, CONTINUE = "fail", "continue"
 
 
@@ -139,13 +137,6 @@ def fingerprint(told: Mapping[str, Any]) -> str:
 def money_text(nanos: int) -> str:
     """``0.05`` for 50,000,000 nanos."""
     return f"{Decimal(nanos).scaleb(-_NANOS).normalize():f}"
-
-
-def parse_money(text: object) -> int:
-    """Nanos of ``0.05``. Raises ``ValueError`` with a message for people."""
-    if not isinstance(text, str) or not _MONEY.fullmatch(text.strip()):
-        raise ValueError('money is text, such as "0.05"')
-    return int(Decimal(text.strip()).scaleb(_NANOS))
 
 
 def _parameter_json(parameter: Parameter) -> dict[str, Any]:

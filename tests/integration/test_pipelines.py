@@ -24,11 +24,11 @@ from jobs.pipelines.errors import (
 )
 from jobs.pipelines.progress import NodeRun
 from jobs.pipelines.service import Pipelines
-from jobs.pipelines.spec import parse_money
 from jobs.pipelines.submitting import RunRequest
 from jobs.service import JobFilter, JobView
 from jobs.store.jobs import Summary, add, first_step, next_step
 from storage.base.ids import ProjectId, UserId
+from storage.base.quantities import parse_amount
 from tests.support.jobs import PROJECT, make_pipeline_spec
 from tests.support.pipelines import GONE, make_terms, statement, with_pipelines
 from tests.support.replicas import ENDLESS, FAST, Replica, start_replica
@@ -352,7 +352,7 @@ def test_a_run_never_costs_more_than_its_cap(plant: Plant) -> None:
     assert failure.code == "pipeline_cap_exceeded"
     assert "would cost" in failure.message
     cost = plant.pipelines.run_view(PROJECT, view.job.id).cost
-    assert cost == 2 * price.amount <= parse_money(cap)
+    assert cost == 2 * price.amount <= parse_amount(cap)
     dearer = plant.pipelines.resume(make_terms(max_cost=price.amount), view.job.id)
     ended = plant.replica.await_end(dearer.job.id)
     assert ended.job.state is JobState.FINISHED

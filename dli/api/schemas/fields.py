@@ -7,8 +7,17 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from dli.billing.money import InvalidAmountError, parse_nanos
-from storage.base.quantities import QuantityError, format_span, parse_size, parse_span
+from storage.base.quantities import (
+    AMOUNT_PATTERN,
+    SIZE_PATTERN,
+    SPAN_PATTERN,
+    InvalidAmountError,
+    QuantityError,
+    format_span,
+    parse_amount,
+    parse_size,
+    parse_span,
+)
 
 
 class Body(BaseModel):
@@ -45,7 +54,7 @@ def _nanos(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError('money is text, such as "0.05"')
     try:
-        return parse_nanos(value)
+        return parse_amount(value)
     except InvalidAmountError as error:
         raise ValueError(f"{error.message}; {error.hint}") from error
 
@@ -54,22 +63,35 @@ _MOST = 2**63 - 1
 #: Of versions and revisions, which are kept in 32 bits.
 MOST_NUMBER = 10**9
 
+SPAN_SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "pattern": SPAN_PATTERN,
+    "examples": ["30s", "5m", "2h"],
+}
+MONEY_SCHEMA: dict[str, Any] = {"type": "string", "pattern": AMOUNT_PATTERN, "examples": ["0.05"]}
+
 #: Bytes; ``10GB`` and ``64MiB`` are understood.
 Size = Annotated[
     int,
     BeforeValidator(_size),
     Field(ge=0, le=_MOST),
-    WithJsonSchema({"type": ["integer", "string"], "examples": ["10GB", 1048576]}),
+    WithJsonSchema(
+        {
+            "type": ["integer", "string"],
+            "minimum": 0,
+            "maximum": _MOST,
+            "pattern": SIZE_PATTERN,
+            "examples": ["10GB", 1048576],
+        }
+    ),
 ]
 Span = Annotated[
     timedelta,
     BeforeValidator(_span),
-    WithJsonSchema({"type": "string", "examples": ["30s", "5m", "2h"]}),
+    WithJsonSchema(SPAN_SCHEMA),
 ]
 #: Nanos inside, a decimal as text outside.
-MoneyText = Annotated[
-    int, BeforeValidator(_nanos), WithJsonSchema({"type": "string", "examples": ["0.05"]})
-]
+MoneyText = Annotated[int, BeforeValidator(_nanos), WithJsonSchema(MONEY_SCHEMA)]
 
 
 def span_field(default: timedelta, description: str) -> Any:

@@ -10,7 +10,17 @@ from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema
 
-from dli.api.schemas.fields import MOST_NUMBER, Body, MoneyReply, MoneyText, Reply, Span, span_field
+from dli.api.schemas.fields import (
+    MONEY_SCHEMA,
+    MOST_NUMBER,
+    SPAN_SCHEMA,
+    Body,
+    MoneyReply,
+    MoneyText,
+    Reply,
+    Span,
+    span_field,
+)
 from dli.api.schemas.jobs import JobReply
 from dli.api.schemas.statements import FailureReply
 from dli.api.schemas.terms import TermsBody
@@ -38,6 +48,8 @@ _PARAMETER: dict[str, Any] = {
 }
 
 Text = Annotated[Any, WithJsonSchema({"type": "string"})]
+TextOfMoney = Annotated[Any, WithJsonSchema(MONEY_SCHEMA)]
+TextOfSpan = Annotated[Any, WithJsonSchema(SPAN_SCHEMA)]
 Number = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 1})]
 Texts = Annotated[
     Any, WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}})
@@ -63,8 +75,8 @@ class PipelineBody(Body):
     )
     queue: Text = Field(None, description="Of runs, and of the nodes that name none.")
     labels: Texts = Field(None, description="Of runs and of all their jobs.")
-    max_cost: Text = Field(None, description="Most money of a whole run, as `0.50`.")
-    timeout: Text = Field(None, description="Of a whole run, as `2h`.")
+    max_cost: TextOfMoney = Field(None, description="Most money of a whole run, as `0.50`.")
+    timeout: TextOfSpan = Field(None, description="Of a whole run, as `2h`.")
     parallel: Number = Field(None, description="Nodes that run at the same time; 8 if not given.")
 
 

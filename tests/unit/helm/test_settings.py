@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,6 @@ def sample(schema: dict[str, Any]) -> Any:
         case {"type": "array"}:
             return ["/one", "/two"]
         case {"pattern": pattern}:
-            return "36h" if "ms|" in pattern else "3GiB"
+            return next(text for text in ("36h", "3GiB") if re.search(pattern, text))
         case _:
             return "/a/b"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from dli.api.documents import KINDS, check_document, document_schema
+from dli.api.pipelines import pipeline_schema
 from jobs.accepting import check_terms
 from jobs.errors import RequestInvalidError
 from jobs.views import Terms
 from storage.base.ids import ProjectId, UserId
+from storage.base.quantities import AMOUNT_PATTERN, SPAN_PATTERN
 
 
 def test_a_statement_is_a_document() -> None:
@@ -84,6 +88,31 @@ def test_a_near_field_is_named() -> None:
     assert caught.value.hint == "did you mean 'queue'?"
 
 
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        ("timeout", "5m", "5 minutes"),
+        ("max_cost", "0.05", "0,05"),
+        ("max_bytes", "10GB", "10 G"),
+        ("max_bytes", 7, -7),
+    ],
+)
+def test_an_editor_tells_a_bad_quantity_as_the_service_does(
+    field: str, good: Any, bad: Any
+) -> None:
+    told = document_schema()["$defs"]["StatementBody"]["properties"][field]["anyOf"][0]
+    for value, fits in ((good, True), (bad, False)):
+        document = {"kind": "statement", "sql": "SELECT 1", field: value}
+        found = (
+            re.search(told["pattern"], value) is not None
+            if isinstance(value, str)
+            else value >= told["minimum"]
+        )
+        assert found is fits
+        with nullcontext() if fits else pytest.raises(RequestInvalidError, match=field):
+            check_document(document)
+
+
 def test_the_schema_has_every_kind_and_refuses_what_is_unknown() -> None:
     schema = document_schema()
     names = [option["$ref"].rpartition("/")[2] for option in schema["oneOf"]]
@@ -91,3 +120,9 @@ def test_the_schema_has_every_kind_and_refuses_what_is_unknown() -> None:
     assert [each["properties"]["kind"]["const"] for each in told] == [kind.value for kind in KINDS]
     assert all(each["additionalProperties"] is False for each in told)
     assert not any("wait" in each["properties"] for each in told)
+
+
+def test_the_schema_of_a_pipeline_tells_its_own_quantities() -> None:
+    own = pipeline_schema()["properties"]
+    assert own["timeout"]["pattern"] == SPAN_PATTERN
+    assert own["max_cost"]["pattern"] == AMOUNT_PATTERN

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dli.billing.money import InvalidAmountError, Money, Price, format_nanos, parse_nanos
-
-nanos = st.integers(min_value=0, max_value=2**63 - 1)
+from dli.billing.money import Money, Price, format_nanos
+from storage.base.quantities import LARGEST, parse_amount
 
 
 @given(st.integers(min_value=-(2**63), max_value=2**63))
@@ -20,30 +19,9 @@ def test_format_then_parse_gives_the_same(value: int) -> None:
     assert Fraction(text) * 10**9 == value
 
 
-@given(nanos)
+@given(st.integers(0, LARGEST))
 def test_parse_of_a_formatted_amount_is_the_amount(value: int) -> None:
-    assert parse_nanos(format_nanos(value)) == value
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "five",
-        "-1",
-        "NaN",
-        "inf",
-        "1e400",
-        "0.0000000001",
-        "1 0",
-        "1e999999999",
-        "1e-999999999",
-        "0.05" + "0" * 35 + "1",
-    ],
-)
-def test_unreadable_amounts_are_refused(text: str) -> None:
-    with pytest.raises(InvalidAmountError):
-        parse_nanos(text)
+    assert parse_amount(format_nanos(value)) == value
 
 
 @given(

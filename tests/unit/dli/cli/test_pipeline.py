@@ -148,3 +148,12 @@ def test_a_dry_run_starts_nothing(service: FakeService, capsys: pytest.CaptureFi
     service.on(f"POST {V1}/pipelines/daily/plan", Reply(body=plan))
     assert run(["pipeline", "run", "daily", "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == plan
+
+
+@pytest.mark.parametrize("kind", ["job", "pipeline"])
+def test_the_schema_of_a_file_is_printed(
+    service: FakeService, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.on(f"GET {V1}/schemas/{kind}.json", Reply(body={"title": kind}))
+    assert run([kind, "schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"title": kind}

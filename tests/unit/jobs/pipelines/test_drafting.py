@@ -6,13 +6,13 @@ import pytest
 
 from jobs.pipelines.drafting import capped
 from jobs.pipelines.errors import PipelineCapError
-from jobs.pipelines.spec import parse_money
+from storage.base.quantities import parse_amount
 
 DOCUMENT = {"kind": "statement", "sql": "SELECT 1"}
 
 
 def nanos(text: str) -> int:
-    return parse_money(text)
+    return parse_amount(text)
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from jobs.pipelines.spec import (
     NodeRetry,
     fingerprint,
     money_text,
-    parse_money,
     to_json,
 )
+from storage.base.quantities import parse_amount
 from tests.support.pipelines import FULL, make_pipeline, statement
 
 
@@ -69,7 +69,7 @@ def test_everything_that_can_be_said_is_read() -> None:
         ("nodes.load.parameters.day", float("nan"), "body", "no form for"),
         ("nodes.load.parameters.day", "\ud800", "body", "no form for"),
         ("max_cost", 1.5, "max_cost", "money is text"),
-        ("max_cost", "-1", "max_cost", "money is text"),
+        ("max_cost", "-1", "max_cost", "not an amount of money"),
         ("timeout", "soon", "timeout", "is not a span"),
         ("timeout", 5, "timeout", "is not a span"),
         ("parallel", 0, "parallel", "from 1 to 100"),
@@ -195,4 +195,4 @@ def test_a_change_is_one(path: str, value: Any) -> None:
 
 @given(st.integers(0, 10**18 - 1))
 def test_money_comes_back_from_its_text(nanos: int) -> None:
-    assert parse_money(money_text(nanos)) == nanos
+    assert parse_amount(money_text(nanos)) == nanos
