@@ -12,7 +12,13 @@ from dli.cli.complaints import Exit
 from dli.cli.job import copy_log, end_of
 from dli.cli.options import Attempts, Into, Labels, Outputs, Priority, Queue, grouped
 from dli.cli.output import copy_pieces, print_answer, print_facts, print_json, print_text
-from dli.cli.parameters import checked_span, parse_bytes, parse_labels, source
+from dli.cli.parameters import (
+    checked_amount,
+    checked_span,
+    parse_bytes,
+    parse_labels,
+    source,
+)
 from dli.cli.session import JsonFlag, Session, UsageError, session_of
 from storage.base.quantities import format_size
 
@@ -77,7 +83,7 @@ class Wishes:
             "queue": self.queue,
             "priority": self.priority,
             "timeout": checked_span("--timeout", self.timeout),
-            "max_cost": self.max_cost,
+            "max_cost": checked_amount("--max-cost", self.max_cost),
             "retry": None if self.attempts is None else {"attempts": self.attempts},
             "labels": parse_labels(self.label),
         }

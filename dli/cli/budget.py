@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 import typer
 
+from dli.cli.bounds import Bound, changes_of
 from dli.cli.output import print_answer, print_facts
-from dli.cli.session import JsonFlag, Session, UsageError, session_of
+from dli.cli.parameters import checked_amount
+from dli.cli.session import JsonFlag, Session, session_of
 
 app = typer.Typer(no_args_is_help=True, help="Show and set the project's monthly budget.")
 
@@ -30,11 +31,10 @@ def set_(
 
     Example: `dli budget set 25.00`
     """
-    if amount != "none" and not re.fullmatch(r"\d+(\.\d{1,9})?", amount):
-        raise UsageError(f"{amount!r} is not an amount: write 25.00, or none")
+    cap = changes_of(Bound("cap", "AMOUNT", amount, checked_amount))["cap"]
     session = session_of(context)
-    session.client.set_budget(None if amount == "none" else amount, month=month)
-    session.say("no cap" if amount == "none" else f"cap of {month}: {amount}")
+    session.client.set_budget(None if cap is None else amount, month=month)
+    session.say("no cap" if cap is None else f"cap of {month}: {amount}")
 
 
 def _print(session: Session, budget: dict[str, Any]) -> None:

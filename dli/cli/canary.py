@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dli.cli.bounds import Bound, changes_of, count
 from dli.cli.options import grouped
 from dli.cli.output import print_answer, print_facts, print_items, print_list
 from dli.cli.session import JsonFlag, Session, UsageError, session_of
@@ -35,16 +36,16 @@ class Shares:
         typer.Option(min=0, max=100, help="Per cent of other queries repeated there and compared."),
     ] = None
     max_errors: Annotated[
-        int | None,
-        typer.Option(min=0, max=100, help="Per cent of errors that roll it back; 0: none do."),
+        str | None,
+        typer.Option(help="Per cent of errors above which it is rolled back; `none`: never is."),
     ] = None
 
     def fields(self) -> dict[str, Any]:
         """What was given, by the names of the API."""
         given = {"percent": self.percent, "shadow": self.shadow}
         fields: dict[str, Any] = {key: share for key, share in given.items() if share is not None}
-        return (
-            fields if self.max_errors is None else fields | {"max_errors": self.max_errors or None}
+        return fields | changes_of(
+            Bound("max_errors", "--max-errors", self.max_errors, count(least=1))
         )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 from dli.cli.session import UsageError
 from storage.base.errors import InvalidInputError
-from storage.base.quantities import parse_size, parse_span
+from storage.base.quantities import parse_amount, parse_size, parse_span
 
 T = TypeVar("T")
 
@@ -67,6 +68,25 @@ def checked_span(option: str, text: str | None) -> str | None:
     """The text as it is, if it is a time like ``10m``."""
     if text is not None:
         _parsed(parse_span, option, text)
+    return text
+
+
+def checked_amount(option: str, text: str | None) -> str | None:
+    """The text as it is, if it is an amount of money."""
+    if text is not None:
+        _parsed(parse_amount, option, text)
+    return text
+
+
+def checked_moment(option: str, text: str | None) -> str | None:
+    """The text as it is, if it is a moment like ``2026-12-24T18:00Z`` or a day."""
+    if text is not None:
+        try:
+            datetime.fromisoformat(text)
+        except ValueError as error:
+            raise UsageError(
+                f"{option}: {text!r} is not a moment; write it like 2026-12-24T18:00Z"
+            ) from error
     return text
 
 

@@ -14,7 +14,12 @@ from dli.cli.documents import read_document
 from dli.cli.job import end_of
 from dli.cli.options import Labels, Most, Name
 from dli.cli.output import print_answer, print_json, print_list
-from dli.cli.parameters import parse_labels, parse_parameters
+from dli.cli.parameters import (
+    checked_amount,
+    checked_span,
+    parse_labels,
+    parse_parameters,
+)
 from dli.cli.plans import print_backfill, print_diff, print_pipeline, print_plan, print_run
 from dli.cli.session import JsonFlag, Session, UsageError, session_of
 
@@ -178,7 +183,8 @@ def run(
         plan = session.client.pipelines.plan(name, parameters=parameters, revision=revision)
         print_answer(session, plan, print_plan, as_json=as_json)
         return Exit.DONE
-    fields = {"revision": revision, "queue": queue, "max_cost": max_cost, "timeout": timeout}
+    fields = {"revision": revision, "queue": queue, "max_cost": _money(max_cost)}
+    fields["timeout"] = checked_span("--timeout", timeout)
     labels = parse_labels(label)
     made = session.client.pipelines.run(name, parameters=parameters, labels=labels, **fields)
     return _followed(session, made, wait=wait, as_json=as_json)
@@ -217,7 +223,8 @@ def backfill(
     Example: `dli pipeline backfill daily --from 2026-01-01 --to 2026-01-31 --max-cost 5`
     """
     session = session_of(context)
-    body: dict[str, Any] = {"from": first, "to": last, "max_cost": max_cost, "parallel": parallel}
+    body: dict[str, Any] = {"from": first, "to": last, "parallel": parallel}
+    body |= {"max_cost": _money(max_cost)}
     body |= {"parameter": parameter, "parameters": parse_parameters(param)}
     made = session.client.pipelines.start_backfill(name, **body)
     return _watched(session, made, wait=wait, as_json=as_json)
@@ -266,11 +273,11 @@ def resume(
     did not succeed.
     """
     session = session_of(context)
-    pipelines = session.client.pipelines
+    cap, pipelines = _money(max_cost), session.client.pipelines
     if which.startswith(_BACKFILL):
-        made = pipelines.resume_backfill(which, max_cost=max_cost)
+        made = pipelines.resume_backfill(which, max_cost=cap)
         return _watched(session, made, wait=wait, as_json=as_json)
-    made = pipelines.resume(which, max_cost=max_cost)
+    made = pipelines.resume(which, max_cost=cap)
     return _followed(session, made, wait=wait, as_json=as_json)
 
 
@@ -282,6 +289,10 @@ def schema(context: typer.Context) -> None:
     """
     session = session_of(context)
     print_json(session.out, session.client.pipelines.schema())
+
+
+def _money(max_cost: str | None) -> str | None:
+    return checked_amount("--max-cost", max_cost)
 
 
 def _followed(session: Session, made: dict[str, Any], *, wait: bool, as_json: bool) -> int:

@@ -11,9 +11,17 @@ import typer
 from typer import Option
 
 from dli.cli import canary
+from dli.cli.bounds import NONE, Bound, changes_of, count, lifted
 from dli.cli.options import grouped
 from dli.cli.output import print_answer, print_facts, print_items, print_list
-from dli.cli.parameters import parse_bytes, parse_labels, parse_words
+from dli.cli.parameters import (
+    checked_amount,
+    checked_span,
+    parse_bytes,
+    parse_labels,
+    parse_words,
+    read_file,
+)
 from dli.cli.session import JsonFlag, Session, UsageError, session_of
 
 app = typer.Typer(no_args_is_help=True, help="Create, change, drain and look at queues.")
@@ -28,7 +36,10 @@ _USERS = {"name": "user", "weight": "weight", "running": "running", "waiting": "
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a queue may be told; None leaves it as it is, or as the service has it."""
+    """What a queue may be told; None leaves it as it is, or as the service has it.
+
+    Bounds that a queue may be without are texts, as ``none`` takes them away.
+    """
 
     engine: Annotated[str | None, Option(help="Engine of those who name none: sail or spark.")] = (
         None
@@ -38,33 +49,41 @@ class Limits:
         str | None, Option(help="Kinds that it takes, by commas: statement, batch, …")
     ] = None
     allow_conf: Annotated[
-        list[str] | None, Option(help="Setting of Spark that batches may give; repeatable.")
+        list[str] | None,
+        Option(help="Setting of Spark that batches may give; repeatable, all anew; or `none`."),
     ] = None
     max_running: Annotated[int | None, Option(min=1, help="Jobs that compute at once.")] = None
-    max_running_per_user: Annotated[int | None, Option(min=1, help="Of one user, likewise.")] = None
+    max_running_per_user: Annotated[
+        str | None, Option(help="Of one user, likewise; `none`: as many as of all.")
+    ] = None
     max_waiting: Annotated[int | None, Option(min=0, help="Jobs that may wait.")] = None
     min_cu: Annotated[int | None, Option(min=0, help="Compute units that are kept warm.")] = None
-    max_cu: Annotated[int | None, Option(min=1, help="Compute units at once.")] = None
+    max_cu: Annotated[str | None, Option(help="Compute units at once; `none`: no limit.")] = None
     priorities: Annotated[str | None, Option(help="Least and highest priority, as -5:5.")] = None
     priority: Annotated[int | None, Option(help="Priority of jobs that name none.")] = None
     timeout: Annotated[str | None, Option(help="Time of jobs that name none, as 10m.")] = None
-    max_timeout: Annotated[str | None, Option(help="The most that a job may ask for, as 6h.")] = (
-        None
-    )
+    max_timeout: Annotated[
+        str | None, Option(help="The most that a job may ask for, as 6h; `none`: its --timeout.")
+    ] = None
     overcommit: Annotated[
         int | None, Option(min=100, help="Per cent of its reservation that a job may use.")
     ] = None
     weight: Annotated[int | None, Option(min=1, help="Its share where not all can run.")] = None
     user_weight: Annotated[
         list[str] | None,
-        Option(help="USER=2: twice the part of others in this queue; repeatable, all anew."),
+        Option(help="USER=2: twice the part of others here; repeatable, all anew; or `none`."),
     ] = None
-    max_bytes: Annotated[str | None, Option(help="Most bytes a statement may process.")] = None
-    max_cost: Annotated[str | None, Option(help="Highest price of a job, as 0.50.")] = None
-    budget: Annotated[str | None, Option(help="Most money of its jobs in a month, as 100.")] = None
+    max_bytes: Annotated[
+        str | None, Option(help="Most bytes a statement may process, as 10GB; `none`: no limit.")
+    ] = None
+    max_cost: Annotated[
+        str | None, Option(help="Highest price of a job, as 0.50; `none`: no limit.")
+    ] = None
+    budget: Annotated[
+        str | None, Option(help="Most money of its jobs in a month, as 100; `none`: no limit.")
+    ] = None
     pods: Annotated[
-        Path | None,
-        Option(exists=True, dir_okay=False, help="File of JSON: `pods` of the API."),
+        str | None, Option(help="File of JSON: `pods` of the API; `none`: as the service has them.")
     ] = None
     cluster: Annotated[
         list[str] | None,
@@ -72,43 +91,56 @@ class Limits:
             help="EU=3: three parts of its work in cluster EU; repeatable, all anew; `all`: in all."
         ),
     ] = None
-    guard: Annotated[list[str] | None, Option(help="RULE=off, warn or refuse; repeatable.")] = None
+    guard: Annotated[
+        list[str] | None,
+        Option(help="RULE=off, warn or refuse; repeatable, all anew; or `none`."),
+    ] = None
     price_class: Annotated[str | None, Option(help="Whose prices of the list apply.")] = None
 
     def fields(self) -> dict[str, Any]:
-        """By the names of the API, but for ``cluster``, which is part of ``pods``."""
+        """What was given, by the names of the API; None takes away.
+
+        Not ``cluster``, which is part of ``pods``.
+        """
         least, highest = _priorities(self.priorities)
-        return {
+        fields = {
             "default_engine": self.engine,
             "engines": parse_words(self.engines),
             "kinds": parse_words(self.kinds),
-            "conf_allowed": self.allow_conf,
+            "conf_allowed": [] if lifted(self.allow_conf) else self.allow_conf,
             "max_running": self.max_running,
-            "max_running_per_user": self.max_running_per_user,
             "max_waiting": self.max_waiting,
             "min_cu": self.min_cu,
-            "max_cu": self.max_cu,
             "min_priority": least,
             "max_priority": highest,
             "default_priority": self.priority,
-            "timeout": self.timeout,
-            "max_timeout": self.max_timeout,
+            "timeout": checked_span("--timeout", self.timeout),
             "overcommit": self.overcommit,
             "weight": self.weight,
             "user_weights": _weights("--user-weight", self.user_weight),
-            "max_bytes": parse_bytes("--max-bytes", self.max_bytes),
-            "max_cost": self.max_cost,
-            "monthly_budget": self.budget,
             "pods": _pods(self.pods),
-            "guard_levels": parse_labels(self.guard, "--guard"),
+            "guard_levels": {} if lifted(self.guard) else parse_labels(self.guard, "--guard"),
             "price_class": self.price_class,
         }
+        return {name: value for name, value in fields.items() if value is not None} | changes_of(
+            Bound(
+                "max_running_per_user",
+                "--max-running-per-user",
+                self.max_running_per_user,
+                count(least=1),
+            ),
+            Bound("max_cu", "--max-cu", self.max_cu, count(least=1)),
+            Bound("max_timeout", "--max-timeout", self.max_timeout, checked_span),
+            Bound("max_bytes", "--max-bytes", self.max_bytes, parse_bytes),
+            Bound("max_cost", "--max-cost", self.max_cost, checked_amount),
+            Bound("monthly_budget", "--budget", self.budget, checked_amount),
+        )
 
     def clusters(self) -> dict[str, int] | None:
         """Weights of clusters, none for all alike; None where nothing is said."""
         if self.cluster is None:
             return None
-        return {} if self.cluster == ["all"] else _weights("--cluster", self.cluster) or {}
+        return {} if self.cluster == ["all"] else _weights("--cluster", self.cluster)
 
 
 @app.command("list")
@@ -132,7 +164,7 @@ def create(context: typer.Context, name: str, limits: Limits) -> None:
     session = session_of(context)
     fields, clusters = limits.fields(), limits.clusters()
     if clusters is not None:
-        fields["pods"] = {**(fields["pods"] or {}), "clusters": clusters}
+        fields["pods"] = {**fields.get("pods", {}), "clusters": clusters}
     session.client.create_queue(name, **fields)
     session.say(f"queue {name} created")
 
@@ -140,13 +172,16 @@ def create(context: typer.Context, name: str, limits: Limits) -> None:
 @app.command("update")
 @grouped
 def update(context: typer.Context, name: str, limits: Limits) -> None:
-    """Change limits of a queue; what is not named stays. No job is lost by it."""
+    """Change limits of a queue; what is not named stays. No job is lost by it.
+
+    `none` takes a limit away. Example: `dli queue update nightly --max-cost none`
+    """
     session = session_of(context)
     changes, clusters = limits.fields(), limits.clusters()
-    if clusters is None and all(value is None for value in changes.values()):
+    if clusters is None and not changes:
         raise UsageError("nothing to change: name a limit, as --max-running 4")
     if clusters is not None:
-        pods = changes["pods"] or session.client.queue(name)["pods"]
+        pods = changes["pods"] if "pods" in changes else session.client.queue(name)["pods"]
         changes["pods"] = {**pods, "clusters": clusters}
     session.client.update_queue(name, **changes)
     session.say(f"queue {name} updated")
@@ -197,9 +232,12 @@ def _print(session: Session, queue: dict[str, Any]) -> None:
 
 
 def _weights(option: str, given: list[str] | None) -> dict[str, int] | None:
+    """Empty for ``none``; None for nothing given."""
+    if lifted(given):
+        return {}
     try:
-        weights = parse_labels(given, option) or {}
-        return {name: int(weight) for name, weight in weights.items()} or None
+        weights = parse_labels(given, option)
+        return None if weights is None else {name: int(each) for name, each in weights.items()}
     except ValueError as error:
         raise UsageError(f"{option}: write NAME=2, a whole number") from error
 
@@ -214,9 +252,11 @@ def _priorities(text: str | None) -> tuple[int | None, int | None]:
     return least, highest
 
 
-def _pods(path: Path | None) -> Any:
+def _pods(path: str | None) -> Any:
+    if path is None or path == NONE:
+        return None if path is None else {}
     try:
-        return None if path is None else json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_file(Path(path)))
     except ValueError as error:
         raise UsageError(f"--pods: {path} is no JSON: {error}") from error
 

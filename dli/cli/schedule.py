@@ -9,9 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
+from dli.cli.bounds import NONE, Bound, changes_of
 from dli.cli.documents import JobFile, read_document
 from dli.cli.options import Limit, Name, grouped
 from dli.cli.output import print_answer, print_facts, print_json, print_list
+from dli.cli.parameters import checked_moment, checked_span
 from dli.cli.session import JsonFlag, Session, UsageError, session_of
 
 app = typer.Typer(
@@ -64,28 +66,35 @@ class Rule:
     overlap: Annotated[
         Overlap | None, typer.Option(help="While an earlier job runs: run beside it, skip, wait, …")
     ] = None
-    jitter: Annotated[str | None, typer.Option(help="Up to so much later, as 30s.")] = None
-    start: Annotated[
-        str | None, typer.Option(help="Nothing is due before, as 2026-12-01T00:00Z.")
+    jitter: Annotated[
+        str | None, typer.Option(help="Up to so much later, as 30s; `none`: at the due time.")
     ] = None
-    end: Annotated[str | None, typer.Option(help="Nothing is due then or later.")] = None
+    start: Annotated[
+        str | None,
+        typer.Option(help="Nothing is due before, as 2026-12-01T00:00Z; `none`: no such bound."),
+    ] = None
+    end: Annotated[
+        str | None, typer.Option(help="Nothing is due then or later; `none`: it has no end.")
+    ] = None
 
     def fields(self) -> dict[str, Any]:
-        """By the names of the API; None is what was not given."""
+        """What was given, by the names of the API; None takes away."""
         if sum(rule is not None for rule in (self.cron, self.every, self.at)) > 1:
             raise UsageError("choose one of --cron, --every and --at")
-        return {
+        fields = {
             "cron": self.cron,
             "timezone": self.tz,
-            "every": self.every,
-            "at": self.at,
+            "every": checked_span("--every", self.every),
+            "at": checked_moment("--at", self.at),
             "missed": self.missed,
             "missed_most": self.missed_most,
             "overlap": self.overlap,
-            "jitter": self.jitter,
-            "start": self.start,
-            "end": self.end,
+            "jitter": "0s" if self.jitter == NONE else checked_span("--jitter", self.jitter),
         }
+        return {name: value for name, value in fields.items() if value is not None} | changes_of(
+            Bound("start", "--start", self.start, checked_moment),
+            Bound("end", "--end", self.end, checked_moment),
+        )
 
 
 @app.command("create")
@@ -118,12 +127,15 @@ def update(
     ] = None,
     rule: Rule,
 ) -> None:
-    """Change a schedule; what is not named stays. Its job runs in your name from now on."""
+    """Change a schedule; what is not named stays. Its job runs in your name from now on.
+
+    `none` takes a bound away. Example: `dli schedule update nightly --end none`
+    """
     session = session_of(context)
     fields = rule.fields()
     if job is not None:
         fields["job"] = read_document(job)
-    if all(value is None for value in fields.values()):
+    if not fields:
         raise UsageError("nothing to change: name something, as --cron '0 4 * * *'")
     made = session.client.update_schedule(name, **fields)
     session.say(f"schedule {name} updated; next due {made['next_due']}")

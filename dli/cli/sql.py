@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from dli.cli.complaints import Exit, exit_of, print_problem
 from dli.cli.options import Queue, grouped
 from dli.cli.output import print_facts, print_json, print_text
 from dli.cli.parameters import (
+    checked_amount,
     checked_span,
     parse_bytes,
     parse_labels,
@@ -31,8 +31,6 @@ from dli.cli.session import JsonFlag, Session, UsageError, session_of
 from dli.cli.summary import estimate_facts, last_line, tables_read, warn
 from dli.remote.problems import ApiError
 from dli.remote.statement import Statement, finished
-
-_MONEY = re.compile(r"\d+(\.\d{1,9})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +74,7 @@ class Wishes:
             "queue": self.queue,
             "engine": self.engine,
             "parameters": parse_parameters(self.param),
-            "max_cost": _money(self.max_cost),
+            "max_cost": checked_amount("--max-cost", self.max_cost),
             "max_bytes": parse_bytes("--max-bytes", self.max_bytes),
             "on_budget": "wait" if self.wait_for_budget else None,
             "timeout": checked_span("--timeout", self.timeout),
@@ -235,9 +233,3 @@ def _stopped_by_term() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _money(text: str | None) -> str | None:
-    if text is not None and not _MONEY.fullmatch(text):
-        raise UsageError(f"--max-cost {text}: write an amount like 0.05")
-    return text

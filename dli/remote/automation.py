@@ -22,7 +22,8 @@ class AutomationCalls(Calls):
         return self._json("GET", f"/schedules/{name}")
 
     def update_schedule(self, name: str, **fields: object) -> Json:
-        return self._json("PATCH", f"/schedules/{name}", body=present(fields))
+        """Change these fields; None takes ``start`` or ``end`` away."""
+        return self._json("PATCH", f"/schedules/{name}", body=fields)
 
     def pause_schedule(self, name: str) -> Json:
         return self._again(f"/schedules/{name}/pause")

@@ -19,7 +19,8 @@ class QueueCalls(Calls):
         return self._create("/queues", {"name": name, **present(fields)})
 
     def update_queue(self, name: str, **fields: object) -> Json:
-        return self._json("PATCH", f"/queues/{name}", body=present(fields))
+        """Change these limits; None takes one away that the queue may be without."""
+        return self._json("PATCH", f"/queues/{name}", body=fields)
 
     def delete_queue(self, name: str) -> None:
         self._ask("DELETE", f"/queues/{name}")

@@ -138,7 +138,7 @@ def test_one_command_for_each_step(
     told = dli(*canary, "show", queue)
     assert "finished=1" in told
     assert "0 (0 %)" in told
-    assert "20 %" in dli(*canary, "set", queue, "--percent", "20", "--max-errors", "0")
+    assert "20 %" in dli(*canary, "set", queue, "--percent", "20", "--max-errors", "none")
     assert json.loads(dli(*canary, "show", queue, "--json"))["max_errors"] is None
     assert "the image of the service again" in dli(*canary, "rollback", queue)
     dli(*canary, "start", queue, "--image", "dli:3")
