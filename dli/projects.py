@@ -11,8 +11,7 @@ from jobs.queues.definitions import DEFAULT_QUEUE
 from jobs.service import QueueDef, QueueExistsError
 from storage.base.ids import ProjectId, UserId
 from storage.catalog.commands import CreateDatabase
-
-DEFAULT_DATABASE = "default"
+from storage.catalog.names import DEFAULT_DATABASE
 
 
 def open_project(

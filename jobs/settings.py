@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from jobs.lifecycle.spec import RUNS, EngineName, JobKind
+from storage.catalog.names import DEFAULT_DATABASE
 
 GIB = 2**30
 
@@ -41,7 +42,7 @@ class JobSettings:
     executors_cu: Mapping[EngineName, int] = field(default_factory=dict)
     engine_memory: Mapping[EngineName, int] = field(default_factory=dict)
     #: bytes that one engine may use, for what batches and tasks must leave free
-    default_database: str = "default"
+    default_database: str = DEFAULT_DATABASE
     preparers: int = 2  #: child processes
     prepare_limit: timedelta = timedelta(seconds=2)
     prepare_memory: int = GIB  #: bytes of address space beyond what the child starts with

@@ -39,7 +39,10 @@ def drop(
     name: str,
     cascade: Annotated[bool, typer.Option(help="Drop its tables with it.")] = False,
 ) -> None:
-    """Drop a database; refused while tables are in it, unless --cascade."""
+    """Drop a database; refused while tables are in it, unless --cascade.
+
+    The database `default` stays: names without a database mean it.
+    """
     session = session_of(context)
     session.client.drop_database(name, cascade=cascade)
     session.say(f"database {name.lower()} dropped")

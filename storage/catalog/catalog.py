@@ -29,6 +29,7 @@ from storage.catalog.errors import (
     DatabaseExistsError,
     DatabaseMissingError,
     DatabaseNotEmptyError,
+    DefaultDatabaseError,
     InvalidDefinitionError,
     TableChangedError,
     TableExistsError,
@@ -36,7 +37,7 @@ from storage.catalog.errors import (
     WrongTableKindError,
 )
 from storage.catalog.memo import Memo
-from storage.catalog.names import did_you_mean, object_name, similar
+from storage.catalog.names import DEFAULT_DATABASE, did_you_mean, object_name, similar
 from storage.catalog.rows import DATABASES, TABLES
 from storage.catalog.validation import checked_columns, checked_partitions, partitions_last
 from storage.meta.database import Tx
@@ -280,6 +281,12 @@ class Catalog:
 
     def _drop_database(self, tx: Tx, project_id: ProjectId, command: DropDatabase) -> None:
         name = command.name.lower()
+        if name == DEFAULT_DATABASE:
+            raise DefaultDatabaseError(
+                f"the database {name!r} cannot be dropped: names without a database mean it",
+                hint="drop its tables and views one by one",
+                database=name,
+            )
         if not self._lock_database(tx, project_id, name, alone=True):
             if command.if_exists:
                 return

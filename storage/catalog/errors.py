@@ -35,6 +35,12 @@ class DatabaseNotEmptyError(ConflictError):
     code = "database_not_empty"
 
 
+class DefaultDatabaseError(ConflictError):
+    """The database that names without one mean is never dropped."""
+
+    code = "default_database"
+
+
 class WrongTableKindError(ConflictError):
     """A view was named where a table is needed, or the other way round."""
 

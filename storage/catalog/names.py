@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 from storage.catalog.errors import InvalidNameError
 
+#: Where names without a database are looked up; every project has it from its beginning on.
+DEFAULT_DATABASE = "default"
 _NAME = re.compile(r"[a-z0-9_]+")
 _LONGEST = 128
 _LONGEST_COLUMN = 255

@@ -243,6 +243,11 @@ def test_readiness_names_its_parts(service: Service) -> None:
     assert body == {"status": "ready", "database": "ok", "work": "ok"}
 
 
+def test_the_default_database_is_not_dropped(admin: httpx.Client) -> None:
+    told = admin.delete("/databases/default", params={"cascade": True})
+    assert (told.status_code, told.json()["code"]) == (409, "default_database")
+
+
 def test_nothing_of_the_service_can_be_registered(service: Service, admin: httpx.Client) -> None:
     data = service.home / "data"
     data.mkdir()

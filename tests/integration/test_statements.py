@@ -176,3 +176,10 @@ def test_ddl_takes_effect_with_its_end(replica: Replica) -> None:
     assert failed.job.failure is not None
     assert failed.job.failure.code == "database_exists"
     assert replica.run("DROP DATABASE sales CASCADE").job.state is JobState.FINISHED
+
+
+def test_the_database_of_names_without_one_stays(replica: Replica) -> None:
+    failed = replica.run("DROP DATABASE IF EXISTS Default CASCADE")
+    assert failed.job.failure is not None
+    assert failed.job.failure.code == "default_database"
+    assert replica.query("SHOW TABLES") == []

@@ -56,7 +56,10 @@ def get_database(services: AllServices, caller: Caller, database: str) -> Respon
 def drop_database(
     services: AllServices, caller: Caller, database: str, cascade: bool = False
 ) -> Response:
-    """Drop a database; refused while it has tables, unless `cascade`. Needs the role writer."""
+    """Drop a database; refused while it has tables, unless `cascade`. Needs the role writer.
+
+    The database `default` is never dropped.
+    """
     caller.require(Role.WRITER)
     command = DropDatabase(name=database, cascade=cascade)
     with services.database.transaction() as tx:

@@ -24,6 +24,7 @@ from storage.catalog.errors import (
     DatabaseExistsError,
     DatabaseMissingError,
     DatabaseNotEmptyError,
+    DefaultDatabaseError,
     InvalidDefinitionError,
     InvalidNameError,
     TableChangedError,
@@ -31,6 +32,7 @@ from storage.catalog.errors import (
     TableMissingError,
     WrongTableKindError,
 )
+from storage.catalog.names import DEFAULT_DATABASE
 from storage.meta.database import Database
 
 MINE, OTHER = ProjectId("prj_mine"), ProjectId("prj_other")
@@ -213,6 +215,18 @@ def test_a_database_with_tables_needs_cascade(database: Database, catalog: Catal
     with pytest.raises(DatabaseMissingError):
         apply(database, catalog, DropDatabase(name="sales"))
     apply(database, catalog, DropDatabase(name="sales", if_exists=True))
+
+
+@pytest.mark.parametrize("name", ["default", "DEFAULT"])
+def test_the_default_database_is_never_dropped(
+    database: Database, catalog: Catalog, name: str
+) -> None:
+    apply(database, catalog, CreateDatabase(name=DEFAULT_DATABASE))
+    for cascade in (False, True):
+        with pytest.raises(DefaultDatabaseError, match="names without a database"):
+            apply(database, catalog, DropDatabase(name=name, if_exists=True, cascade=cascade))
+    with database.read() as tx:
+        assert catalog.database(tx, MINE, DEFAULT_DATABASE) is not None
 
 
 def test_tables_are_listed_by_name(database: Database, catalog: Catalog) -> None:
