@@ -204,34 +204,37 @@ class _Advance:
     def _money_for(self, day: Day, slots: int) -> int | None:
         """What to set aside for the day's run: a fair part of what is left, its price at least.
 
-        None without a cap, ``_TOO_LITTLE`` where its price is above what is left.
+        None without a cap, ``_TOO_LITTLE`` where its price is above what is left. Where the cap is
+        nothing at all, every day may start that is not known to cost something: its run is capped.
         """
         backfill, own = self._backfill, self._revision.pipeline.max_cost
         if backfill.max_cost is None:
             return own
         left = backfill.max_cost - sum(each.spent + each.reserved for each in self._days.values())
-        price = self._price(day)
-        if left <= 0 or price > left:
+        price, least = self._price(day)
+        if price > left or (least and left == 0 < backfill.max_cost):
             if not self._in(DayState.RUNNING):  # else some of it may come back
-                self._stop(day, price, left)
+                self._stop(day, f"{'at least ' if least else ''}{money_text(price)}", left)
             return _TOO_LITTLE
         share = max(left // slots, price)
         return share if own is None else min(share, own)
 
-    def _price(self, day: Day) -> int:
-        """Of the nodes that have a price before the run: what the run costs at least."""
+    def _price(self, day: Day) -> tuple[int, bool]:
+        """Of the nodes that have a price before the run, and whether the run may cost more."""
         backfill = self._backfill
         by = Submitter(project_id=backfill.project_id, user_id=backfill.user_id, may_write=True)
         plan = plan_run(
             self._revision, self._parameters(day), documents=self._around.documents, by=by
         )
-        return 0 if day.resumes is not None else plan.price
+        if day.resumes is not None:
+            return 0, plan.price > 0 or not plan.complete
+        return plan.price, not plan.complete
 
-    def _stop(self, day: Day, price: int, left: int) -> None:
+    def _stop(self, day: Day, price: str, left: int) -> None:
         """Start nothing more: the money is not enough."""
         assert self._backfill.max_cost is not None
         cap, rest = money_text(self._backfill.max_cost), money_text(max(left, 0))
-        reason = f"{day.day} would cost {money_text(price)}, and {rest} is left of {cap}"
+        reason = f"{day.day} would cost {price}, and {rest} is left of {cap}"
         with self._parts.database.transaction() as tx:
             self._backfill = backfill_store.write(tx, replace(self._backfill, reason=reason))
 

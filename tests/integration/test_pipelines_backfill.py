@@ -111,6 +111,30 @@ def test_the_cap_holds_over_all_runs_and_more_money_goes_on(place: Place) -> Non
     assert len(place.days()) == 5
 
 
+FREE = {"now": statement("SELECT current_date()")}
+LATER = {
+    "day": statement("SELECT CAST(:day AS STRING) AS d", parameters=DAY),
+    "same": statement("SELECT :d AS d", parameters={"d": {"ref": "nodes.day.result.value"}}),
+}
+
+
+@SQLITE
+@pytest.mark.parametrize("nodes", [FREE, LATER], ids=["free", "known later"])
+def test_a_cap_of_nothing_admits_what_costs_nothing(place: Place, nodes: dict[str, Any]) -> None:
+    place.apply(nodes)
+    view = place.await_end(place.backfill(2, max_cost=0))
+    assert view.backfill.state is BackfillState.FINISHED, view
+    assert (view.counts, view.spent) == ({"succeeded": 2}, 0)
+
+
+@SQLITE
+def test_a_cap_of_nothing_refuses_what_costs_something(place: Place) -> None:
+    place.apply({"append": statement(READ_AND_APPEND, parameters=DAY)})
+    view = place.await_end(place.backfill(2, max_cost=0))
+    assert (view.backfill.state, view.counts) == (BackfillState.FAILED, {"waiting": 2})
+    assert "and 0 is left of 0" in str(view.backfill.reason)
+
+
 READ_AND_APPEND = "INSERT INTO days SELECT CAST(:day AS DATE), sum(id) FROM priced"
 
 
