@@ -26,6 +26,7 @@ from storage.meta.database import Database
 from storage.objects.locations import Locations
 
 _SUBMITTERS = 4  # threads that submit: a submit waits for a child that parses
+_WATCHERS = 4  # threads that look for objects: some may wait for stores that are slow
 _SENDERS = 4  # threads that notify: some may wait for targets that are slow
 _IDLE = timedelta(seconds=1)
 _WORST = timedelta(seconds=5)
@@ -120,7 +121,10 @@ class Automation:
         deliveries = self.webhooks.deliveries
         ticks = [
             ("schedules", ticker.tick, ticker.idle, ticker.wake),
-            ("objects", watcher.tick, _IDLE, watcher.wake),
+            *(
+                (f"objects-{number}", watcher.tick, _IDLE, watcher.wake)
+                for number in range(_WATCHERS)
+            ),
             *(
                 (f"submits-{number}", self.submits.tick, _IDLE, self.submits.wake)
                 for number in range(_SUBMITTERS)

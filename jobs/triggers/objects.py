@@ -24,7 +24,7 @@ from storage.objects.api import ObjectInfo
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 500  # objects of one look that are fired; the next look follows at once
-
+_PATIENCE = 10  # times that a failed look took: so long is its place left alone at least
 
 #: How long an object is known at least that is not there any more: all that was seen of a place
 #: that is emptied each day would be too much.
@@ -40,34 +40,55 @@ class Places(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watcher:
-    """A tick that any replica may run."""
+    """A tick that any replica may run, and any of its threads.
+
+    A store that does not answer keeps its thread for as long as the client waits. So no place is
+    looked at by two threads of a replica, and what failed after a long wait is left alone for
+    longer: a few such places leave threads for all others.
+    """
 
     database: Database
     clock: Clock
     places: Places
     submits: threading.Event
     wake: threading.Event = field(default_factory=threading.Event)
+    _looking: set[str] = field(default_factory=set)  #: ids of triggers that a thread looks for
+    _lock: threading.Lock = field(default_factory=threading.Lock)  #: guards ``_looking``
 
     def tick(self) -> int:
         """Look at one place, if one is to be looked at."""
         now = self.clock.now()
+        with self._lock:
+            others = tuple(self._looking)
         with self.database.read() as tx:
-            if not store.any_poll(tx, now=now):
+            if not store.any_poll(tx, now=now, but=others):
                 return 0
         with self.database.transaction() as tx:
-            trigger = store.claim_poll(tx, now=now)
+            trigger = store.claim_poll(tx, now=now, but=others)
         if trigger is None:
             return 0
+        with self._lock:
+            self._looking.add(trigger.id)
+        try:
+            self._look(trigger, now)
+        finally:
+            with self._lock:
+                self._looking.discard(trigger.id)
+        return 1
+
+    def _look(self, trigger: Trigger, now: datetime) -> None:
         assert isinstance(trigger.on, ObjectAppears)
+        begun = self.clock.monotonic()
         try:
             found = self.places.files(trigger.on.prefix)
         except ServiceError as error:
             log.warning("no look for objects", extra={"trigger": trigger.id, "code": error.code})
+            took = timedelta(seconds=self.clock.monotonic() - begun)
+            next_at = now + max(trigger.on.every, took + _PATIENCE * took)
             with self.database.transaction() as tx:
-                store.polled(tx, trigger.id, at=now, error=Failure.of(error))
-            return 1
+                store.polled(tx, trigger.id, at=now, error=Failure.of(error), next_at=next_at)
+            return
         self._see(trigger, trigger.on, found, now)
-        return 1
 
     def _see(
         self, trigger: Trigger, on: ObjectAppears, found: Sequence[ObjectInfo], now: datetime
@@ -91,7 +112,7 @@ class Watcher:
             if _is_hourly(trigger, now):
                 store.forget_gone(tx, trigger.id, by_digest, before=now - _REMEMBERED, at=now)
             again = len(now_seen) < len(ordered)
-            store.polled(tx, trigger.id, at=now, error=None, again=again)
+            store.polled(tx, trigger.id, at=now, error=None, next_at=now if again else None)
         if fired:
             log.info("new objects", extra={"trigger": trigger.id, "count": len(fired)})
             self.submits.set()

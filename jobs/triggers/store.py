@@ -99,16 +99,16 @@ def set_paused(tx: Tx, trigger: Trigger, paused: bool, *, now: datetime) -> None
     )
 
 
-def any_poll(tx: Tx, *, now: datetime) -> bool:
-    """Whether somebody has to look for objects."""
-    return tx.execute(_POLL, {"now": now}).first() is not None
+def any_poll(tx: Tx, *, now: datetime, but: Collection[str]) -> bool:
+    """Whether somebody has to look for objects, ``but`` for these triggers."""
+    return tx.execute(_POLL, {"now": now, "but": list(but)}).first() is not None
 
 
-def claim_poll(tx: Tx, *, now: datetime) -> Trigger | None:
-    """The one that waits longest for a look; its next look is put off by this."""
+def claim_poll(tx: Tx, *, now: datetime, but: Collection[str]) -> Trigger | None:
+    """The one that waits longest for a look, ``but`` for these. This puts its next look off."""
     row = tx.execute(
         select(triggers)
-        .where(triggers.c.next_poll_at <= now)
+        .where(triggers.c.next_poll_at <= now, triggers.c.id.not_in(but))
         .order_by(triggers.c.next_poll_at)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -126,14 +126,19 @@ def claim_poll(tx: Tx, *, now: datetime) -> Trigger | None:
 
 
 def polled(
-    tx: Tx, trigger_id: str, *, at: datetime, error: Failure | None, again: bool = False
+    tx: Tx,
+    trigger_id: str,
+    *,
+    at: datetime,
+    error: Failure | None,
+    next_at: datetime | None = None,
 ) -> None:
-    """Keep how a look ended; ``again``: there is more to see at once."""
+    """Keep how a look ended, and when the next one is due, if not at the claimed moment."""
     values: dict[str, Any] = {"error": None if error is None else to_json(error)}
     if error is None:
         values["polled_at"] = at
-    if again:
-        values["next_poll_at"] = at
+    if next_at is not None:
+        values["next_poll_at"] = next_at
     alive = (triggers.c.id == trigger_id) & triggers.c.paused.is_(False)
     tx.execute(update(triggers).where(alive).values(values))
 
@@ -208,7 +213,14 @@ _ON_JOBS = select(triggers).where(
     triggers.c.kind == KINDS[JobEnds],
     triggers.c.paused.is_(False),
 )
-_POLL = select(triggers.c.id).where(triggers.c.next_poll_at <= bindparam("now")).limit(1)
+_POLL = (
+    select(triggers.c.id)
+    .where(
+        triggers.c.next_poll_at <= bindparam("now"),
+        triggers.c.id.not_in(bindparam("but", expanding=True)),
+    )
+    .limit(1)
+)
 _SEE: dict[str, Any] = {
     name: dialect.insert(trigger_objects)
     .on_conflict_do_nothing()

@@ -39,6 +39,7 @@ from storage.base.clock import ManualClock
 from storage.base.errors import ServiceError
 from storage.base.ids import JobId, ProjectId, UserId, new_id
 from storage.meta.database import Database, Tx
+from storage.objects.buckets import S3Settings
 from storage.objects.locations import Locations
 from tests.support.jobs import NOW, PROJECT, make_job, make_spec
 
@@ -173,9 +174,14 @@ def make_schedule(*, at: datetime = NOW, **changes: Any) -> Schedule:
 
 
 def make_office(
-    database: Database, clock: ManualClock, folder: Path, *, private: bool = True
+    database: Database,
+    clock: ManualClock,
+    folder: Path,
+    *,
+    private: bool = True,
+    s3: S3Settings | None = None,
 ) -> Office:
-    """A replica over a database with its schema; several may share it."""
+    """A replica over a database with its schema; several may share it. ``s3`` has a bucket."""
     news = News.make(clock)
     desk = Desk(database=database, clock=clock)
     allowance = PricedAllowance(read_price_book(), clock)
@@ -186,7 +192,7 @@ def make_office(
         documents=desk,
         authors=desk,
         cancel=lambda project_id, job_id: office[0].end(job_id),
-        locations=Locations(folders=[folder], s3=None, buckets=[]),
+        locations=Locations(folders=[folder], s3=s3, buckets=["bucket"]),
         targets=Targets(allow_private=private, timeout=timedelta(seconds=2)),
         news=news,
         lateness=lambda source, late: desk.late.append((source, late)),
