@@ -30,9 +30,9 @@ class EngineUnknownError(InvalidInputError):
 
 
 class RequestInvalidError(InvalidInputError):
-    """A value beside the SQL is out of its bounds; ``field`` is in the details."""
+    """A job asks for what no job of its kind can have; ``field`` is in the details."""
 
-    code = "statement_request_invalid"
+    code = "job_invalid"
 
 
 class WriteForbiddenError(ForbiddenError):

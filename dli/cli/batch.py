@@ -22,7 +22,10 @@ from dli.cli.parameters import (
 from dli.cli.session import JsonFlag, Session, UsageError, session_of
 from storage.base.quantities import format_size
 
-app = typer.Typer(no_args_is_help=True, help="Run Spark programs: Python, jars, SQL scripts.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Run Spark programs: Python, jars, SQL scripts. `dli job` lists, shows and cancels them.",
+)
 
 
 @app.callback()

@@ -17,6 +17,7 @@ class Bound(NamedTuple):
     option: str
     given: str | None
     read: Callable[[str, str], object]  #: of the option and its text; raises ``UsageError``
+    always: bool = False  #: there is such a bound, whatever is said
 
 
 def changes_of(*bounds: Bound) -> dict[str, object]:
@@ -25,17 +26,23 @@ def changes_of(*bounds: Bound) -> dict[str, object]:
     Raises ``UsageError``, which tells of the word.
     """
     changes: dict[str, object] = {}
-    for field, option, given, read in bounds:
-        if given is None:
-            continue
-        if given == NONE:
-            changes[field] = None
-            continue
-        try:
-            changes[field] = read(option, given)
-        except UsageError as error:
-            raise UsageError(f"{error}, or {NONE} to take it away") from error
+    for bound in bounds:
+        if bound.given == NONE:
+            if bound.always:
+                raise UsageError(f"{bound.option}: there is always such a bound; write a high one")
+            changes[bound.field] = None
+        elif bound.given is not None:
+            changes[bound.field] = _read(bound, bound.given)
     return changes
+
+
+def _read(bound: Bound, given: str) -> object:
+    try:
+        return bound.read(bound.option, given)
+    except UsageError as error:
+        if bound.always:
+            raise
+        raise UsageError(f"{error}, or {NONE} to take it away") from error
 
 
 def lifted(given: list[str] | None) -> bool:

@@ -20,6 +20,7 @@ from dli.cli.output import (
     print_text,
     size,
 )
+from dli.cli.parameters import between
 from dli.cli.session import JsonFlag, Session, session_of
 from dli.remote.problems import Problem
 
@@ -34,6 +35,7 @@ _COLUMNS |= {"priority": "priority", "created_at": "created", "bill": "bill"}
 _COLUMNS |= {"error.code": "error"}
 _ATTEMPT = {"attempt": "attempt", "run": "run", "exit_code": "exit", "reason": "reason"}
 _ATTEMPT |= {"cpu_milliseconds": "cpu ms", "peak": "peak memory"}
+_BYTES = frozenset({"memory_bytes", "peak_memory"})  # of facts
 STEPS = {"at": "at", "state": "state", "event": "event"}
 
 
@@ -60,7 +62,7 @@ def list_(
     """List jobs, the newest first."""
     session = session_of(context)
     filters = {"kind": kind, "state": state, "queue": queue, "parent": parent}
-    filters |= {"label": label, "from": since, "to": until}
+    filters |= {"label": label, **between(since, until)}
     found = islice(session.client.jobs(**filters, limit=min(limit, 100)), limit)
     print_list(session, list(found), _COLUMNS, as_json=as_json)
 
@@ -187,7 +189,7 @@ def print_job(session: Session, job: dict[str, Any]) -> None:
     )
     if facts := job.get("facts"):
         session.out.print()
-        print_facts(session.out, facts)
+        print_facts(session.out, _with_sizes(facts))
     if attempts := job.get("attempts"):
         session.out.print()
         print_items(session.out, [_attempt(each) for each in attempts], _ATTEMPT)
@@ -196,6 +198,15 @@ def print_job(session: Session, job: dict[str, Any]) -> None:
         print_items(session.out, history, STEPS)
     if job.get("error"):
         print_problem(session.err, Problem.read(job["error"]))
+
+
+def _with_sizes(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts with bytes as people read them."""
+    read: dict[str, Any] = {}
+    for name, value in facts.items():
+        inner = _with_sizes(value) if isinstance(value, dict) else value
+        read[name] = size(value) if name in _BYTES and value is not None else inner
+    return read
 
 
 def _attempt(attempt: dict[str, Any]) -> dict[str, Any]:

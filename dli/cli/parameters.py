@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -87,6 +87,20 @@ def checked_moment(option: str, text: str | None) -> str | None:
             raise UsageError(
                 f"{option}: {text!r} is not a moment; write it like 2026-12-24T18:00Z"
             ) from error
+    return text
+
+
+def between(since: str | None, until: str | None) -> dict[str, str | None]:
+    """What ``--since`` and ``--until`` ask of a list, by the names of the API."""
+    return {"from": checked_moment("--since", since), "to": checked_moment("--until", until)}
+
+
+def checked_day(option: str, text: str) -> str:
+    """The text as it is, if it is a day."""
+    try:
+        date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {text!r} is not a day; write it like 2026-12-24") from error
     return text
 
 

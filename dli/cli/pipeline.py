@@ -16,6 +16,7 @@ from dli.cli.options import Labels, Most, Name
 from dli.cli.output import print_answer, print_json, print_list
 from dli.cli.parameters import (
     checked_amount,
+    checked_day,
     checked_span,
     parse_labels,
     parse_parameters,
@@ -67,7 +68,7 @@ def apply(
     dry_run: DryRun = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Put a file in force: a new revision if it changes anything.
+    """Put a file in force: a new revision if it changes anything. The file says its `name`.
 
     With `--dry-run`: what would change, and what a run would do and cost.
     """
@@ -75,7 +76,7 @@ def apply(
     text = read_document(file)
     name = text.get("name")
     if not isinstance(name, str):
-        raise UsageError(f"{file}: name is missing")
+        raise UsageError(f"{file}: name is missing; begin the file with a line like name: daily")
     if dry_run:
         body = {"pipeline": text, "parameters": parse_parameters(param) or {}}
         plan = session.client.pipelines.plan(name, **body)
@@ -223,7 +224,8 @@ def backfill(
     Example: `dli pipeline backfill daily --from 2026-01-01 --to 2026-01-31 --max-cost 5`
     """
     session = session_of(context)
-    body: dict[str, Any] = {"from": first, "to": last, "parallel": parallel}
+    days = {"from": checked_day("--from", first), "to": checked_day("--to", last)}
+    body: dict[str, Any] = {**days, "parallel": parallel}
     body |= {"max_cost": _money(max_cost)}
     body |= {"parameter": parameter, "parameters": parse_parameters(param)}
     made = session.client.pipelines.start_backfill(name, **body)

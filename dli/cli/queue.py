@@ -13,7 +13,7 @@ from typer import Option
 from dli.cli import canary
 from dli.cli.bounds import NONE, Bound, changes_of, count, lifted
 from dli.cli.options import grouped
-from dli.cli.output import print_answer, print_facts, print_items, print_list
+from dli.cli.output import print_answer, print_facts, print_items, print_list, told
 from dli.cli.parameters import (
     checked_amount,
     checked_span,
@@ -52,11 +52,11 @@ class Limits:
         list[str] | None,
         Option(help="Setting of Spark that batches may give; repeatable, all anew; or `none`."),
     ] = None
-    max_running: Annotated[int | None, Option(min=1, help="Jobs that compute at once.")] = None
+    max_running: Annotated[str | None, Option(help="Jobs that compute at once.")] = None
     max_running_per_user: Annotated[
         str | None, Option(help="Of one user, likewise; `none`: as many as of all.")
     ] = None
-    max_waiting: Annotated[int | None, Option(min=0, help="Jobs that may wait.")] = None
+    max_waiting: Annotated[str | None, Option(help="Jobs that may wait.")] = None
     min_cu: Annotated[int | None, Option(min=0, help="Compute units that are kept warm.")] = None
     max_cu: Annotated[str | None, Option(help="Compute units at once; `none`: no limit.")] = None
     priorities: Annotated[str | None, Option(help="Least and highest priority, as -5:5.")] = None
@@ -108,13 +108,10 @@ class Limits:
             "engines": parse_words(self.engines),
             "kinds": parse_words(self.kinds),
             "conf_allowed": [] if lifted(self.allow_conf) else self.allow_conf,
-            "max_running": self.max_running,
-            "max_waiting": self.max_waiting,
             "min_cu": self.min_cu,
             "min_priority": least,
             "max_priority": highest,
             "default_priority": self.priority,
-            "timeout": checked_span("--timeout", self.timeout),
             "overcommit": self.overcommit,
             "weight": self.weight,
             "user_weights": _weights("--user-weight", self.user_weight),
@@ -123,6 +120,9 @@ class Limits:
             "price_class": self.price_class,
         }
         return {name: value for name, value in fields.items() if value is not None} | changes_of(
+            Bound("max_running", "--max-running", self.max_running, count(least=1), always=True),
+            Bound("max_waiting", "--max-waiting", self.max_waiting, count(least=0), always=True),
+            Bound("timeout", "--timeout", self.timeout, checked_span, always=True),
             Bound(
                 "max_running_per_user",
                 "--max-running-per-user",
@@ -263,5 +263,6 @@ def _pods(path: str | None) -> Any:
 
 def _told(value: Any) -> Any:
     if isinstance(value, dict):
-        return ", ".join(f"{name}={each}" for name, each in value.items())
+        said = {name: each for name, each in value.items() if each not in (None, {})}
+        return ", ".join(f"{name}={told(each)}" for name, each in said.items())
     return ", ".join(str(each) for each in value) if isinstance(value, list) else value

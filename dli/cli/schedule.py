@@ -112,6 +112,8 @@ def create(
     """
     session = session_of(context)
     fields = rule.fields()
+    if not fields.keys() & {"cron", "every", "at"}:
+        raise UsageError("choose one of --cron, --every and --at")
     made = session.client.create_schedule(name, job=read_document(job), paused=paused, **fields)
     session.say(f"schedule {name} created; first due {made['next_due'] or 'when it is resumed'}")
 

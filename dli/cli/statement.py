@@ -19,6 +19,7 @@ from dli.cli.output import (
     print_list,
     size,
 )
+from dli.cli.parameters import between
 from dli.cli.results import Form, choose_form, deliver
 from dli.cli.session import JsonFlag, Session, session_of
 from dli.cli.summary import estimate_facts, tables_read
@@ -49,7 +50,7 @@ def list_(
 ) -> None:
     """List statements, the newest first."""
     session = session_of(context)
-    filters = {"state": state, "queue": queue, "label": label, "from": since, "to": until}
+    filters = {"state": state, "queue": queue, "label": label, **between(since, until)}
     found = islice(session.client.statements(**filters, limit=min(limit, 100)), limit)
     print_list(session, list(found), _COLUMNS, as_json=as_json)
 

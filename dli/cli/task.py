@@ -16,10 +16,13 @@ from dli.cli.output import copy_pieces, print_json, print_text
 from dli.cli.parameters import checked_size, checked_span, parse_labels, source
 from dli.cli.session import JsonFlag, Session, UsageError, session_of
 
-app = typer.Typer(no_args_is_help=True, help="Run commands: bytes in, bytes out.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Run commands: bytes in, bytes out. `dli job` lists, shows and cancels them.",
+)
 
 Command = Annotated[
-    list[str], typer.Argument(metavar="CMD", help="The program, and its arguments.")
+    list[str], typer.Argument(metavar="-- CMD", help="The program, and its arguments.")
 ]
 Input = Annotated[
     str | None, typer.Option("--stdin", help="A file, or an address, instead of our own input.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from dli.cli.documents import JobFile, read_document
 from dli.cli.options import Limit, Name
 from dli.cli.output import print_answer, print_list, print_text
-from dli.cli.parameters import parse_labels
+from dli.cli.parameters import checked_span, parse_labels
 from dli.cli.schedule import FIRINGS, print_with_job
 from dli.cli.session import JsonFlag, UsageError, session_of
 
@@ -61,16 +62,25 @@ def create(
     session = session_of(context)
     if (objects is not None) + webhook + job_end != 1:
         raise UsageError("choose one of --object, --webhook and --job-end")
+    of_object = {"--every": every, "--existing": existing or None}
+    of_end = {"--state": state, "--kind": kind, "--label": label, "--job-name": job_name}
+    of_end |= {"--schedule": schedule}
     on: dict[str, Any] = {"type": "webhook"}
     if objects is not None:
-        on = {"type": "object", "prefix": objects, "every": every, "existing": existing}
-    elif job_end:
+        on = {"type": "object", "prefix": objects, "every": checked_span("--every", every)}
+        on |= {"existing": existing}
+    else:
+        _none_of(of_object, only="--object")
+    if job_end:
         on = {"type": "job", "states": state, "kinds": kind, "labels": parse_labels(label)}
         on |= {"name": job_name, "schedule": schedule}
+    else:
+        _none_of(of_end, only="--job-end")
     on = {field: value for field, value in on.items() if value is not None}
     made = session.client.create_trigger(name, on=on, job=read_document(job))
-    session.say(f"trigger {name} created" + (f"; requests go to {made['hook']}" if webhook else ""))
+    session.say(f"trigger {name} created")
     if webhook:
+        session.say(f"requests go to {session.access.url}{made['hook']}, signed with this secret:")
         print_text(session.out, made["secret"])
 
 
@@ -119,3 +129,10 @@ def delete(context: typer.Context, name: Name) -> None:
     session = session_of(context)
     session.client.delete_trigger(name)
     session.say(f"trigger {name} deleted")
+
+
+def _none_of(options: Mapping[str, object], *, only: str) -> None:
+    """Raise ``UsageError`` for the first that was given: it would be of no effect."""
+    for option, given in options.items():
+        if given is not None:
+            raise UsageError(f"{option} has a meaning with {only} only")

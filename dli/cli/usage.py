@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from dli.cli.output import print_items, print_json, print_text, told
+from dli.cli.parameters import checked_moment
 from dli.cli.session import JsonFlag, Session, session_of
 
 
@@ -27,7 +28,8 @@ def usage(
     Example: `dli usage --by queue,day --from 2026-11-01`
     """
     session = session_of(context)
-    body = session.client.usage(**{"from": since, "to": until, "group_by": by})
+    span = {"from": checked_moment("--from", since), "to": checked_moment("--to", until)}
+    body = session.client.usage(**span, group_by=by)
     if as_json:
         print_json(session.out, body)
     else:

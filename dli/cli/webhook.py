@@ -44,6 +44,7 @@ def create(
     made = session.client.create_webhook(
         name, url, events=event, kinds=kind, labels=parse_labels(label)
     )
+    session.say(f"webhook {name} created; its requests are signed with this secret:")
     print_text(session.out, made["secret"])
 
 

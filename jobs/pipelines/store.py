@@ -138,7 +138,7 @@ def find(
         near = get_close_matches(name, names, n=1)
         raise PipelineMissingError(
             f"there is no pipeline {name!r}",
-            hint=f"did you mean {near[0]!r}?" if near else None,
+            hint=f"did you mean {near[0]!r}?" if near else "`dli pipeline list` has them",
             pipeline=name,
         )
     row = _load(tx, project_id, name, number or current.revision)

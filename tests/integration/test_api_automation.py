@@ -148,6 +148,7 @@ def test_a_pipeline_is_run_with_the_day(http: httpx.Client) -> None:
         ({"at": "2020-01-01T00:00:00Z"}, "never due"),
         ({"cron": "0 0 30 2 *"}, "never due"),
         ({"cron": "@daily", "timezone": "Mars/Olympus"}, "time zone"),
+        ({"every": "1h", "timezone": "Europe/Berlin"}, "an interval goes by no clocks"),
         ({"cron": "@daily", "job": {"kind": "statement"}}, "sql"),
         ({"cron": "@daily", "job": {"kind": "dance"}}, "kind"),
         ({"cron": "@daily", "job": {**SQL, "sql": {"ref": "due_at"}}}, "reference"),

@@ -162,7 +162,7 @@ def test_a_part_without_a_form_is_explained(api: httpx.Client) -> None:
         ({"program": "s3://somebody/app.py"}, 403, "unknown_bucket"),
         ({"queue": "absent"}, 404, "queue_not_found"),
         ({"tables": ["sales.absent"]}, 404, "database_missing"),
-        ({"environment": {"LD_PRELOAD": "/x.so"}}, 400, "statement_request_invalid"),
+        ({"environment": {"LD_PRELOAD": "/x.so"}}, 400, "job_invalid"),
     ],
 )
 def test_what_cannot_be_is_refused(

@@ -223,6 +223,8 @@ def _rule(
     if body.cron is not None:
         return Cron(expression=body.cron, zone=zone)
     if body.every is not None:
+        if body.timezone is not None:
+            raise InvalidRequestError("timezone: an interval goes by no clocks; leave it out")
         return Interval(every=body.every, anchor=start or now)
     local = body.at
     if local is not None and local.tzinfo is None:

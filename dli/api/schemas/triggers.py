@@ -12,6 +12,9 @@ from dli.api.schemas.statements import FailureReply
 from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import JobState
 
+#: How a job ends: ``TERMINAL``.
+Ended = Literal[JobState.FINISHED, JobState.FAILED, JobState.CANCELLED]
+
 
 class ObjectBody(Body):
     """A file that appears below a prefix, or is written again."""
@@ -33,7 +36,7 @@ class JobEndBody(Body):
 
     type: Literal["job"]
     kinds: list[JobKind] = Field(default_factory=list)
-    states: list[JobState] = Field(default_factory=list)
+    states: list[Ended] = Field(default_factory=list)
     labels: dict[str, str] = Field(default_factory=dict)
     name: str | None = Field(None, description="Of a batch, a task or a pipeline.")
     schedule: str | None = Field(None, description="The schedule that submitted it.")

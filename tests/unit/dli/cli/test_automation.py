@@ -53,6 +53,30 @@ def test_a_schedule_is_sent_as_it_was_written(service: FakeService, job: str) ->
 
 
 @pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["trigger", "create", "t", "--webhook", "--schedule", "n"], "--schedule has a meaning"),
+        (["trigger", "create", "t", "--webhook", "--every", "5s"], "--every has a meaning with"),
+        (["trigger", "create", "t", "--job-end", "--existing"], "meaning with --object only"),
+        (["trigger", "create", "t", "--object", "/x", "--label", "a=b"], "with --job-end only"),
+        (["trigger", "create", "t", "--object", "/x", "--every", "5"], "'5' is not a span"),
+        (["schedule", "create", "s"], "choose one of --cron, --every and --at"),
+        (["schedule", "create", "s", "--at", "noon"], "--at: 'noon' is not a moment"),
+    ],
+)
+def test_what_would_have_no_effect_is_bad_usage(
+    service: FakeService,
+    job: str,
+    words: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run([*words, "--job", job]) == 2
+    assert said in capsys.readouterr().err
+    assert service.asked == []
+
+
+@pytest.mark.parametrize(
     ("words", "on"),
     [
         (["--object", "s3://b/x/", "--every", "30s"],

@@ -32,6 +32,16 @@ def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeSer
         yield service
 
 
+@pytest.mark.parametrize("option", ["--max-running", "--max-waiting", "--timeout"])
+def test_what_is_always_bound_says_so(
+    service: FakeService, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*QUEUE, option, "none"]) == 2
+    assert f"{option}: there is always such a bound" in capsys.readouterr().err
+    assert run([*QUEUE, option, "many"]) == 2
+    assert "none" not in capsys.readouterr().err
+
+
 def test_a_bound_is_a_value_or_none_or_not_given() -> None:
     given = [Bound("a", "--a", "7", count(least=1)), Bound("b", "--b", "none", count(least=1))]
     assert changes_of(*given, Bound("c", "--c", None, checked_span)) == {"a": 7, "b": None}
@@ -58,6 +68,7 @@ def test_another_word_is_refused_and_the_right_one_told(text: str) -> None:
         ([*QUEUE, "--max-cost", "none", "--weight", "2"], {"max_cost": None, "weight": 2}),
         ([*QUEUE, "--budget", "none"], {"monthly_budget": None}),
         ([*QUEUE, "--budget", "0"], {"monthly_budget": "0"}),
+        ([*QUEUE, "--max-running", "9", "--timeout", "5m"], {"max_running": 9, "timeout": "5m"}),
         ([*QUEUE, "--guard", "none"], {"guard_levels": {}}),
         ([*QUEUE, "--user-weight", "none"], {"user_weights": {}}),
         ([*QUEUE, "--allow-conf", "none"], {"conf_allowed": []}),

@@ -104,6 +104,12 @@ def test_each_end_has_its_exit_code(service: FakeService, reply: Reply, code: in
         ["sql", "SELECT 1", "--output", "excel"],
         ["queue", "update", "q"],
         ["budget", "set", "much"],
+        ["job", "list", "--since", "yesterday"],
+        ["statement", "list", "--until", "noon"],
+        ["usage", "--from", "monday"],
+        ["pipeline", "backfill", "p", "--from", "yesterday", "--to", "2026-01-01"],
+        ["pipeline", "run", "p", "--max-cost", "much"],
+        ["pipeline", "run", "p", "--timeout", "2 hours"],
         ["frobnicate"],
     ],
 )
