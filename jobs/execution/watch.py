@@ -20,6 +20,7 @@ from jobs.lifecycle.spec import RUNS
 from jobs.lifecycle.states import JobState
 from jobs.store.jobs import load, renew
 from jobs.store.rows import jobs
+from storage.base.ids import JobId
 
 _BATCH = 500
 _LOOK_EVERY = timedelta(milliseconds=500)  # at rows, for cancels by other replicas
@@ -100,28 +101,28 @@ class Watch:
             self.parts.changes.notify(job.id)
 
     def _look(self, active: Sequence[Execution]) -> None:
-        by_id = {execution.job.id: execution for execution in active}
-        ids = list(by_id)
+        ids = sorted({execution.job.id for execution in active})
         for start in range(0, len(ids), _BATCH):
             with self.parts.database.read() as tx:
-                rows = tx.execute(
+                found = tx.execute(
                     select(jobs.c.id, jobs.c.state, jobs.c.owner, jobs.c.attempt).where(
                         jobs.c.id.in_(ids[start : start + _BATCH])
                     )
                 ).all()
-                cancelled = [
-                    stored
-                    for row in rows
+                rows = {JobId(row.id): row for row in found}
+                cancelled = {
+                    job_id: stored
+                    for job_id, row in rows.items()
                     if row.state == JobState.CANCELLING.value
-                    and (stored := load(tx, row.id)) is not None
-                ]
-            for stored in cancelled:
-                by_id[stored.id].adopt(stored)
-                self.workers.stop(by_id[stored.id])
-            for row in rows:
-                execution = by_id[row.id]
-                owner = (row.owner, row.attempt)
-                mine = owner == (self.parts.replica, execution.job.attempt)
-                if not mine and not execution.ended.is_set():
+                    and (stored := load(tx, job_id)) is not None
+                }
+            for execution in active:
+                row = rows.get(execution.job.id)
+                if row is None or execution.ended.is_set():
+                    continue
+                if (row.owner, row.attempt) != (self.parts.replica, execution.job.attempt):
                     execution.lose()
+                    self.workers.stop(execution)
+                elif row.id in cancelled:
+                    execution.adopt(cancelled[row.id])
                     self.workers.stop(execution)

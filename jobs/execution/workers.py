@@ -71,7 +71,7 @@ class Workers:
         self._stop_work = stop_work
         self._ended = ended
         self._seats = {lane: seats.get(lane, 0) for lane in Lane}
-        self._active: dict[JobId, Execution] = {}
+        self._active: list[Execution] = []  # a lost attempt may be there beside the next one
         self._closed = False
         self._state = threading.Condition()  #: guards the three above
         self._threads = {
@@ -95,7 +95,7 @@ class Workers:
     def start(self, execution: Execution) -> None:
         """Run ``execution`` in a seat that was taken."""
         with self._state:
-            self._active[execution.job.id] = execution
+            self._active.append(execution)
         self._threads[lane_of(execution.job.kind, execution.job.depth)].submit(
             self._work, execution
         )
@@ -105,24 +105,25 @@ class Workers:
 
         The run of a batch or task that is handed over goes on: it is only let go of.
         """
-        if not execution.stop.is_set():
+        if execution.stopped_at is None:
             execution.note_stop()
             if not (execution.hand_over and execution.job.kind in RUNS):
                 self._stoppers.submit(self._stop_work, execution)
 
     def find(self, job_id: JobId) -> Execution | None:
-        """The job, if it runs here."""
-        return self._active.get(job_id)
+        """The job, if it runs here: the last attempt at it."""
+        with self._state:
+            return next((each for each in reversed(self._active) if each.job.id == job_id), None)
 
     def runs_attempt(self, job: Job) -> bool:
         """Whether this very attempt at the job is under way here."""
-        found = self._active.get(job.id)
+        found = self.find(job.id)
         return found is not None and found.job.attempt == job.attempt
 
     def active(self) -> tuple[Execution, ...]:
         """All that run here now."""
         with self._state:
-            return tuple(self._active.values())
+            return tuple(self._active)
 
     def close(self) -> None:
         """Take nothing more; what runs goes on."""
@@ -154,7 +155,7 @@ class Workers:
             execution.let_go.set()
             execution.ended.set()
             with self._state:
-                self._active.pop(execution.job.id, None)
+                self._active.remove(execution)
                 self._seats[lane_of(execution.job.kind, execution.job.depth)] += 1
                 self._state.notify_all()
             self._ended(execution)

@@ -14,6 +14,7 @@ from jobs.lifecycle.spec import JobKind
 from storage.base.clock import SystemClock
 from storage.base.ids import JobId
 from tests.support.jobs import make_job
+from tests.support.runs import eventually
 from tests.unit.jobs.store.test_codec import QUERY
 
 CLOCK = SystemClock()
@@ -25,6 +26,7 @@ class Stage:
 
     def __init__(self, seats: int) -> None:
         self.go = threading.Event()
+        self._left: set[Execution] = set()
         self.ended: list[str] = []
         self.stopped: list[str] = []
         self.workers = Workers(
@@ -34,11 +36,16 @@ class Stage:
             ended=lambda execution: self.ended.append(execution.job.id),
         )
 
-    def _run(self, execution: Execution) -> None:
-        self.go.wait(60)
+    def leave(self, execution: Execution) -> None:
+        """Let this one end."""
+        self._left.add(execution)
 
-    def start(self, number: int) -> Execution:
-        job = make_job(id=JobId(f"stm_{number}"))
+    def _run(self, execution: Execution) -> None:
+        while execution not in self._left and not self.go.wait(0.01):
+            pass
+
+    def start(self, number: int, *, attempt: int = 1) -> Execution:
+        job = make_job(id=JobId(f"stm_{number}"), attempt=attempt)
         execution = Execution(job, QUERY, clock=CLOCK, timings={})
         self.workers.start(execution)
         return execution
@@ -90,6 +97,28 @@ def test_a_statement_is_stopped_once(stage: Stage) -> None:
     stage.workers.shut()
     assert execution.stop.is_set()
     assert stage.stopped == ["stm_1"]
+
+
+def test_what_lost_its_attempt_by_itself_is_stopped_too(stage: Stage) -> None:
+    """A write that comes too late tells the work; its engine must hear of it as well."""
+    stage.workers.take_seats(LANE)
+    execution = stage.start(1)
+    execution.stop.set()
+    stage.workers.stop(execution)
+    stage.workers.shut()
+    eventually(lambda: stage.stopped == ["stm_1"])
+
+
+def test_a_lost_attempt_may_end_beside_the_next(stage: Stage) -> None:
+    stage.workers.take_seats(LANE, 2)
+    lost, next_one = stage.start(1), stage.start(1, attempt=2)
+    assert stage.workers.find(JobId("stm_1")) is next_one
+    assert stage.workers.runs_attempt(next_one.job)
+    assert not stage.workers.runs_attempt(make_job(id=JobId("stm_1"), attempt=3))
+    stage.leave(lost)
+    eventually(lambda: stage.workers.take_seats(LANE) == 1)
+    assert stage.workers.active() == (next_one,)
+    assert stage.workers.find(JobId("stm_1")) is next_one
 
 
 def test_no_seats_means_nothing_runs_here() -> None:
