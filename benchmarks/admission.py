@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import insert, text
 
 from benchmarks.measuring import Context, Row, percentile
-from jobs.execution.workers import Lane
+from jobs.execution.lanes import LANES
 from jobs.launchers.api import Capacity
 from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import Job
@@ -34,7 +34,7 @@ _BATCH = 10_000
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _NOW = _START + timedelta(hours=2)
 _AT_ONCE = 32
-_SEATS = dict.fromkeys(Lane, _AT_ONCE)
+_SEATS = dict.fromkeys(LANES, _AT_ONCE)
 _AIM = 50.0  # milliseconds
 
 
@@ -70,7 +70,7 @@ def _rounds(database: Database) -> tuple[list[float], list[float]]:
         measure=lambda: Capacity(cpu_millis=10**9, memory_bytes=10**15),
     )
     rounds = Rounds(ledger=ledger)
-    none = dict.fromkeys(Lane, 0)
+    none = dict.fromkeys(LANES, 0)
     looks, claims = [], []
     for _ in range(30):
         began = time.perf_counter()

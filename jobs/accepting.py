@@ -14,8 +14,9 @@ from datetime import datetime, timedelta
 from jobs.crash import crash_point
 from jobs.errors import RequestInvalidError
 from jobs.execution.execution import Execution
+from jobs.execution.lanes import lane_of
 from jobs.execution.parts import Parts
-from jobs.execution.workers import Workers, lane_of
+from jobs.execution.workers import Workers
 from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import RUNS, JobKind, JobSpec, RetryPolicy, StatementSpec

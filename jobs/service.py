@@ -19,12 +19,13 @@ from jobs.errors import (
     RequestInvalidError,
     WriteForbiddenError,
 )
+from jobs.execution import lanes
 from jobs.execution.execution import Execution
 from jobs.execution.parts import Parts
 from jobs.execution.recent import Recent
 from jobs.execution.runner import Runner, Work
 from jobs.execution.watch import Watch
-from jobs.execution.workers import PIPELINE_LANES, Lane, Workers
+from jobs.execution.workers import Workers
 from jobs.history.histories import Histories
 from jobs.keys import Keys
 from jobs.launchers.api import LogPart, LogStream
@@ -417,9 +418,9 @@ class JobService:
         return Reaper(parts=self._parts, adopt=adoption.adopt, runs_here=self._workers.runs_attempt)
 
 
-def _seats(settings: JobSettings) -> dict[Lane, int]:
+def _seats(settings: JobSettings) -> dict[lanes.Lane, int]:
     return {
-        Lane.STATEMENTS: settings.workers,
-        Lane.RUNS: settings.run_workers,
-        **dict.fromkeys(PIPELINE_LANES, settings.pipeline_workers),
+        lanes.STATEMENTS: settings.workers,
+        lanes.RUNS: settings.run_workers,
+        **dict.fromkeys(lanes.PIPELINES, settings.pipeline_workers),
     }

@@ -6,50 +6,15 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from enum import StrEnum
 
 from jobs.execution.execution import Execution
+from jobs.execution.lanes import LANES, Lane, lane_of
 from jobs.lifecycle.job import Job
-from jobs.lifecycle.spec import RUNS, JobKind
+from jobs.lifecycle.spec import RUNS
 from storage.base.clock import Clock
 from storage.base.ids import JobId
 
 _STOPPERS = 8
-
-
-class Lane(StrEnum):
-    """Jobs that compete for the same threads: many short ones shall not wait for a few long."""
-
-    STATEMENTS = "statements"
-    RUNS = "runs"
-    PIPELINES = "pipelines"
-    NESTED_1 = "nested-1"
-    NESTED_2 = "nested-2"
-    NESTED_3 = "nested-3"
-    NESTED_4 = "nested-4"
-    NESTED_5 = "nested-5"
-    NESTED_6 = "nested-6"
-    NESTED_7 = "nested-7"
-
-
-#: By how many runs a pipeline run is within. A run keeps its seat while it waits for those within
-#: it: if they competed for the same seats, all could be held by runs that wait for one.
-PIPELINE_LANES = (
-    Lane.PIPELINES, Lane.NESTED_1, Lane.NESTED_2, Lane.NESTED_3, Lane.NESTED_4, Lane.NESTED_5,
-    Lane.NESTED_6, Lane.NESTED_7,
-)  # fmt: skip
-
-
-def lane_of(kind: JobKind, depth: int = 0) -> Lane:
-    """Where jobs of this kind run; ``depth`` is that of a pipeline run, below ``PIPELINE_LANES``'
-    length."""
-    match kind:
-        case JobKind.STATEMENT:
-            return Lane.STATEMENTS
-        case JobKind.BATCH | JobKind.TASK:
-            return Lane.RUNS
-        case JobKind.PIPELINE:
-            return PIPELINE_LANES[depth]
 
 
 class Workers:
@@ -70,12 +35,12 @@ class Workers:
         self._run = run
         self._stop_work = stop_work
         self._ended = ended
-        self._seats = {lane: seats.get(lane, 0) for lane in Lane}
+        self._seats = {lane: seats.get(lane, 0) for lane in LANES}
         self._active: list[Execution] = []  # a lost attempt may be there beside the next one
         self._closed = False
         self._state = threading.Condition()  #: guards the three above
         self._threads = {
-            lane: ThreadPoolExecutor(max(count, 1), thread_name_prefix=lane.value)
+            lane: ThreadPoolExecutor(max(count, 1), thread_name_prefix=str(lane))
             for lane, count in self._seats.items()
         }
         self._stoppers = ThreadPoolExecutor(_STOPPERS, thread_name_prefix="stopper")

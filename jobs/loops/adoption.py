@@ -9,8 +9,9 @@ from sqlalchemy import select
 
 from jobs.crash import crash_point
 from jobs.execution.execution import Execution
+from jobs.execution.lanes import lane_of
 from jobs.execution.parts import Parts
-from jobs.execution.workers import Workers, lane_of
+from jobs.execution.workers import Workers
 from jobs.launchers.api import RunState
 from jobs.lifecycle.events import Adopted
 from jobs.lifecycle.job import Job

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from jobs.execution.execution import Execution
+from jobs.execution.lanes import LANES, Lane, lane_of
 from jobs.execution.parts import Parts
-from jobs.execution.workers import Lane, Workers, lane_of
+from jobs.execution.workers import Workers
 from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import JobKind
@@ -40,7 +41,7 @@ class Starter:
     def tick(self) -> int:
         """Claim and start what may start; how many."""
         self.others_wait = False  # before the look: a submit may set it meanwhile
-        seats = {lane: self.workers.take_seats(lane, _AT_ONCE) for lane in Lane}
+        seats = {lane: self.workers.take_seats(lane, _AT_ONCE) for lane in LANES}
         executions: list[Execution] = []
         try:
             if any(seats.values()):

@@ -8,8 +8,8 @@ from typing import Any
 
 from jobs.accepting import Accepting, KeyTakenError, Offer, check_terms, least
 from jobs.errors import RequestInvalidError, WriteForbiddenError
+from jobs.execution.lanes import DEEPEST
 from jobs.execution.parts import Parts
-from jobs.execution.workers import PIPELINE_LANES
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.spec import JobKind, PipelineSpec, RetryPolicy
 from jobs.lifecycle.states import JobState
@@ -27,7 +27,6 @@ from storage.base.ids import JobId, ProjectId
 
 #: A run costs nothing but its rows, so one that is lost is always taken up again.
 _ATTEMPTS = 1000
-_DEEPEST = len(PIPELINE_LANES)  # pipelines that run pipelines
 
 #: ``JobService.once``: the same key gives the same job.
 Once = Callable[[Terms, Callable[[], JobView]], JobView]
@@ -175,8 +174,8 @@ class RunSubmitting:
                 parent_id = parent.parent_id
         if name in way:
             raise PipelineDeepError(f"pipeline {name} runs itself: {' in '.join([name, *way])}")
-        if len(way) >= _DEEPEST:
-            raise PipelineDeepError(f"more than {_DEEPEST} pipelines run each other")
+        if len(way) >= DEEPEST:
+            raise PipelineDeepError(f"more than {DEEPEST} pipelines run each other")
         return len(way)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from jobs.execution.workers import Lane
+from jobs.execution.lanes import Lane
 from jobs.lifecycle.events import Claimed
 from jobs.lifecycle.job import Job
 from jobs.queues.admission import take_turns

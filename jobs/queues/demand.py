@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from jobs.execution.workers import Lane, lane_of
+from jobs.execution.lanes import Lane, lane_of
 from jobs.launchers.api import Capacity
 from jobs.lifecycle.job import TURN_STEP, Job
 from jobs.lifecycle.spec import EngineName, JobKind, StatementSpec

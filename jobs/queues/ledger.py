@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, case, func, or_, select, text
 
 from jobs.clusters import Clusters
-from jobs.execution.workers import Lane
+from jobs.execution.lanes import Lane
 from jobs.launchers.api import Capacity
 from jobs.launchers.fleet import Fleet
 from jobs.lifecycle.runs import DEFAULT_CLUSTER, cluster_of

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from jobs.execution.workers import PIPELINE_LANES, Lane
+from jobs.execution.lanes import PIPELINES, Lane
 from jobs.lifecycle.spec import JobKind
 from jobs.queues.demand import Waiting
 from jobs.queues.heads import MOST, START, Line, Passed, heads, line_of
@@ -64,7 +64,7 @@ class Rounds:
 
 
 def _without_seats(seats: Mapping[Lane, int]) -> Passed:
-    top, *nested = (bool(seats.get(lane)) for lane in PIPELINE_LANES)
+    top, *nested = (bool(seats.get(lane)) for lane in PIPELINES)
     if not all(nested):
         return Passed.ALL
     return Passed.NONE if top else Passed.TOP

@@ -13,7 +13,8 @@ import pytest
 
 from jobs.cancelling import Cancelling
 from jobs.execution.execution import Execution
-from jobs.execution.workers import Lane, Workers
+from jobs.execution.lanes import STATEMENTS
+from jobs.execution.workers import Workers
 from jobs.lifecycle.events import Claimed, Failed, Fault
 from jobs.lifecycle.job import Job
 from jobs.lifecycle.states import JobState
@@ -49,12 +50,12 @@ def worked_on(execution: Execution) -> Iterator[Workers]:
         through.wait(60)
 
     workers = Workers(
-        seats={Lane.STATEMENTS: 1},
+        seats={STATEMENTS: 1},
         run=stay,
         stop_work=lambda _: None,
         ended=lambda _: None,
     )
-    assert workers.take_seats(Lane.STATEMENTS) == 1
+    assert workers.take_seats(STATEMENTS) == 1
     workers.start(execution)
     try:
         yield workers

@@ -7,8 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from jobs.execution.execution import Execution
+from jobs.execution.lanes import STATEMENTS
 from jobs.execution.watch import Watch
-from jobs.execution.workers import Lane, Workers
+from jobs.execution.workers import Workers
 from jobs.lifecycle.states import JobState
 from jobs.store.jobs import Summary, add, first_step
 from tests.support.jobs import make_job
@@ -29,7 +30,7 @@ def test_an_attempt_that_others_took_over_is_stopped_and_no_other(
             go.wait(60)
 
         workers = Workers(
-            seats={Lane.STATEMENTS: 2},
+            seats={STATEMENTS: 2},
             run=work,
             stop_work=lambda execution: stopped.append(execution.job.attempt),
             ended=lambda _: None,

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from jobs.execution.lanes import RUNS
 from jobs.execution.parts import Parts
-from jobs.execution.workers import Lane, Workers
+from jobs.execution.workers import Workers
 from jobs.launchers.api import RunSpec, RunState, RunStatus
 from jobs.launchers.local import LocalLauncher
 from jobs.lifecycle.events import Claimed, LeaseExpired
@@ -236,16 +237,16 @@ def test_a_run_of_this_replica_waits_for_a_seat(database_url: str, tmp_path: Pat
         ended(parts.launcher, run_id)
         begun: list[JobId] = []
         workers = Workers(
-            seats={Lane.RUNS: 1},
+            seats={RUNS: 1},
             run=lambda execution: begun.append(execution.job.id),
             stop_work=lambda _: None,
             ended=lambda _: None,
         )
         look = reaper(parts, adopt=Adoption(parts=parts, workers=workers).adopt)
-        assert workers.take_seats(Lane.RUNS)
+        assert workers.take_seats(RUNS)
         look.tick()
         assert (_after(replica, lost).state, begun) == (JobState.RUNNING, [])
-        workers.leave_seats(Lane.RUNS)
+        workers.leave_seats(RUNS)
         look.tick()
         eventually(lambda: begun == [lost.id])
         workers.shut()

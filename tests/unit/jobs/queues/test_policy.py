@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 
-from jobs.execution.workers import Lane
+from jobs.execution import lanes
 from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.queues.definitions import QueueDef, QueueState
 from jobs.queues.demand import Choice, Running, Server
@@ -104,7 +104,7 @@ def test_a_closed_queue_starts_nothing_and_a_drained_one_goes_on() -> None:
 
 
 def test_without_seats_of_its_lane_a_job_is_next() -> None:
-    room = make_room(seats={Lane.STATEMENTS: 1, Lane.RUNS: 0, Lane.PIPELINES: 0})
+    room = make_room(seats={lanes.STATEMENTS: 1, lanes.RUNS: 0, lanes.PIPELINES[0]: 0})
     choice = chosen([make_batch("a"), make_waiting("b"), make_waiting("c")], room)
     assert choice.start == ("b",)
     assert _reasons(choice) == {"a": "starting_soon", "c": "starting_soon"}
