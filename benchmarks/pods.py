@@ -118,16 +118,15 @@ def _lag(here: Namespace) -> Row:
     lags, asked = [], []
 
     def seen(version: int) -> bool:
-        view = watched.get_held("watched")
+        view = watched.get("watched")
         return view is not None and view.version >= version
 
     for number in range(_CHANGES):
         change = {"metadata": {"annotations": {"bench": str(number)}}}
         version = int(api.request("PATCH", path, change)["metadata"]["resourceVersion"])
         began = time.perf_counter()
-        with watched.changed:
-            if not watched.changed.wait_for(partial(seen, version), _SECONDS):
-                raise TimeoutError("the watch did not tell of a change")
+        if not watched.wait_for(partial(seen, version), _SECONDS):
+            raise TimeoutError("the watch did not tell of a change")
         lags.append((time.perf_counter() - began) * 1000)
         began = time.perf_counter()
         api.request("GET", path)

@@ -59,11 +59,12 @@ def _pod_launchers(
     )
     store = cast(LinkingStore, stored.warehouse)  # as all are but folders
     # The cluster's client is large, and of no use to a service without a cluster.
-    from jobs.launchers import pod_launcher  # noqa: PLC0415
+    from jobs.launchers.cluster import Cluster  # noqa: PLC0415
+    from jobs.launchers.pod_launcher import KubernetesLauncher  # noqa: PLC0415
 
     def opened(cluster: ClusterSettings, folder: Path) -> Launcher:
-        return pod_launcher.open_launcher(
-            cluster,
+        return KubernetesLauncher(
+            Cluster(cluster),
             replace(pods, namespace=cluster.namespace),
             root=folder,
             store=store,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,9 +20,10 @@ from kubernetes.config import ConfigException, load_incluster_config, load_kube_
 from jobs.launchers.api import Asked
 from jobs.launchers.cluster_calls import NO_ANSWER, Calls, asked
 from jobs.launchers.pod_views import PodView, view_of
-from jobs.launchers.pods import ClusterSettings, Manifest
+from jobs.launchers.pods import ClusterSettings, Manifest, name_of
 from storage.base.clock import Clock
 from storage.base.errors import InvalidInputError, UnavailableError
+from storage.base.ids import RunId
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class ApiError(UnavailableError):
 
 
 class Cluster:
-    """Requests to one API server, for one namespace. Thread-safe.
+    """Requests to one API server, for one namespace. Thread-safe. Raises ``ClusterConfigError``.
 
     ``calls`` counts the requests since the start by method, ``asked`` by more; a watch is one.
     """
@@ -211,12 +212,11 @@ class Watched:
     """The pods that ``selector`` names, kept up to date by one thread: list, then watch.
 
     Bookmarks keep the place where the watch goes on; a place that the server has forgotten (410)
-    and every fifth minute all is listed again, so that nothing missed stays missed. ``changed`` is
-    notified with each change.
+    and every fifth minute all is listed again, so that nothing missed stays missed.
     """
 
     def __init__(self, cluster: Cluster, selector: str, clock: Clock) -> None:
-        self.changed = threading.Condition()  # guards all below
+        self._changed = threading.Condition()  # guards all below
         self._views: dict[str, PodView] = {}
         self._made: dict[str, dict[str, PodView]] = {}  # those that a run made, by that run
         self._listed = False
@@ -230,44 +230,48 @@ class Watched:
 
     def get(self, name: str) -> PodView | None:
         """The pod, as it was seen last."""
-        with self.changed:
+        with self._changed:
             return self._views.get(name)
 
-    def get_held(self, name: str) -> PodView | None:
-        """As ``get``, for who holds ``changed``."""
-        return self._views.get(name)
+    def pod_of(self, run_id: RunId) -> PodView | None:
+        """The pod of a run, likewise."""
+        return self.get(name_of(run_id))
 
     def all(self) -> tuple[PodView, ...]:
         """All of them."""
-        with self.changed:
+        with self._changed:
             return tuple(self._views.values())
 
     def made_by(self, run_id: str) -> tuple[PodView, ...]:
         """Those that the run made itself."""
-        with self.changed:
+        with self._changed:
             return tuple(self._made.get(run_id, {}).values())
 
     def all_made(self) -> tuple[PodView, ...]:
         """Those that runs made themselves."""
-        with self.changed:
+        with self._changed:
             return tuple(view for made in self._made.values() for view in made.values())
 
     def put(self, pod: Manifest) -> None:
         """A pod as an answer of the API has it, before the watch tells; an older word loses."""
         view = view_of(pod)
-        with self.changed:
+        with self._changed:
             self._views.setdefault(view.name, view)
-            self.changed.notify_all()
+            self._changed.notify_all()
+
+    def wait_for(self, claim: Callable[[], bool], seconds: float) -> bool:
+        """Wait until ``claim`` is true, which is asked after each change; whether it is."""
+        with self._changed:
+            return self._changed.wait_for(claim, seconds)
 
     def wait_listed(self, seconds: float) -> bool:
         """Wait for the first list; whether it came."""
-        with self.changed:
-            return self.changed.wait_for(lambda: self._listed, seconds)
+        return self.wait_for(lambda: self._listed, seconds)
 
     @property
     def connected(self) -> bool:
         """Whether what is told of the pods is of now, as far as one connection tells."""
-        with self.changed:
+        with self._changed:
             return self._connected
 
     def close(self) -> None:
@@ -291,14 +295,14 @@ class Watched:
                 if error.status != _GONE:
                     level = logging.DEBUG if failures else logging.WARNING  # once is enough
                     log.log(level, "pods not watched", extra={"reason": error.message})
-                    with self.changed:
+                    with self._changed:
                         self._connected = False
                 pause = _PAUSES[min(failures, len(_PAUSES) - 1)]
                 failures += 1
                 self._stop.wait(pause)
             except Exception:  # the outermost of this thread: without it nothing would be seen
                 log.exception("pods not watched")
-                with self.changed:
+                with self._changed:
                     self._connected = False
                 self._stop.wait(_PAUSES[-1])
 
@@ -315,7 +319,7 @@ class Watched:
                 break
             query["continue"] = token
         version: str = page["metadata"]["resourceVersion"]
-        with self.changed:
+        with self._changed:
             missing = [view for name, view in self._views.items() if name not in found]
             made_since = {view.name: view for view in missing if view.version > int(version)}
             self._views = {**found, **made_since}
@@ -323,7 +327,7 @@ class Watched:
             for each in self._views.values():
                 self._index(each)
             self._listed = self._connected = True
-            self.changed.notify_all()
+            self._changed.notify_all()
         return version
 
     def _watch(self, version: str, until: float) -> str:
@@ -351,7 +355,7 @@ class Watched:
         return version
 
     def _note(self, kind: str, view: PodView) -> None:
-        with self.changed:
+        with self._changed:
             if kind == "DELETED":
                 self._views.pop(view.name, None)
                 made = self._made.get(view.driver, {})
@@ -360,7 +364,7 @@ class Watched:
             else:
                 self._views[view.name] = view
                 self._index(view)
-            self.changed.notify_all()
+            self._changed.notify_all()
 
     def _index(self, view: PodView) -> None:
         if view.driver:

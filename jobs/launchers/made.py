@@ -71,6 +71,10 @@ class Made:
         log.error("pods of a run do not end", extra={"run": run_id, "count": len(living)})
         return True
 
+    def end_within(self, run_id: RunId, seconds: float) -> bool:
+        """As ``end``, and wait for it; whether none lives any more."""
+        return self.end(run_id) or self._pods.wait_for(lambda: not self.living(run_id), seconds)
+
     def release(self, run_id: RunId) -> None:
         """Let go of all that the run made, and of what is known of it. Raises ``ApiError``."""
         for view in self._pods.made_by(run_id):

@@ -18,7 +18,6 @@ class Known:
     """Of one run. Moments are of ``identity.moment``, other times of the clock's monotonic one."""
 
     token: str | None = None  #: what opens the window of its pod
-    launched: float = 0.0
     engine: bool = False
     lease: float = 0.0  #: seconds
     unsure: float | None = None  #: the moment of a launch that was heard or not, nobody knows

@@ -1,4 +1,4 @@
-"""The objects of runs in the cluster, made and removed: a secret and a pod each."""
+"""The objects of runs in the cluster, a secret and a pod each: made, asked about, removed."""
 
 from __future__ import annotations
 
@@ -69,6 +69,14 @@ class Objects:
             return self.cluster.text(self.cluster.of("pods", f"{name}/log"), query=query)
         except ApiError as error:
             return f"(no log: {error.message})\n".encode()
+
+    def warnings(self, uid: str) -> list[pods.Manifest]:
+        """The events of a pod that tell of trouble, in no order. Raises ``ApiError``."""
+        query = {"fieldSelector": f"involvedObject.uid={uid},type=Warning"}
+        found: list[pods.Manifest] = self.cluster.request(
+            "GET", self.cluster.of("events"), query=query
+        )["items"]
+        return found
 
     def delete(self, name: str, *, grace: int) -> None:
         """Let the cluster end the pod, if it is there. Raises ``ApiError``."""

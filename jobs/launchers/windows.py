@@ -10,7 +10,7 @@ import urllib3
 
 from jobs.launchers.api import LogPart
 
-_READ = 3.0  # seconds
+_CONNECT, _READ = 1.0, 3.0  # seconds
 _CONNECTIONS = 64  # pods
 _EACH = 4  # connections kept: its lease, what it uses, and who reads its log
 _PORT_OPEN = 0.2  # seconds in which a port of the same network answers
@@ -23,11 +23,11 @@ class WindowClosedError(Exception):
 class Windows:
     """Requests to porters. Thread-safe."""
 
-    def __init__(self, *, connect: float = 1.0) -> None:
+    def __init__(self) -> None:
         self._pool = urllib3.PoolManager(
             num_pools=_CONNECTIONS,
             maxsize=_EACH,
-            timeout=urllib3.Timeout(connect=connect, read=_READ),
+            timeout=urllib3.Timeout(connect=_CONNECT, read=_READ),
             retries=False,
         )
 

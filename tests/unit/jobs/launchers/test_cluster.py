@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import http.server
-import json
-import queue
 import threading
-import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,119 +13,17 @@ from jobs.launchers.cluster import ApiError, Cluster, ClusterConfigError, Watche
 from jobs.launchers.cluster_calls import asked
 from jobs.launchers.pods import LEASE, ClusterSettings
 from storage.base.clock import SystemClock
+from tests.support.api_servers import END, ApiServer, cluster_at, pod
 from tests.support.runs import eventually
 
-Event = tuple[str, dict[str, Any]]
-END = None  #: of a watch
-CUT = {"/api/v1/cut": 200, "/api/v1/cut-refusal": 500}  #: answers that break off, with their status
 
-
-def pod(name: str, version: int, phase: str = "Pending") -> dict[str, Any]:
-    return {
-        "metadata": {
-            "name": name, "uid": name, "resourceVersion": str(version), "labels": {},
-            "creationTimestamp": "2026-11-29T06:00:00Z",
-        },
-        "spec": {}, "status": {"phase": phase},
-    }  # fmt: skip
-
-
-class Api(http.server.ThreadingHTTPServer):
-    """Lists what it is told to, and sends events as they are put."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answers)
-        self.version = 10
-        self.pages: list[list[dict[str, Any]]] = [[]]
-        self.events: queue.Queue[Event | None] = queue.Queue()
-        self.asked: list[dict[str, str]] = []
-        self.lists = 0
-
-    def tell(self, kind: str, told: dict[str, Any]) -> None:
-        self.events.put((kind, told))
-
-
-class _Answers(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Api
-
-    def do_GET(self) -> None:
-        parts = urllib.parse.urlsplit(self.path)
-        query = dict(urllib.parse.parse_qsl(parts.query))
-        if parts.path == "/api/v1/refused":
-            self._answer(403, {"message": "pods is forbidden"})
-        elif parts.path in CUT:
-            self.close_connection = True
-            self.send_response(CUT[parts.path])
-            self.send_header("Content-Length", "100")
-            self.end_headers()
-            self.wfile.write(b'{"items": [')
-        elif parts.path == "/api/v1/page":
-            self.send_response(200)
-            self.send_header("Content-Length", "6")
-            self.end_headers()
-            self.wfile.write(b"<html>")
-        elif "watch" in query:
-            self.server.asked.append(query)
-            self._watch()
-        else:
-            self._list(int(query.get("continue", "0")))
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing."""
-
-    def _list(self, page: int) -> None:
-        self.server.lists += page == 0
-        more = str(page + 1) if page + 1 < len(self.server.pages) else ""
-        metadata = {"resourceVersion": str(self.server.version), "continue": more}
-        self._answer(200, {"metadata": metadata, "items": self.server.pages[page]})
-
-    def _watch(self) -> None:
-        self.send_response(200)
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        while (event := self.server.events.get()) is not END:
-            line = json.dumps({"type": event[0], "object": event[1]}).encode() + b"\n"
-            for part in (line[:7], line[7:]):  # no reader may count on whole lines
-                self.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
-        self.wfile.write(b"0\r\n\r\n")
-
-    def _answer(self, code: int, body: dict[str, Any]) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(code)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+@pytest.fixture
+def cluster(api: ApiServer, tmp_path: Path) -> Cluster:
+    return cluster_at(api.server_port, tmp_path)
 
 
 @pytest.fixture
-def api() -> Iterator[Api]:
-    with Api() as made:
-        threading.Thread(target=made.serve_forever, daemon=True).start()
-        yield made
-        made.events.put(END)
-        made.shutdown()
-
-
-@pytest.fixture
-def cluster(api: Api, tmp_path: Path) -> Cluster:
-    config = {
-        "apiVersion": "v1", "kind": "Config", "current-context": "c",
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [
-            {"name": "c", "cluster": {"server": f"http://127.0.0.1:{api.server_port}"}}
-        ],
-        "users": [{"name": "u", "user": {"token": "t"}}],
-    }  # fmt: skip
-    path = tmp_path / "config"
-    path.write_text(json.dumps(config))
-    return Cluster(ClusterSettings(kubeconfig=path, namespace="runs"))
-
-
-@pytest.fixture
-def pods(api: Api, cluster: Cluster) -> Iterator[Watched]:
+def pods(api: ApiServer, cluster: Cluster) -> Iterator[Watched]:
     api.pages = [[pod("a", 3)], [pod("b", 4)]]
     made = Watched(cluster, "app=dli", SystemClock())
     assert made.wait_listed(10.0)
@@ -151,7 +44,7 @@ def test_all_pages_are_listed(pods: Watched) -> None:
     assert names(pods) == ["a", "b"]
 
 
-def test_events_are_followed_from_the_list_on(api: Api, pods: Watched) -> None:
+def test_events_are_followed_from_the_list_on(api: ApiServer, pods: Watched) -> None:
     api.tell("MODIFIED", pod("a", 11, "Running"))
     api.tell("DELETED", pod("b", 12))
     api.tell("ADDED", pod("c", 13))
@@ -160,7 +53,7 @@ def test_events_are_followed_from_the_list_on(api: Api, pods: Watched) -> None:
     assert api.asked[0]["resourceVersion"] == "10"
 
 
-def test_watch_that_ends_goes_on_where_its_bookmark_was(api: Api, pods: Watched) -> None:
+def test_watch_that_ends_goes_on_where_its_bookmark_was(api: ApiServer, pods: Watched) -> None:
     api.tell("BOOKMARK", {"metadata": {"resourceVersion": "77"}})
     api.events.put(END)
     eventually(lambda: len(api.asked) == 2)
@@ -169,7 +62,7 @@ def test_watch_that_ends_goes_on_where_its_bookmark_was(api: Api, pods: Watched)
     assert names(pods) == ["a", "b"]
 
 
-def test_place_that_is_forgotten_is_listed_again(api: Api, pods: Watched) -> None:
+def test_place_that_is_forgotten_is_listed_again(api: ApiServer, pods: Watched) -> None:
     api.version, api.pages = 90, [[pod("b", 80, "Running")]]
     api.tell("ERROR", {"code": 410, "message": "too old resource version"})
     eventually(lambda: names(pods) == ["b"])
@@ -178,7 +71,7 @@ def test_place_that_is_forgotten_is_listed_again(api: Api, pods: Watched) -> Non
     assert api.asked[1]["resourceVersion"] == "90"
 
 
-def test_pod_that_was_made_after_the_list_stays(api: Api, pods: Watched) -> None:
+def test_pod_that_was_made_after_the_list_stays(api: ApiServer, pods: Watched) -> None:
     pods.put(pod("young", 95))
     pods.put(pod("old", 5))
     api.version, api.pages = 90, [[]]
@@ -186,14 +79,14 @@ def test_pod_that_was_made_after_the_list_stays(api: Api, pods: Watched) -> None
     eventually(lambda: names(pods) == ["young"])
 
 
-def test_older_word_of_a_pod_loses(api: Api, pods: Watched) -> None:
+def test_older_word_of_a_pod_loses(api: ApiServer, pods: Watched) -> None:
     api.tell("MODIFIED", pod("a", 11, "Running"))
     eventually(lambda: phase(pods, "a") == "Running")
     pods.put(pod("a", 3, "Pending"))
     assert phase(pods, "a") == "Running"
 
 
-def test_server_that_keeps_no_watch_open_is_not_flooded(api: Api, pods: Watched) -> None:
+def test_server_that_keeps_no_watch_open_is_not_flooded(api: ApiServer, pods: Watched) -> None:
     for _ in range(100):
         api.events.put(END)
     threading.Event().wait(2.5)
@@ -226,7 +119,7 @@ def test_refusal_that_breaks_off_keeps_its_code(cluster: Cluster) -> None:
     assert caught.value.status == 500
 
 
-def test_requests_are_counted_by_what_they_ask_and_get(api: Api, cluster: Cluster) -> None:
+def test_requests_are_counted_by_what_they_ask_and_get(api: ApiServer, cluster: Cluster) -> None:
     cluster.request("GET", cluster.of("pods"))
     for path in ("/api/v1/refused", "/api/v1/cut"):
         with pytest.raises(ApiError):
@@ -257,7 +150,7 @@ def test_a_request_has_the_words_of_rules(
     assert asked(method, path, query, code="200") == Asked(verb, resource, "200")
 
 
-def test_pod_that_is_not_understood_hides_no_other(api: Api, pods: Watched) -> None:
+def test_pod_that_is_not_understood_hides_no_other(api: ApiServer, pods: Watched) -> None:
     """Whoever may make pods there could else blind the service with one."""
     odd = pod("odd", 11)
     odd["metadata"]["annotations"] = {LEASE: "soon"}
@@ -272,7 +165,7 @@ def test_pod_that_is_not_understood_hides_no_other(api: Api, pods: Watched) -> N
     eventually(lambda: names(pods) == ["b", "odd"])
 
 
-def test_server_that_is_away_is_told(api: Api, cluster: Cluster) -> None:
+def test_server_that_is_away_is_told(api: ApiServer, cluster: Cluster) -> None:
     api.shutdown()
     api.server_close()
     with pytest.raises(ApiError, match="does not answer") as caught:
