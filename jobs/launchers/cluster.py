@@ -121,11 +121,21 @@ class Cluster:
             told = data[:100].decode(errors="replace")
             raise ApiError(f"the cluster does not answer, but says {told!r}", status=0) from error
 
-    def text(self, path: str, *, query: Mapping[str, str]) -> bytes:
-        """An answer that is no JSON: a log. Raises ``ApiError``."""
-        kind = "application/json"
+    def end_of(self, path: str, *, query: Mapping[str, str], most: int) -> tuple[int, bytes]:
+        """The last ``most`` bytes of a log, and where they begin. Raises ``ApiError``.
+
+        All of it is read, since a limit that the server knows is one from its beginning.
+        """
+        kind, at, data = "application/json", 0, b""
         with self._answered("GET", path, query, None, kind, timeout=_READ) as response:
-            return _whole(response)
+            try:
+                for part in response.stream(65536):
+                    data += part
+                    at += max(len(data) - most, 0)
+                    data = data[-most:]
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                raise _broken_off(error) from error
+        return at, data
 
     def lines(self, path: str, *, query: Mapping[str, str], seconds: float) -> Iterator[Any]:
         """The events of a watch, as they come, until its end. Raises ``ApiError``."""
@@ -386,7 +396,11 @@ def _whole(response: urllib3.BaseHTTPResponse) -> bytes:
     try:
         return bytes(response.data)
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise ApiError(f"the cluster does not answer to the end: {error}", status=0) from error
+        raise _broken_off(error) from error
+
+
+def _broken_off(error: Exception) -> ApiError:
+    return ApiError(f"the cluster does not answer to the end: {error}", status=0)
 
 
 def _told(response: urllib3.BaseHTTPResponse) -> str:

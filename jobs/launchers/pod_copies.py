@@ -7,6 +7,7 @@ all else is here: what has it has ended, for every look from then on.
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
 import tempfile
 from dataclasses import asdict, dataclass
@@ -25,6 +26,7 @@ from storage.objects.ranges import RangeFile
 _LINK = timedelta(days=7)  # the longest that a signature allows
 _BLOCK = 8 << 20
 _INPUTS, _OUTPUTS = "in.tar", "out.tar"
+_FETCHED = "fetched.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +62,18 @@ class Copies:
         leaves = spec.lease is not None or bool(spec.keeps) or not spec.merged
         return self._link(spec.run_id, _OUTPUTS, "PUT") if leaves else None
 
-    def fetch(self, run_id: RunId) -> None:
-        """Unpack what it left, but for its word of its end. Raises ``ServiceError``."""
-        key, home = _key(run_id, _OUTPUTS), self.made_home(run_id)
+    def fetch(self, run_id: RunId, *, most: int | None = None) -> None:
+        """Unpack what it left, but for its word of its end; twice is as once.
+
+        More than ``most`` bytes are left there. Raises ``ServiceError``.
+        """
+        if facts.read(str(self.home(run_id)), _FETCHED) is not None:
+            return
+        key = _key(run_id, _OUTPUTS)
         size = self.store.stat(key).size
+        if most is not None and size > most:
+            return
+        home = self.made_home(run_id)
 
         def part(start: int, length: int) -> bytes:
             return self.store.get(key, start=start, length=length)
@@ -71,16 +81,18 @@ class Copies:
         ours = {"order.json"} if (home / "order.json").exists() else set()
         source = RangeFile(part, size)
         with tarfile.open(fileobj=source, mode="r|", bufsize=_BLOCK) as tar:
-            unpack(tar, str(home), without={"exited.json", *ours})
+            unpack(tar, str(home), without={"exited.json", _FETCHED, *ours})
+        facts.write(str(home), _FETCHED, {"bytes": size}, lasting=False)
 
     def drop(self, run_id: RunId) -> None:
-        """Remove what the store has of it. Raises ``ServiceError``."""
+        """Remove what the store has of it, then what is here. Raises ``ServiceError``."""
         for name in (_INPUTS, _OUTPUTS):
             self.store.delete(_key(run_id, name))
+        shutil.rmtree(self.home(run_id), ignore_errors=True)
 
-    def keep_log(self, run_id: RunId, data: bytes) -> None:
-        """As the whole log of a run that left none of its own."""
-        (self.made_home(run_id) / f"output.{0:020d}.log").write_bytes(data)
+    def keep_log(self, run_id: RunId, at: int, data: bytes) -> None:
+        """As the log from ``at`` on of a run that left none of its own."""
+        (self.made_home(run_id) / f"output.{at:020d}.log").write_bytes(data)
 
     def has_log(self, run_id: RunId) -> bool:
         """Whether there is one."""

@@ -7,8 +7,7 @@ given up, since nothing is heard of it, only that is known.
 from __future__ import annotations
 
 import logging
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from jobs.launchers.api import RunState, RunStatus
 from jobs.launchers.made import Made
@@ -32,14 +31,10 @@ class Ends:
     copies: Copies
     memory: Memory
     made: Made
-    _lock: threading.Lock = field(default_factory=threading.Lock)  #: guards ``_turns``
-    _turns: dict[RunId, threading.Lock] = field(default_factory=dict)
 
     def collect(self, view: PodView) -> RunStatus:
         """The end of a pod that is over; RUNNING while the store has not given what it left."""
-        with self._lock:
-            turn = self._turns.setdefault(view.run_id, threading.Lock())
-        with turn:
+        with self.memory.of(view.run_id).turn:
             told = self.copies.ended(view.run_id)
             if told is not None:
                 return told
@@ -66,11 +61,6 @@ class Ends:
             made=self.made.seconds(run_id),
         )
         return self._written(run_id)
-
-    def forget(self, run_id: RunId) -> None:
-        """Of one whose copies are dropped."""
-        with self._lock:
-            self._turns.pop(run_id, None)
 
     def _write(self, view: PodView) -> None:
         known, told = self.memory.of(view.run_id), view.facts

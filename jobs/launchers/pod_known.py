@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.launchers.problems import Problem
@@ -26,6 +26,8 @@ class Known:
     reason: str | None = None  #: that it was told to end for
     measured: tuple[float, dict[str, Any]] = (_NEVER, {})
     shut_until: float = _NEVER
+    looked: float = _NEVER  #: for what it left, since its porter was heard last
+    turn: threading.Lock = field(default_factory=threading.Lock)  #: of who brings what it left
     hint: tuple[float, Problem | None] = (_NEVER, None)
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -39,12 +38,12 @@ from jobs.launchers.made import Made
 from jobs.launchers.pod_copies import Copies
 from jobs.launchers.pod_ends import Ends
 from jobs.launchers.pod_known import Known, Memory
+from jobs.launchers.pod_logs import Logs
 from jobs.launchers.pod_objects import Objects
 from jobs.launchers.pod_statuses import Statuses
 from jobs.launchers.pod_upkeep import Upkeep
 from jobs.launchers.pods import UNLEASED, Order, PodSettings, name_of
 from jobs.launchers.porters import Porters
-from jobs.launchers.segments import PART, read_log, read_start
 from jobs.launchers.windows import Windows, listens
 from storage.base.clock import Clock
 from storage.base.errors import ServiceError
@@ -108,6 +107,14 @@ class KubernetesLauncher:
             memory=self._memory,
             made=self._made,
             ends=self._ends,
+            clock=clock,
+        )
+        self._logs = Logs(
+            watched=self._watched,
+            objects=self._objects,
+            porters=self._porters,
+            copies=self._copies,
+            memory=self._memory,
             clock=clock,
         )
         self._several = ThreadPoolExecutor(max_workers=8, thread_name_prefix="windows")
@@ -219,21 +226,7 @@ class KubernetesLauncher:
     def logs(
         self, run_id: RunId, *, stream: LogStream = LogStream.STDOUT, offset: int = 0
     ) -> LogPart:
-        home = self._home(run_id)
-        order = facts.read(home, "order.json") or {"merged": False, "stdout": None}
-        view = self._watched.pod_of(run_id)
-        if view is not None and not view.over and facts.read(home, "exited.json") is None:
-            name = "output" if order["merged"] else stream.value
-            return self._porters.log(view, stream=name, offset=offset)
-        if order["merged"]:
-            if view is not None and not self._copies.has_log(run_id):
-                self._copies.keep_log(run_id, self._objects.log(view.name))
-            at, data = read_log(home, "output", offset)
-        elif order["stdout"] is not None and stream is LogStream.STDOUT:
-            at, data = read_start(order["stdout"], offset)
-        else:
-            at, data = read_log(home, stream.value, offset)
-        return LogPart(offset=at, data=data[:PART])
+        return self._logs.read(run_id, stream=stream, offset=offset)
 
     def running(self) -> Iterator[RunId]:
         for run_id in self.known():
@@ -258,13 +251,12 @@ class KubernetesLauncher:
             self._made.release(run_id)
             if view is not None or run_id in self._memory:
                 self._objects.clear(name_of(run_id))
-            self._copies.drop(run_id)
+            with self._memory.of(run_id).turn:  # nobody brings meanwhile what is dropped
+                self._copies.drop(run_id)
         except ServiceError as error:  # the keeper or the reaper comes back to it
             log.warning("run not cleared away", extra={"run": run_id, "reason": error.message})
             return
         self._memory.forget(run_id)
-        self._ends.forget(run_id)
-        shutil.rmtree(self._copies.home(run_id), ignore_errors=True)
 
     def capacity(self) -> Capacity:
         return self._room.capacity()

@@ -62,13 +62,13 @@ class Objects:
         """What opens the window of a pod. Raises ``ApiError``."""
         return pods.token_in(self.cluster.request("GET", self.cluster.of("secrets", name)))
 
-    def log(self, name: str) -> bytes:
-        """The end of what the container wrote, from its node, or why there is none."""
-        query = {"container": pods.CONTAINER, "limitBytes": str(PART)}
-        try:
-            return self.cluster.text(self.cluster.of("pods", f"{name}/log"), query=query)
-        except ApiError as error:
-            return f"(no log: {error.message})\n".encode()
+    def log(self, name: str) -> tuple[int, bytes]:
+        """The end of what the container wrote, from its node, and where it begins there.
+
+        Raises ``ApiError``.
+        """
+        path, query = self.cluster.of("pods", f"{name}/log"), {"container": pods.CONTAINER}
+        return self.cluster.end_of(path, query=query, most=PART)
 
     def warnings(self, uid: str) -> list[pods.Manifest]:
         """The events of a pod that tell of trouble, in no order. Raises ``ApiError``."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from jobs.launchers import pods
-from jobs.launchers.api import LogPart
+from jobs.launchers.api import LogPart, LogStream
 from jobs.launchers.cluster import ApiError
 from jobs.launchers.identity import moment
 from jobs.launchers.pod_known import Memory
@@ -72,14 +72,13 @@ class Porters:
         if view is not None and view.ready and not _given_up(view):
             self._through(view, tell)
 
-    def log(self, view: PodView, *, stream: str, offset: int) -> LogPart:
-        """What a run that lives wrote; nothing for now where its porter is silent."""
+    def log(self, view: PodView, *, stream: LogStream, offset: int) -> LogPart | None:
+        """What a run that lives wrote; None where its porter is silent."""
 
         def read(address: str, token: str) -> LogPart:
-            return self.windows.log(address, token, stream=stream, offset=offset)
+            return self.windows.log(address, token, stream=stream.value, offset=offset)
 
-        part = self._through(view, read) if view.ready else None
-        return part or LogPart(offset=offset, data=b"")
+        return self._through(view, read) if view.ready else None
 
     def _through(self, view: PodView, ask: Callable[[str, str], T]) -> T | None:
         """The answer; None if there is none. One that was silent is left alone for a while."""

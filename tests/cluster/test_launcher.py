@@ -40,6 +40,7 @@ from tests.contract.test_launcher_output import (  # noqa: F401
     test_files_are_standard_input_and_output,
     test_input_that_is_not_there_is_told,
     test_limits_hold_from_the_beginning,
+    test_log_that_was_seen_is_never_out_of_sight,
     test_many_files_count_as_output,
     test_memory_is_that_of_all_processes,
     test_merged_streams_are_one_log,

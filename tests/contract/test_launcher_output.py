@@ -82,6 +82,17 @@ def test_merged_streams_are_one_log(launcher: Launcher) -> None:
     assert parts == {b"out\nerr\n"}
 
 
+@pytest.mark.parametrize("merged", [True, False])
+def test_log_that_was_seen_is_never_out_of_sight(launcher: Launcher, merged: bool) -> None:
+    """In the moment of the end least of all: whoever is to be told why it ended looks then."""
+    made = spec(launcher, "echo seen; sleep 1", merged=merged, lease=timedelta(minutes=1))
+    launcher.launch(made)
+    eventually(lambda: launcher.logs(made.run_id).data)
+    while not launcher.status(made.run_id).state.ended:
+        assert launcher.logs(made.run_id).data == b"seen\n"
+    assert launcher.logs(made.run_id).data == b"seen\n"
+
+
 def test_input_that_is_not_there_is_told(launcher: Launcher) -> None:
     made = spec(launcher, "cat", stdin=Path("/no/such/file"))
     launcher.launch(made)

@@ -20,6 +20,7 @@ from jobs.launchers.pod_launcher import KubernetesLauncher
 from jobs.launchers.pods import INSTALLATION, LEASE, MANAGED, RUN, ClusterSettings, PodSettings
 from storage.base.clock import SystemClock
 from storage.base.ids import RunId
+from storage.objects.api import LinkingStore
 from storage.objects.buckets import S3Settings
 from storage.objects.s3 import S3Store
 from tests.support.proxies import Gate
@@ -77,6 +78,7 @@ class ApiServer(http.server.ThreadingHTTPServer):
         self.secrets: list[str] = []
         self.hidden: set[str] = set()  # pods that are there, and that no list has
         self.deleted: list[str] = []
+        self.log = b""  # of every container
         self.gate = Gate(("127.0.0.1", self.server_port))
 
     def tell(self, kind: str, told: dict[str, Any]) -> None:
@@ -106,6 +108,9 @@ class _Answers(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"<html>")
         elif parts.path.endswith("/secrets"):
             self._answer(200, {"items": [pod(name, 1) for name in self.server.secrets]})
+        elif parts.path.endswith("/log"):
+            most = int(query.get("limitBytes", len(self.server.log)))
+            self._send(200, self.server.log[:most])
         elif "/pods/" in parts.path:
             there = parts.path.rpartition("/")[2] in self.server.hidden
             self._answer(200 if there else 404, {"message": "not found"})
@@ -160,7 +165,9 @@ class _Answers(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
 
     def _answer(self, code: int, body: dict[str, Any]) -> None:
-        data = json.dumps(body).encode()
+        self._send(code, json.dumps(body).encode())
+
+    def _send(self, code: int, data: bytes) -> None:
         self.send_response(code)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -171,7 +178,7 @@ class _Answers(http.server.BaseHTTPRequestHandler):
 def api_server() -> Iterator[ApiServer]:
     """One that answers during the block."""
     with ApiServer() as made:
-        threading.Thread(target=made.serve_forever, daemon=True).start()
+        threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
         yield made
         made.slow.set()
         made.gate.shut()
@@ -192,13 +199,15 @@ def cluster_at(port: int, folder: Path) -> Cluster:
 
 
 @contextmanager
-def launcher_of(api: ApiServer, folder: Path) -> Iterator[KubernetesLauncher]:
+def launcher_of(
+    api: ApiServer, folder: Path, *, store: LinkingStore | None = None
+) -> Iterator[KubernetesLauncher]:
     """A launcher that reaches the server through its gate, and has its first list."""
     made = KubernetesLauncher(
         cluster_at(api.gate.port, folder),
         PodSettings(installation="dli", namespace="runs", image="i"),
         root=folder / "runs",
-        store=S3Store("bucket", "", STORE),
+        store=store or S3Store("bucket", "", STORE),
         clock=SystemClock(),
         owner="one",
     )

@@ -123,19 +123,9 @@ def begun(launcher: Launcher, run_id: RunId) -> int:
 
 
 def pids(launcher: Launcher, run_id: RunId, count: int) -> list[int]:
-    """Wait for that many lines of output, all pids.
-
-    They are not asked for twice: when a run ends its log may be out of sight for a moment.
-    """
-    told: list[bytes] = []
-
-    def all_there() -> bool:
-        data = launcher.logs(run_id).data
-        told[:] = data.split()
-        return data.count(b"\n") >= count
-
-    eventually(all_there)
-    return [int(line) for line in told]
+    """Wait for that many lines of output, all pids."""
+    eventually(lambda: launcher.logs(run_id).data.count(b"\n") >= count)
+    return [int(line) for line in launcher.logs(run_id).data.split()]
 
 
 def python(launcher: Launcher) -> str:

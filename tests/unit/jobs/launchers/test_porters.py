@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from jobs.engines.ports import free_port
+from jobs.launchers.api import LogStream
 from jobs.launchers.identity import moment
 from jobs.launchers.pod_known import Known, Memory
 from jobs.launchers.pod_views import PodView
@@ -143,16 +144,17 @@ def test_what_was_told_to_end_is_not_renewed(ground: Ground) -> None:
 
 
 def test_log_comes_from_the_porter(ground: Ground) -> None:
-    part = ground.porters.log(VIEW, stream="output", offset=4)
+    part = ground.porters.log(VIEW, stream=LogStream.STDERR, offset=4)
+    assert part is not None
     assert part.offset == 4
-    assert ground.porter.asked[0][0] == "/log?stream=output&offset=4"
+    assert ground.porter.asked[0][0] == "/log?stream=stderr&offset=4"
 
 
 def test_silent_porter_is_left_alone_for_a_while(ground: Ground) -> None:
     silent = replace(ground.porters, port=free_port())
     ground.memory.of(RUN).measured = (float("-inf"), {"cpu": 7.0})
     assert silent.measured(VIEW) == {"cpu": 7.0}
-    assert ground.porters.log(VIEW, stream="output", offset=9).data == b""
+    assert ground.porters.log(VIEW, stream=LogStream.STDOUT, offset=9) is None
     assert ground.porter.asked == []
     ground.clock.advance(timedelta(seconds=4))
     assert ground.porters.measured(VIEW)["cpu"] == 1.5
