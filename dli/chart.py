@@ -19,7 +19,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from dli.settings import GROUPS, Paths, Size, Span, Words
+from dli.settings.loading import GROUPS
+from dli.settings.values import Paths, Size, Span, Words
 from storage.base.quantities import SIZE_PATTERN, SPAN_PATTERN
 
 #: Settings that follow from what the chart makes, and the value that they follow from.

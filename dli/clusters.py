@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from dli.settings import InvalidSettingError, Settings
+from dli.settings.loading import InvalidSettingError, Settings
 from jobs.launchers.pods import ClusterSettings
 from jobs.lifecycle.runs import DEFAULT_CLUSTER
 

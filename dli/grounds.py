@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from dli.settings import Settings
+from dli.settings.loading import Settings
 from jobs.access.credentials import Access, Credentials, CredentialsMissingError, shared
 from jobs.access.store import find as find_credentials
 from jobs.engines.api import PodTerms

@@ -33,7 +33,7 @@ from dli.observability.wanted import tracing_wanted
 from dli.projects import furnish
 from dli.server import HttpServer, listening_socket
 from dli.services import Services
-from dli.settings import Settings
+from dli.settings.loading import Settings
 from dli.wiring.build import build
 from jobs.engines.connect.late import CLIENT
 from jobs.loops.runner import Loop

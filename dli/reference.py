@@ -15,7 +15,7 @@ import jobs
 import sql
 import storage
 from dli.api.wire import status_of
-from dli.settings import FILE, GROUPS
+from dli.settings.loading import FILE, GROUPS
 from jobs.launchers.problems import REASONS
 from storage.base.errors import ServiceError
 from storage.base.quantities import format_span

@@ -9,7 +9,7 @@ from dli.billing.allowance import PricedAllowance
 from dli.billing.pricebook import PriceBook
 from dli.identity.identity import Identity
 from dli.observability.metrics import Metrics
-from dli.settings import Settings
+from dli.settings.loading import Settings
 from jobs.automation import Automation
 from jobs.batches.submitting import Batches
 from jobs.changes import Changes

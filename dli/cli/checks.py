@@ -22,7 +22,7 @@ import psutil
 from dli.home import TOKEN
 from dli.remote.access import config_path, readable_by_others
 from dli.server import listening_socket
-from dli.settings import Settings
+from dli.settings.loading import Settings
 from jobs.engines.api import Engine, EngineNeed
 from jobs.engines.java import find_java
 from jobs.engines.sail import SailEngine, SailSettings

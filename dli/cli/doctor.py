@@ -28,7 +28,7 @@ def doctor(
     """
     # The parts of a service take longer to load than the help of all commands.
     from dli.cli.checks import run_checks  # noqa: PLC0415
-    from dli.settings import load  # noqa: PLC0415
+    from dli.settings.loading import load  # noqa: PLC0415
 
     session = session_of(context)
     settings = load(**({"home": home} if home else {}))

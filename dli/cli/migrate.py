@@ -27,7 +27,7 @@ def migrate(
     # The parts of a service take longer to load than the help of all commands.
     from dli.migrations.current import schema_version  # noqa: PLC0415
     from dli.migrations.migrate import upgrade  # noqa: PLC0415
-    from dli.settings import load  # noqa: PLC0415
+    from dli.settings.loading import load  # noqa: PLC0415
     from storage.meta.database import Database  # noqa: PLC0415
 
     settings = load(**({"home": home} if home else {}))

@@ -41,7 +41,7 @@ def clear(
         raise UsageError("say --all: this ends every run of the installation")
     # What knows of clusters takes longer to load than the help of all commands.
     from dli import clusters  # noqa: PLC0415
-    from dli.settings import load  # noqa: PLC0415
+    from dli.settings.loading import load  # noqa: PLC0415
     from jobs.launchers import clearing, cluster  # noqa: PLC0415
 
     settings = load()

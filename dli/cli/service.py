@@ -24,10 +24,11 @@ def start(
     # when Arrow is loaded.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     gc.disable()  # what is loaded stays: walking it again and again is a tenth of a start
-    from dli import processes, settings  # noqa: PLC0415  for the two lines above
+    from dli import processes  # noqa: PLC0415  for the two lines above
+    from dli.settings.loading import load  # noqa: PLC0415
 
     given = {"port": port, "host": host, "home": home}
     changes: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     if allow_paths:
         changes["allow_paths"] = tuple(path.expanduser().resolve() for path in allow_paths)
-    raise typer.Exit(processes.run(settings.load(**changes), roles=roles) or 0)
+    raise typer.Exit(processes.run(load(**changes), roles=roles) or 0)

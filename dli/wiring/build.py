@@ -15,7 +15,7 @@ from dli.identity.identity import Identity
 from dli.observability.collect import counted, watch_parts
 from dli.observability.metrics import Metrics
 from dli.services import Services
-from dli.settings import Settings
+from dli.settings.loading import Settings
 from dli.wiring.kinds import add_kinds, make_automation
 from dli.wiring.loops import pipelines_loop, tidying_loops
 from dli.wiring.parts import make_parts

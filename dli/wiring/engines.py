@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dli.grounds import access_of, ground_of, terms_of
-from dli.settings import Settings
+from dli.settings.loading import Settings
 from dli.wiring.storage import Stored, presence_in, s3_of
 from jobs.canaries.canaries import Canaries
 from jobs.canaries.shadows import Shadows, ShadowSettings

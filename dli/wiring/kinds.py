@@ -9,7 +9,7 @@ from dli.api.documents import Documents
 from dli.grounds import access_of, ground_of, spark_of, terms_of
 from dli.identity.authors import MemberRights
 from dli.observability.metrics import Metrics
-from dli.settings import Settings
+from dli.settings.loading import Settings
 from dli.wiring.storage import Stored, s3_of
 from jobs.automation import Automation, News
 from jobs.batches.placing import Placing

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from dli.clusters import every_cluster
-from dli.settings import InvalidSettingError, Settings
+from dli.settings.loading import InvalidSettingError, Settings
 from dli.wiring.storage import Stored
 from jobs.launchers.api import Launcher
 from jobs.launchers.fleet import Fleet

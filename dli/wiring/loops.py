@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from dli.api.idempotency import forget_replies
-from dli.settings import Settings
+from dli.settings.loading import Settings
 from dli.wiring.storage import Stored
 from jobs.files import Files
 from jobs.loops.runner import Loop

@@ -8,7 +8,7 @@ from dli.home import replica_name
 from dli.metering.ledger import UsageLedger
 from dli.observability.metrics import Metrics
 from dli.observability.observed import ObservedAllowance, ObservedSink
-from dli.settings import Settings
+from dli.settings.loading import Settings
 from dli.wiring.engines import make_canaries, make_pool, make_shadows
 from dli.wiring.launchers import open_launcher
 from dli.wiring.storage import Stored

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dli.settings import FILE, InvalidSettingError, Settings
+from dli.settings.loading import FILE, InvalidSettingError, Settings
 from storage.base.clock import Clock
 from storage.catalog.catalog import Catalog
 from storage.meta.database import Database

@@ -24,7 +24,7 @@ SLOW = "SELECT count(*) AS n FROM range(20000) a JOIN range(20000) b ON a.id <> 
 def start_badly(home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Start a service that is expected to end by itself."""
     code = (
-        "import sys; from dli.processes import run; from dli.settings import load; "
+        "import sys; from dli.processes import run; from dli.settings.loading import load; "
         "sys.exit(run(load()))"
     )
     return subprocess.run(

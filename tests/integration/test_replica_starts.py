@@ -11,7 +11,7 @@ import pytest
 from dli.cli.main import run
 from dli.migrations.current import SchemaTooOldError, head
 from dli.processes import Role, replica
-from dli.settings import load
+from dli.settings.loading import load
 from tests.support.service import child
 
 TOKEN = "metrics-token-of-24-characters"

@@ -17,7 +17,7 @@ import httpx
 
 from dli.processes import Role, replica
 from dli.services import Services
-from dli.settings import load
+from dli.settings.loading import load
 
 START_SECONDS = 60.0
 
@@ -147,6 +147,6 @@ def child(home: Path, *, role: str = "all", **environment: str) -> Iterator[Chil
 _MAIN = """
 import sys
 from dli.processes import run
-from dli.settings import load
+from dli.settings.loading import load
 sys.exit(run(load(), roles=sys.argv[1]))
 """

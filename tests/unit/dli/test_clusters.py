@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dli.clusters import every_cluster, read_clusters
-from dli.settings import InvalidSettingError, load
+from dli.settings.loading import InvalidSettingError, load
 from jobs.launchers.pods import ClusterSettings
 
 

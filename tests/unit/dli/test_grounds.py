@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dli.grounds import access_of
-from dli.settings import Settings, load
+from dli.settings.loading import Settings, load
 from jobs.access import store
 from jobs.access.credentials import Credentials, CredentialsMissingError
 from storage.base.ids import ProjectId

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dli.api.wire import status_of
 from dli.reference import error_classes, errors_page, settings_page, with_reasons
-from dli.settings import Settings
+from dli.settings.loading import Settings
 
 DOCS = Path(__file__).parents[3] / "docs"
 AGAIN = "run python -m dli.reference docs"

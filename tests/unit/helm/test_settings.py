@@ -11,7 +11,7 @@ import pytest
 
 from dli.chart import settings_schema
 from dli.clusters import read_clusters
-from dli.settings import Settings, load
+from dli.settings.loading import Settings, load
 from jobs.launchers.pods import ClusterSettings
 from tests.support.charts import (
     Manifest,

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from dli.chart import CHARTS_OWN, secrets_schema, settings_schema, updated
-from dli.settings import Settings
+from dli.settings.loading import Settings
 from tests.support.charts import CHART, ROOT
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from fastapi.routing import iter_route_contexts
 from dli.api.app import create_app
 from dli.api.early import EarlyApp, is_early
 from dli.services import Services
-from dli.settings import load
+from dli.settings.loading import load
 from dli.wiring.build import build
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dli.cli.checks import Check, run_checks
-from dli.settings import load
+from dli.settings.loading import load
 
 
 def tasks(home: Path, **settings: object) -> Check:

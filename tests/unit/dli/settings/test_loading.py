@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from dli.settings import GROUPS, InvalidSettingError, Settings, load
+from dli.settings.loading import GROUPS, InvalidSettingError, Settings, load
 
 
 @pytest.fixture(autouse=True)
