@@ -11,6 +11,7 @@ results = Table(
     "results",
     METADATA,
     Column("job_id", String(64), primary_key=True),
+    # These two are for who looks at the table: no code reads them.
     Column("project_id", String(64), nullable=False),
     Column("attempt", Integer, nullable=False),  # of the job
     Column("schema", LargeBinary, nullable=False),  # as an Arrow IPC message
