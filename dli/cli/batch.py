@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from dli.cli.complaints import Exit
+from dli.cli.files import copy_pieces
 from dli.cli.job import copy_log, end_of
 from dli.cli.options import Attempts, Into, Labels, Outputs, Priority, Queue, grouped
-from dli.cli.output import copy_pieces, print_answer, print_facts, print_json, print_text
+from dli.cli.output import print_answer, print_facts, print_json, print_text
 from dli.cli.parameters import (
     checked_amount,
     checked_span,
@@ -132,6 +133,8 @@ def submit(
     """
     session = session_of(context)
     given = [each for each in (program, *(arguments or ())) if each is not None]
+    if code.sql and program is not None and "=" not in program:
+        raise UsageError(f"{program}: with --sql there is no program; its values are NAME=VALUE")
     script = code.sql or (given.pop(0) if given else None)
     if script is None:
         raise UsageError("name a program, or --sql and a script")

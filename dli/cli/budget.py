@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from dli.cli.bounds import Bound, changes_of
-from dli.cli.output import print_answer, print_facts
+from dli.cli.output import print_answer, print_facts, told
 from dli.cli.parameters import checked_amount
 from dli.cli.session import JsonFlag, Session, session_of
 
@@ -34,12 +34,15 @@ def set_(
     cap = changes_of(Bound("cap", "AMOUNT", amount, checked_amount))["cap"]
     session = session_of(context)
     session.client.set_budget(None if cap is None else amount, month=month)
-    session.say("no cap" if cap is None else f"cap of {month}: {amount}")
+    of = "each month" if month == "every" else month
+    session.say(f"no cap of {of}" if cap is None else f"cap of {of}: {amount}")
 
 
 def _print(session: Session, budget: dict[str, Any]) -> None:
     money = {
-        name: None if budget.get(name) is None else f"{budget['currency']} {budget[name]}"
+        name: None
+        if budget.get(name) is None
+        else told({"amount": budget[name], "currency": budget["currency"]})
         for name in ("cap", "spent", "reserved", "left")
     }
     print_facts(session.out, {"month": budget["month"]} | money | {"cap": money["cap"] or "none"})

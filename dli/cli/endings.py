@@ -45,4 +45,7 @@ def told(error: BaseException) -> int:
             # The reader of our output has seen enough, as `| head` does.
             sys.stderr.close()
             return Exit.DONE
+        case OSError(filename=str()):  # of a file of this machine: no right, no room, no folder
+            print_error(err, f"{error.filename}: {error.strerror}")
+            return Exit.FAILED
     raise error

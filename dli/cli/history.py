@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from dli.cli.output import print_answer, print_facts, print_items
+from dli.cli.output import print_answer, print_facts, print_items, size
+from dli.cli.parameters import checked_size
 from dli.cli.session import JsonFlag, Session, UsageError, session_of
 from storage.base.quantities import format_size
 
@@ -40,6 +41,7 @@ def set_(
 ) -> None:
     """Let its next runs that name no size have this one. Example: `… set bat_… --memory 6GiB`"""
     session = session_of(context)
+    checked_size("--memory", memory)
     which = _fingerprint(session, what)
     made = session.client.history.set_size(which, memory=memory, cores=cores)
     print_answer(session, made, _print, as_json=as_json)
@@ -70,4 +72,10 @@ def _print(session: Session, found: dict[str, Any]) -> None:
     print_facts(session.out, {"fingerprint": found["fingerprint"], "next size": size or "default"})
     if found["past"]:
         session.out.print()
-        print_items(session.out, found["past"], _PAST)
+        print_items(session.out, [_with_sizes(each) for each in found["past"]], _PAST)
+
+
+def _with_sizes(past: dict[str, Any]) -> dict[str, Any]:
+    """A run with its bytes as people read them."""
+    told = {name: past.get(name) for name in ("peak_memory", "memory_bytes", "spill_bytes")}
+    return past | {name: None if each is None else size(each) for name, each in told.items()}

@@ -10,7 +10,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from dli.cli.complaints import Exit, print_problem
-from dli.cli.options import Most, OfLabel, OfQueue, Since, State, Until, Wait
+from dli.cli.options import Limit, OfLabel, OfQueue, Since, State, Until, Wait
 from dli.cli.output import (
     print_answer,
     print_facts,
@@ -56,7 +56,7 @@ def list_(
     label: OfLabel = None,
     since: Since = None,
     until: Until = None,
-    limit: Most = 20,
+    limit: Limit = 20,
     as_json: JsonFlag = False,
 ) -> None:
     """List jobs, the newest first."""

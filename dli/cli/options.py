@@ -15,7 +15,6 @@ T = TypeVar("T")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 Limit = Annotated[int, typer.Option("-n", "--limit", min=1, help="At most so many.")]
-Most = Annotated[int, typer.Option(min=1, help="At most so many.")]
 
 State = Annotated[str | None, typer.Option(help="queued, running, finished, failed, …")]
 OfQueue = Annotated[str | None, typer.Option(help="Of this queue.")]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from rich import box
@@ -51,16 +49,6 @@ def print_list(
 def print_json(console: Console, value: object) -> None:
     """JSON, indented, never wrapped."""
     print_text(console, json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def copy_pieces(pieces: Iterable[bytes], into: Path | None = None) -> None:
-    """Bytes to a file, or to standard output as they are."""
-    if into is not None:
-        with into.expanduser().open("wb") as file:
-            file.writelines(pieces)
-        return
-    sys.stdout.buffer.writelines(pieces)
-    sys.stdout.buffer.flush()
 
 
 def print_rows(console: Console, fields: Sequence[Field], rows: Sequence[Sequence[Any]]) -> None:

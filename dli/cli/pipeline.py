@@ -12,7 +12,7 @@ import typer
 from dli.cli.complaints import Exit, print_error
 from dli.cli.documents import read_document
 from dli.cli.job import end_of
-from dli.cli.options import Labels, Most, Name
+from dli.cli.options import Labels, Limit, Name
 from dli.cli.output import print_answer, print_json, print_list
 from dli.cli.parameters import (
     checked_amount,
@@ -195,7 +195,7 @@ def run(
 def runs(
     context: typer.Context,
     name: Name,
-    limit: Most = 20,
+    limit: Limit = 20,
     as_json: JsonFlag = False,
 ) -> None:
     """List the runs of a pipeline, the newest first."""

@@ -1,17 +1,13 @@
-"""Results to a terminal, a pipe or a file. A file appears whole or not at all."""
+"""Results to a terminal, a pipe or a file."""
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO
 
-from dli.cli.output import copy_pieces, print_rows
+from dli.cli.files import check_folder, copy_pieces
+from dli.cli.output import print_rows
 from dli.cli.session import Session, UsageError
 from dli.remote.statement import Statement
 
@@ -50,8 +46,7 @@ def choose_form(form: Form | None, path: Path | None) -> Form:
         raise UsageError(f"say what {path.name} shall be: --output csv, json, arrow or parquet")
     if chosen is Form.TABLE:
         raise UsageError("a table is for people: choose csv, json, arrow or parquet for a file")
-    if not path.parent.is_dir():
-        raise UsageError(f"there is no folder {path.parent}")
+    check_folder(path)
     return chosen
 
 
@@ -61,31 +56,11 @@ def deliver(session: Session, statement: Statement, *, form: Form, path: Path | 
         return
     if form is Form.TABLE:
         _print_table(session, statement)
-    elif path is None:
-        with session.client.download(statement.id, form.value) as pieces:
-            copy_pieces(pieces)
     else:
-        with whole_file(path) as file, session.client.download(statement.id, form.value) as pieces:
-            file.writelines(pieces)
-        session.say(f"wrote {path}")
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file beside ``path`` that takes its place at the end, and vanishes on any error."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        with session.client.download(statement.id, form.value) as pieces:
+            copy_pieces(pieces, path)
+        if path is not None:
+            session.say(f"wrote {path}")
 
 
 def _print_table(session: Session, statement: Statement) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from dli.cli.complaints import print_problem
 from dli.cli.job import STEPS
-from dli.cli.options import Most, OfLabel, OfQueue, Since, State, Until, Wait
+from dli.cli.options import Limit, OfLabel, OfQueue, Since, State, Until, Wait
 from dli.cli.output import (
     print_answer,
     print_facts,
@@ -45,7 +45,7 @@ def list_(
     label: OfLabel = None,
     since: Since = None,
     until: Until = None,
-    limit: Most = 20,
+    limit: Limit = 20,
     as_json: JsonFlag = False,
 ) -> None:
     """List statements, the newest first."""

@@ -10,9 +10,10 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from dli.cli.complaints import Exit
+from dli.cli.files import copy_pieces
 from dli.cli.job import Stream, copy_log, end_of
 from dli.cli.options import Attempts, Into, Labels, Outputs, Priority, Queue, grouped
-from dli.cli.output import copy_pieces, print_json, print_text
+from dli.cli.output import print_json, print_text
 from dli.cli.parameters import checked_size, checked_span, parse_labels, source
 from dli.cli.session import JsonFlag, Session, UsageError, session_of
 

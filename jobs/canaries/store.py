@@ -61,7 +61,9 @@ def get_running(tx: Tx, project_id: ProjectId, queue: str) -> Canary:
     found = running(tx, project_id, queue)
     if found is None:
         raise CanaryMissingError(
-            f"queue {queue} has no canary", hint="see those it had in its history", queue=queue
+            f"queue {queue} has no canary",
+            hint=f"`dli queue canary history {queue}` has those it had",
+            queue=queue,
         )
     return found
 

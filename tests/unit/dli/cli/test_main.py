@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dli.cli.commands import COMMANDS
+from dli.cli.endings import told
 from dli.cli.main import command_in, run, shared_first
 from tests.support.envelopes import STATEMENT_ID, envelope
 from tests.support.fake_service import FakeService, Reply, fake_service
@@ -116,6 +118,16 @@ def test_each_end_has_its_exit_code(service: FakeService, reply: Reply, code: in
 def test_bad_usage_sends_nothing(service: FakeService, words: list[str]) -> None:
     assert run(words) == 2
     assert service.asked == []
+
+
+def test_a_file_that_cannot_be_written_is_told_by_its_name(
+    service: FakeService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.on("GET /api/v1/tasks/tsk_1/output", Reply(body={}))
+    assert run(["task", "output", "tsk_1", "-o", str(tmp_path / "none" / "x")]) == 2
+    assert f"there is no folder {tmp_path / 'none'}" in capsys.readouterr().err
+    assert told(OSError(errno.ENOSPC, "No space left on device", "/x/rows.csv")) == 1
+    assert capsys.readouterr().err == "error: /x/rows.csv: No space left on device\n"
 
 
 def test_silence_of_the_service_says_how_to_start_it(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dli.cli.results import Form, choose_form, whole_file
+from dli.cli.results import Form, choose_form
 from dli.cli.session import UsageError
 
 
@@ -38,22 +38,3 @@ def test_form_that_fits_no_file_is_bad_usage(tmp_path: Path, form: Form | None, 
 def test_folder_that_is_not_there_is_told_before_the_run(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no folder"):
         choose_form(None, tmp_path / "none" / "a.csv")
-
-
-def test_file_takes_its_place_only_when_it_is_whole(tmp_path: Path) -> None:
-    path = tmp_path / "rows.csv"
-    path.write_bytes(b"old")
-    with whole_file(path) as file:
-        file.write(b"new")
-        assert path.read_bytes() == b"old"
-    assert path.read_bytes() == b"new"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_broken_file_leaves_the_old_one(tmp_path: Path) -> None:
-    path = tmp_path / "rows.csv"
-    path.write_bytes(b"old")
-    with pytest.raises(TypeError), whole_file(path) as file:
-        file.write("half")  # type: ignore[call-overload]
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
