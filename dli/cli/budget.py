@@ -35,7 +35,7 @@ def set_(
     session = session_of(context)
     session.client.set_budget(None if cap is None else amount, month=month)
     of = "each month" if month == "every" else month
-    session.say(f"no cap of {of}" if cap is None else f"cap of {of}: {amount}")
+    session.say(f"{of} has no cap" if cap is None else f"cap of {of}: {amount}")
 
 
 def _print(session: Session, budget: dict[str, Any]) -> None:
