@@ -7,12 +7,12 @@ taken.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
-from enum import StrEnum
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import TextualSelect, bindparam, column, text
+from sqlalchemy import Integer, TextualSelect, bindparam, column, text
 
 from jobs.lifecycle.spec import EngineName, JobKind
 from jobs.queues.demand import Place, Waiting
@@ -20,20 +20,9 @@ from jobs.store.rows import WAITS, jobs
 from storage.base.ids import JobId, ProjectId, UserId
 from storage.meta.database import Tx
 from storage.meta.prepared import Prepared
-from storage.meta.types import Json, UtcDateTime
+from storage.meta.types import UtcDateTime
 
 MOST = 512  #: jobs that are looked at in one round
-
-
-class Passed(StrEnum):
-    """Which pipeline runs a walk passes over, as there is no seat for them.
-
-    A line may have any number of these in front; what those that run wait for is behind them.
-    """
-
-    NONE = "none"
-    TOP = "top"  #: those that are within no other
-    ALL = "all"
 
 
 class Line(NamedTuple):
@@ -54,13 +43,15 @@ def heads(
     each: int,
     after: Line = START,
     most: int = MOST,
-    passed: Passed = Passed.NONE,
+    but_depths: Collection[int] = (),
 ) -> tuple[Waiting, ...]:
     """At most ``each`` of a line and ``most`` of all that are not in a pause.
 
-    Lines are taken from the one behind ``after`` on, and from the start again at the end.
+    Lines are taken from the one behind ``after`` on, and from the start again at the end. Pipeline
+    runs of ``but_depths`` are passed over: a line may have any number of those without a seat in
+    front, and what those wait for that have the seats is behind them.
     """
-    walk = partial(_walk, tx, _HEADS[passed], now=now, each=each)
+    walk = partial(_walk, tx, frozenset(but_depths), now=now, each=each)
     found = walk(after=after, most=most)
     if len(found) < most and after != START:
         known = {job.id for job in found}
@@ -75,11 +66,13 @@ def line_of(job: Waiting) -> Line:
 
 
 def _walk(
-    tx: Tx, statement: Prepared, *, now: datetime, each: int, after: Line, most: int
+    tx: Tx, but: frozenset[int], *, now: datetime, each: int, after: Line, most: int
 ) -> list[Waiting]:
     values: dict[str, Any] = {"now": now, "each": each, "most": most}
     values |= {"project": after.project_id, "queue": after.queue, "user": after.user_id}
-    return [_waiting(row) for row in statement.all(tx, values)]
+    if but:
+        values["but"] = sum(1 << depth for depth in but)
+    return [_waiting(row) for row in (_HEADS_BUT if but else _HEADS).all(tx, values)]
 
 
 def _waiting(row: Any) -> Waiting:
@@ -94,7 +87,7 @@ def _waiting(row: Any) -> Waiting:
         memory_bytes=row.memory_bytes,
         not_before=row.not_before,
         ends_by=row.deadline,
-        depth=0 if row.nested is None else row.nested.get("depth", 0),
+        depth=row.depth,
     )
 
 
@@ -102,9 +95,13 @@ _TAKEN = (
     "id", "project_id", "queue", "user_id", "turn", "kind", "engine", "cpu_millis",
     "memory_bytes", "not_before", "deadline",
 )  # fmt: skip
-#: What was asked for, only of the few of which it says how deep they are.
-_NESTED = f"""CASE WHEN jobs.kind = '{JobKind.PIPELINE.value}' AND jobs.parent_id IS NOT NULL
-  THEN jobs.spec END AS nested"""
+#: How deep a run of the table ``{0}`` is; what was asked for is read only where it says so.
+_DEPTHS = {
+    "sqlite": "json_extract({0}.spec, '$.depth')",
+    "postgresql": "CAST(CAST({0}.spec AS JSON) ->> 'depth' AS INTEGER)",
+}
+_DEPTH = f"""CASE WHEN {{0}}.kind = '{JobKind.PIPELINE.value}' AND {{0}}.parent_id IS NOT NULL
+  THEN COALESCE(%s, 0) ELSE 0 END"""
 _READY = f"{WAITS} AND (j.not_before IS NULL OR j.not_before <= :now)"
 _BY_LINE = "ORDER BY j.project_id, j.queue, j.user_id, j.turn, j.id LIMIT 1"
 #: Behind a line: the next user there, else in the next queue, else in the next project. One after
@@ -116,21 +113,17 @@ _NEXT_LINES = (
 )
 
 
-_RUN = f"j.kind = '{JobKind.PIPELINE.value}'"
-_BUT = {
-    Passed.NONE: "",
-    Passed.TOP: f" AND NOT ({_RUN} AND j.parent_id IS NULL)",
-    Passed.ALL: f" AND NOT {_RUN}",
-}
-
-
-def _walk_through(source: str, passed: Passed) -> TextualSelect:
+def _walk_through(source: str, dialect: str, *, but: bool) -> TextualSelect:
     """``source`` names the table ``j``. All text is ours, so it cannot be injected into.
 
     A step of the walk finds the next job by look-ups in ``ix_jobs_waiting``: of the same line while
     ``n`` is below ``each``, else the first of the next line.
     """
-    ready = _READY + _BUT[passed]
+    depth = _DEPTH % _DEPTHS[dialect]
+    ready = _READY
+    if but:  # the bit of its depth
+        ready += f""" AND CASE WHEN j.kind = '{JobKind.PIPELINE.value}'
+  THEN (CAST(:but AS INTEGER) >> {depth.format("j")}) & 1 ELSE 0 END = 0"""
     next_lines = ", ".join(
         f"(SELECT j.id FROM {source} WHERE {ready} AND {where} {_BY_LINE})"  # noqa: S608
         for where in _NEXT_LINES
@@ -156,22 +149,22 @@ WITH RECURSIVE walk (id, project_id, queue, user_id, turn, n, total) AS (
     {next_lines})
   WHERE w.total < :most
 )
-SELECT {", ".join(f"jobs.{name}" for name in _TAKEN)}, {_NESTED}
+SELECT {", ".join(f"jobs.{name}" for name in _TAKEN)}, {depth.format("jobs")} AS depth
 FROM walk JOIN jobs ON jobs.id = walk.id ORDER BY walk.total
 """  # noqa: S608
     return (
         text(walk)
         .bindparams(bindparam("now", type_=UtcDateTime))
-        .columns(*(column(name, jobs.c[name].type) for name in _TAKEN), column("nested", Json))
+        .columns(*(column(name, jobs.c[name].type) for name in _TAKEN), column("depth", Integer))
     )
 
 
-_HEADS = {
-    passed: Prepared(
+_HEADS, _HEADS_BUT = (
+    Prepared(
         {
-            "sqlite": _walk_through("jobs j INDEXED BY ix_jobs_waiting", passed),
-            "postgresql": _walk_through("jobs j", passed),
+            "sqlite": _walk_through("jobs j INDEXED BY ix_jobs_waiting", "sqlite", but=but),
+            "postgresql": _walk_through("jobs j", "postgresql", but=but),
         }
     )
-    for passed in Passed
-}
+    for but in (False, True)
+)

@@ -9,7 +9,7 @@ from datetime import datetime
 from jobs.execution.lanes import PIPELINES, Lane
 from jobs.lifecycle.spec import JobKind
 from jobs.queues.demand import Waiting
-from jobs.queues.heads import MOST, START, Line, Passed, heads, line_of
+from jobs.queues.heads import MOST, START, Line, heads, line_of
 from jobs.queues.ledger import Ledger
 from jobs.queues.policy import choose
 from storage.meta.database import Tx
@@ -40,12 +40,11 @@ class Rounds:
         if not found:
             return Look()
         asked = {job.id: job for job in found}
-        if any(job.kind is JobKind.PIPELINE for job in found):
+        full = {depth for depth, lane in enumerate(PIPELINES) if not seats.get(lane)}
+        if any(job.kind is JobKind.PIPELINE and job.depth in full for job in found):
             # A run without a seat is in nobody's way, but for those that this look has no room for.
-            passed = _without_seats(seats)
-            if passed is not Passed.NONE:
-                others = heads(tx, now=now, each=self._each, after=self._after, passed=passed)
-                asked |= {job.id: job for job in others}
+            others = heads(tx, now=now, each=self._each, after=self._after, but_depths=full)
+            asked |= {job.id: job for job in others}
         room = self.ledger.room(tx, {job.place for job in asked.values()}, seats=seats)
         known = {job_id: job for job_id, job in asked.items() if job.place in room.queues}
         choice = choose(tuple(known.values()), room=room, now=now, most=most, told=False)
@@ -61,10 +60,3 @@ class Rounds:
         lines = max(len({line_of(job) for job in seen.seen}), 1)
         self._each = min(max(MOST // (lines * 2), least), most)
         self._after = line_of(seen.seen[-1]) if lines * least * 2 > MOST else START
-
-
-def _without_seats(seats: Mapping[Lane, int]) -> Passed:
-    top, *nested = (bool(seats.get(lane)) for lane in PIPELINES)
-    if not all(nested):
-        return Passed.ALL
-    return Passed.NONE if top else Passed.TOP

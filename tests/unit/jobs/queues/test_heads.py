@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from jobs.execution.lanes import LANES, PIPELINES
 from jobs.lifecycle.spec import JobKind
 from jobs.lifecycle.states import JobState
-from jobs.queues.heads import Line, Passed, heads, line_of
+from jobs.queues.heads import Line, heads, line_of
 from jobs.queues.ledger import Ledger
 from jobs.queues.rounds import Rounds
 from jobs.queues.store import create
@@ -106,24 +107,28 @@ def _run(tx: Tx, name: str, depth: int = 0, **changes: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("passed", "expected"),
+    ("depths", "expected"),
     [
-        (Passed.NONE, ["plr_1", "plr_2"]),
-        (Passed.TOP, ["plr_4", "stm_1"]),
-        (Passed.ALL, ["stm_1", "stm_2"]),
+        ((), ["plr_1", "plr_2"]),
+        ((0,), ["plr_4", "stm_1"]),
+        ((1, 2), ["plr_1", "plr_2"]),
+        ((0, 2), ["stm_1", "stm_2"]),
+        (range(8), ["stm_1", "stm_2"]),
     ],
 )
-def test_runs_can_be_passed_over(database: Database, passed: Passed, expected: list[str]) -> None:
+def test_runs_can_be_passed_over(
+    database: Database, depths: Collection[int], expected: list[str]
+) -> None:
     with database.transaction() as tx:
         for number in (1, 2, 3):
             _run(tx, f"plr_{number}", created_at=NOW)
         _run(tx, "plr_4", depth=2, created_at=NOW + SECOND)
         for number in (1, 2, 3):
             _add(tx, f"stm_{number}", created_at=NOW + 2 * SECOND)
-        found = heads(tx, now=NOW, each=2, passed=passed)
+        found = heads(tx, now=NOW, each=2, but_depths=depths)
     assert [job.id for job in found] == expected
     assert {job.id: job.depth for job in found if job.depth} == (
-        {"plr_4": 2} if passed is Passed.TOP else {}
+        {"plr_4": 2} if "plr_4" in expected else {}
     )
 
 
@@ -141,7 +146,21 @@ def test_runs_without_a_seat_hide_nothing_that_others_wait_for(database: Databas
             seats = {lane: int(lane not in (PIPELINES[0], full)) for lane in LANES}
             look = rounds.look(tx, seats=seats, now=NOW, most=9)
             found.append([job.id for job in look.start])
-    assert found == [["plr_98", "plr_99", "stm_1"], ["stm_1"]]
+    assert found == [["plr_98", "plr_99", "stm_1"], ["plr_99", "stm_1"]]
+
+
+def test_runs_without_a_seat_at_one_depth_hide_none_that_is_deeper(database: Database) -> None:
+    """Those that have the seats of their depth may wait for just these."""
+    rounds = Rounds(ledger=Ledger(database=database, replica="a", engine_cu={}))
+    with database.transaction() as tx:
+        create(tx, make_queue())
+        for number in range(70):
+            _run(tx, f"plr_{number:02}", depth=2, created_at=NOW)
+        _run(tx, "plr_98", depth=1, created_at=NOW + SECOND)
+        _run(tx, "plr_99", depth=3, created_at=NOW + SECOND)
+        seats = {lane: int(lane != PIPELINES[2]) for lane in LANES}
+        look = rounds.look(tx, seats=seats, now=NOW, most=9)
+    assert [job.id for job in look.start] == ["plr_98", "plr_99"]
 
 
 def test_a_line_is_one_user_in_one_queue(database: Database) -> None:
