@@ -244,10 +244,10 @@ def test_a_run_whose_replica_died_while_it_cancelled_waits_for_its_jobs(plant: P
         step = next_step(steps[-1].job, event)
         assert step is not None
         steps.append(step)
+    asked = replace(plant.replica.request(ENDLESS), terms=make_terms(parent_id=dead.id, node="a"))
+    child = service.submit(asked)  # before somebody can adopt the run
     with parts.database.transaction() as tx:
         add(tx, steps, plan=None, summary=Summary())
-    asked = replace(plant.replica.request(ENDLESS), terms=make_terms(parent_id=dead.id, node="a"))
-    child = service.submit(asked)
     ended = plant.replica.await_end(dead.id)
     assert ended.job.state is JobState.CANCELLED
     assert "adopted" in [event.kind for event in ended.history]
