@@ -36,6 +36,7 @@ _COLUMNS |= {"error.code": "error"}
 _ATTEMPT = {"attempt": "attempt", "run": "run", "exit_code": "exit", "reason": "reason"}
 _ATTEMPT |= {"cpu_milliseconds": "cpu ms", "peak": "peak memory"}
 _BYTES = frozenset({"memory_bytes", "peak_memory"})  # of facts
+_NODES = {"name": "node", "state": "state", "job": "job", "attempt": "attempt", "reason": "why"}
 STEPS = {"at": "at", "state": "state", "event": "event"}
 
 
@@ -187,9 +188,14 @@ def print_job(session: Session, job: dict[str, Any]) -> None:
             "billed": job.get("bill"),
         },
     )
-    if facts := job.get("facts"):
+    facts = dict(job.get("facts") or {})
+    nodes = facts.pop("nodes", None)  # of a pipeline run
+    if facts:
         session.out.print()
         print_facts(session.out, _with_sizes(facts))
+    if nodes:
+        session.out.print()
+        print_items(session.out, [{"name": name, **node} for name, node in nodes.items()], _NODES)
     if attempts := job.get("attempts"):
         session.out.print()
         print_items(session.out, [_attempt(each) for each in attempts], _ATTEMPT)

@@ -157,3 +157,27 @@ def test_the_schema_of_a_file_is_printed(
     service.on(f"GET {V1}/schemas/{kind}.json", Reply(body={"title": kind}))
     assert run([kind, "schema"]) == 0
     assert json.loads(capsys.readouterr().out) == {"title": kind}
+
+
+def test_a_run_shown_as_a_job_has_its_nodes_as_a_table(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nodes = {"load": {"state": "succeeded", "job": "stm_1", "attempt": 1, "outputs": {"rows": 7}}}
+    job = RUN | {"queue": "default", "priority": 0, "created_at": "2026-01-01", "timings_ms": {}}
+    service.on(f"GET {V1}/jobs/plr_1", Reply(body=job | {"facts": {"nodes": nodes}}))
+    assert run(["job", "show", "plr_1"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["node", "state", "job", "attempt"] in lines
+    assert ["load", "succeeded", "stm_1", "1"] in lines
+
+
+def test_sizes_of_a_job_are_shown_as_people_read_them(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = {"peak_memory": 172_060_672, "size": {"cores": 1, "memory_bytes": 2**32}, "end": "done"}
+    job = RUN | {"queue": "default", "priority": 0, "created_at": "2026-01-01", "timings_ms": {}}
+    service.on(f"GET {V1}/jobs/bat_1", Reply(body=job | {"kind": "batch", "facts": facts}))
+    assert run(["job", "show", "bat_1"]) == 0
+    out = capsys.readouterr().out
+    assert "172.1 MB" in out
+    assert "memory_bytes=4.3 GB" in out
