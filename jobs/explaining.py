@@ -8,17 +8,29 @@ from typing import Any
 
 from jobs.lifecycle.states import JobState
 from jobs.views import JobEvent, JobView
+from storage.base.ids import UserId
 
 
-def story(view: JobView) -> tuple[str, ...]:
-    """One sentence for each step, then what holds now. Times are UTC, to the second."""
-    lines = [_told(event) for event in view.history]
+def people(view: JobView) -> frozenset[UserId]:
+    """Who did something to the job."""
+    return frozenset(UserId(event.detail["by"]) for event in view.history if event.detail.get("by"))
+
+
+def story(view: JobView, *, names: Mapping[UserId, str] | None = None) -> tuple[str, ...]:
+    """One sentence for each step, then what holds now. Times are UTC, to the second.
+
+    ``names`` are those of ``people``; who has none is told by the id.
+    """
+    lines = [_told(event, names or {}) for event in view.history]
     return (*lines, *_now(view))
 
 
-def _told(event: JobEvent) -> str:
+def _told(event: JobEvent, names: Mapping[UserId, str]) -> str:
+    detail, by = event.detail, event.detail.get("by")
+    if by:
+        detail = {**detail, "by": names.get(by, by)}
     tell = _SENTENCES.get(event.kind)
-    sentence = event.kind.replace("_", " ") if tell is None else tell(event.detail)
+    sentence = event.kind.replace("_", " ") if tell is None else tell(detail)
     return f"{_moment(event.at)} {sentence}"
 
 

@@ -27,7 +27,8 @@ from dli.api.watching import (
     unless_known,
 )
 from dli.api.wire import json_response
-from jobs.explaining import story
+from dli.identity.projects import names_of
+from jobs.explaining import people, story
 from jobs.history.fingerprints import fingerprint_of
 from jobs.launchers.api import LogStream
 from jobs.lifecycle.spec import JobKind
@@ -127,7 +128,10 @@ def explain_job(services: AllServices, caller: Caller, job_id: str) -> Response:
     """What happened to a job, step by step in sentences; what it waits for, what would help."""
     view = services.jobs.get(caller.project_id, JobId(job_id))
     past = [past_json(seen) for seen in services.jobs.histories.past(view.job)]
-    told = {"id": view.job.id, "state": view.job.state.value, "story": list(story(view))}
+    with services.database.read() as tx:
+        names = names_of(tx, people(view))
+    lines = list(story(view, names=names))
+    told = {"id": view.job.id, "state": view.job.state.value, "story": lines}
     return json_response(told | {"fingerprint": fingerprint_of(view.job.spec), "past": past})
 
 

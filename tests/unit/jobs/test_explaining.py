@@ -6,12 +6,12 @@ from typing import get_args
 
 import pytest
 
-from jobs.explaining import story
+from jobs.explaining import people, story
 from jobs.lifecycle.events import KINDS, Event
 from jobs.lifecycle.states import JobState
 from jobs.views import AttemptView, JobEvent, JobView, Obstacle, Wait
 from storage.base.errors import Failure
-from storage.base.ids import RunId
+from storage.base.ids import RunId, UserId
 from tests.support.jobs import NOW, make_job
 
 
@@ -23,6 +23,15 @@ def test_every_kind_of_event_has_a_sentence_of_its_own() -> None:
     told = {story(JobView(job=make_job(), history=(event(kind),)))[0] for kind in KINDS.values()}
     assert len(told) == len(KINDS) == len(get_args(Event))
     assert all(line.startswith("2026-01-01 00:00:00Z ") for line in told)
+
+
+def test_people_are_told_by_their_names_if_they_have_some() -> None:
+    history = (event("submitted", by="usr_1"), event("cancel_requested", by="usr_2"))
+    view = JobView(job=make_job(), history=(*history, event("started")))
+    assert people(view) == {"usr_1", "usr_2"}
+    told = story(view, names={UserId("usr_1"): "ann"})
+    assert told[0].endswith("submitted by ann")
+    assert told[1].endswith("usr_2 asked for its end")
 
 
 def test_a_failed_attempt_says_whose_fault_it_was() -> None:
