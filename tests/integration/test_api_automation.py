@@ -96,6 +96,11 @@ def test_an_interval_is_counted_from_its_new_start(http: httpx.Client) -> None:
     http.post("/schedules", json={"name": "counted", "every": "1h", "job": SQL})
     start = "2040-01-01T00:17:00.000Z"
     assert http.patch("/schedules/counted", json={"start": start}).json()["next_due"] == start
+    free = http.patch("/schedules/counted", json={"start": None}).json()
+    assert free["start"] is None
+    assert free["next_due"] < start, "what has not begun is counted from now"
+    same = http.patch("/schedules/counted", json={"start": None}).json()
+    assert same["next_due"] == free["next_due"], "what goes on keeps its times"
 
 
 @pytest.mark.parametrize(

@@ -184,14 +184,16 @@ def _new(caller: Principal, body: ScheduleBody, now: datetime) -> Schedule:
 
 def _changed(stored: Schedule, body: ScheduleChanges, now: datetime) -> Schedule:
     zone = stored.rule.zone if isinstance(stored.rule, Cron) else "UTC"
-    start = aware(body.start) or stored.start_at
+    named = "start" in body.model_fields_set
+    start = aware(body.start) if named else stored.start_at
     rule = _rule(body, zone=body.timezone or zone, start=start, now=now)
     if rule is None and body.timezone is not None:
         if not isinstance(stored.rule, Cron):
             raise InvalidRequestError("timezone: only cron has one")
         rule = Cron(expression=stored.rule.expression, zone=body.timezone)
-    if rule is None and body.start is not None and isinstance(stored.rule, Interval):
-        rule = Interval(every=stored.rule.every, anchor=start or now)
+    if rule is None and named and isinstance(stored.rule, Interval):
+        # Without its start it goes on as it went, or from now on if it has not begun.
+        rule = replace(stored.rule, anchor=start or min(stored.rule.anchor, now))
     changed = _with(replace(stored, rule=rule or stored.rule), body)
     return replace(changed, version=body.version or stored.version)
 
