@@ -42,7 +42,7 @@ _COLUMNS = {"name": "schedule", "cron": "cron", "timezone": "time zone", "every"
 _COLUMNS |= {"at": "at", "job.kind": "job", "overlap": "overlap", "missed": "missed"}
 _COLUMNS |= {"paused": "paused", "next_due": "next due"}
 FIRINGS = {"due_at": "due", "state": "state", "reason": "reason", "until": "until", "job": "job"}
-FIRINGS |= {"attempts": "attempts", "error.code": "error"}
+FIRINGS |= {"attempts": "attempts", "error.code": "error", "error.message": "why"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ app = typer.Typer(
 
 _COLUMNS = {"name": "trigger", "on.type": "on", "on.prefix": "prefix", "hook": "requests go to"}
 _COLUMNS |= {"job.kind": "job", "paused": "paused", "polled_at": "looked at"}
-_COLUMNS |= {"error.code": "error"}
+_COLUMNS |= {"error.code": "error", "error.message": "why"}
 
 
 @app.command("create")

@@ -138,6 +138,7 @@ def test_lists_are_tables(service: FakeService, capsys: pytest.CaptureFixture[st
     item = {"name": "nightly", "cron": "0 3 * * *", "job": {"kind": "batch"}, "paused": True}
     service.on(f"GET {API}/schedules", Reply(body={"items": [item], "next_cursor": None}))
     fired = {"due_at": "2026-01-01T03:00:00.000Z", "state": "skipped", "reason": "overlap"}
+    fired |= {"error": {"code": "invalid_location", "message": "'app.py' is not an absolute path"}}
     page = Reply(body={"items": [fired] * 3, "next_cursor": None})
     service.on(f"GET {API}/schedules/nightly/firings", page)
     service.on(f"GET {API}/webhooks/w/deliveries", Reply(body={"items": [], "next_cursor": None}))
@@ -148,7 +149,8 @@ def test_lists_are_tables(service: FakeService, capsys: pytest.CaptureFixture[st
     assert run(["schedule", "list"]) == 0
     assert "batch" in capsys.readouterr().out
     assert run(["schedule", "firings", "nightly", "-n", "2"]) == 0
-    assert capsys.readouterr().out.count("overlap") == 2
+    out = capsys.readouterr().out
+    assert out.count("overlap") == out.count("'app.py' is not an absolute path") == 2
     assert run(["schedule", "next", "nightly"]) == 0
     assert "03:00" in capsys.readouterr().out
     assert run(["webhook", "deliveries", "w"]) == 0
