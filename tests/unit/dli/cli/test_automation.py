@@ -137,7 +137,11 @@ def test_a_file_with_a_mistake_is_bad_usage(
 def test_lists_are_tables(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
     item = {"name": "nightly", "cron": "0 3 * * *", "job": {"kind": "batch"}, "paused": True}
     service.on(f"GET {API}/schedules", Reply(body={"items": [item], "next_cursor": None}))
-    fired = {"due_at": "2026-01-01T03:00:00.000Z", "state": "skipped", "reason": "overlap"}
+    fired: dict[str, Any] = {
+        "due_at": "2026-01-01T03:00:00.000Z",
+        "state": "skipped",
+        "reason": "overlap",
+    }
     fired |= {"error": {"code": "invalid_location", "message": "'app.py' is not an absolute path"}}
     page = Reply(body={"items": [fired] * 3, "next_cursor": None})
     service.on(f"GET {API}/schedules/nightly/firings", page)
