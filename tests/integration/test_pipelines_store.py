@@ -78,7 +78,7 @@ def test_what_is_not_there_is_told_with_what_was_meant(database: Database) -> No
             store.find(tx, PROJECT, "daily", number=7)
         with pytest.raises(PipelineMissingError) as other:
             store.find(tx, OTHER, "daily")
-        assert other.value.hint is None
+        assert other.value.hint == "`dli pipeline list` has them"  # nothing of another project
         assert store.every(tx, OTHER) == ()
 
 
