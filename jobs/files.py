@@ -2,7 +2,7 @@
 
 An uploaded file is ``files/<project>/<sha256>`` in the object store with a row beside it, so the
 same bytes are kept once a project, and nobody can name another project's. A file is used by the
-submit that names it; one that nobody has used for long is swept.
+submit that names it; one that nobody has used for long and nothing holds (``holding``) is swept.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, unquote
 
-from sqlalchemy import BigInteger, Column, Row, String, Table, delete, select, update
+from sqlalchemy import BigInteger, Column, Row, String, Table, Update, delete, select, update
 
 from jobs.lifecycle.spec import FileRef
-from jobs.lifecycle.states import TERMINAL
-from jobs.store.rows import jobs
 from storage.base.clock import Clock
 from storage.base.errors import InvalidInputError, NotFoundError, TooLargeError
 from storage.base.ids import ProjectId
@@ -85,6 +83,10 @@ class FileSettings:
     drafts: Path
     max_upload: int = 512 << 20  #: bytes of one file
     kept: timedelta = timedelta(days=30)  #: since the last use
+
+
+#: Project and hash of what may be needed by what is there, or was there after the moment.
+Holders = Callable[[Tx, datetime], frozenset[tuple[str, str]]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -236,14 +238,23 @@ class Files:
             length = min(_BLOCK, stop - at)
             yield self._store.get(_key(project_id, sha256), start=at, length=length)
 
-    def sweep(self) -> int:
-        """Remove uploaded files that no living job has and nobody used for long; how many."""
-        before = self._clock.now() - self._settings.kept
+    def sweep(self, held_files: Holders) -> int:
+        """Remove uploaded files that nothing holds and nobody used for long; how many.
+
+        ``held_files`` tells, by project and hash, what may be needed yet by what is there or was
+        after a moment. To be held counts as a use: what is held hides others for a while only.
+        """
+        now = self._clock.now()
+        before = now - self._settings.kept
         with self._database.read() as tx:
             old = tx.execute(select(files).where(files.c.last_used_at < before).limit(_BATCH)).all()
-            held = _held(tx) if old else frozenset()
-        free = [row for row in old if (row.project_id, row.sha256) not in held]
-        return sum(self._remove(row, before) for row in free)
+            held = held_files(tx, before) if old else frozenset()
+        kept = [row for row in old if (row.project_id, row.sha256) in held]
+        if kept:
+            with self._database.transaction() as tx:
+                for row in kept:
+                    tx.execute(_one(row).values(last_used_at=now))
+        return sum(self._remove(row, before) for row in old if row not in kept)
 
     def _keep(self, project_id: ProjectId, sha256: str, size: int, draft: Path) -> StoredFile:
         """The row first: from then on no sweep takes the object, which is put if it is absent."""
@@ -311,6 +322,10 @@ class Files:
         return 1
 
 
+def _one(row: Row[Any]) -> Update:
+    return update(files).where(files.c.project_id == row.project_id, files.c.sha256 == row.sha256)
+
+
 def checked_name(name: str) -> str:
     """``name`` itself if a file in a job's folder can be called so; raises ``FileInvalidError``."""
     if not _NAME.fullmatch(name) or name in {".", ".."} or len(name.encode()) > 200:
@@ -335,21 +350,3 @@ def parse_file_uri(uri: str) -> tuple[str, str] | None:
 
 def _key(project_id: ProjectId, sha256: str) -> str:
     return f"files/{project_id}/{sha256}"
-
-
-def _held(tx: Tx) -> frozenset[tuple[str, str]]:
-    """(project, hash) of the uploaded files of every job that is not at its end."""
-    ended = [state.value for state in TERMINAL]
-    rows = tx.execute(select(jobs.c.project_id, jobs.c.spec).where(jobs.c.state.not_in(ended)))
-    return frozenset((row.project_id, sha256) for row in rows for sha256 in _hashes(row.spec))
-
-
-def _hashes(value: Any) -> Iterator[str]:
-    """Those of all references within a stored spec."""
-    if isinstance(value, dict):
-        if value.get("_") == FileRef.__name__ and "sha256" in value:
-            yield value["sha256"]
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _hashes(item)

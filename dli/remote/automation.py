@@ -15,7 +15,9 @@ class AutomationCalls(Calls):
 
     def create_schedule(self, name: str, *, job: Json, **fields: object) -> Json:
         """Submit ``job`` (a job document) at its times: ``cron`` and ``timezone``, ``every`` or
-        ``at``. ``fields`` are those of the API: ``missed``, ``overlap``, ``jitter``, …."""
+        ``at``. ``fields`` are those of the API: ``missed``, ``overlap``, ``jitter``, …. A ``Path``
+        in the document is a file of this machine, which is uploaded; likewise below."""
+        job = self._with_files(job)
         return self._create("/schedules", {"name": name, "job": job, **present(fields)})
 
     def schedule(self, name: str) -> Json:
@@ -23,7 +25,7 @@ class AutomationCalls(Calls):
 
     def update_schedule(self, name: str, **fields: object) -> Json:
         """Change these fields; None takes ``start`` or ``end`` away."""
-        return self._json("PATCH", f"/schedules/{name}", body=fields)
+        return self._json("PATCH", f"/schedules/{name}", body=self._with_files(fields))
 
     def pause_schedule(self, name: str) -> Json:
         return self._again(f"/schedules/{name}/pause")
@@ -55,7 +57,8 @@ class AutomationCalls(Calls):
 
         Asked once only: a repeat would give the trigger without its secret.
         """
-        return self._json("POST", "/triggers", body={"name": name, "on": on, "job": job})
+        body = {"name": name, "on": on, "job": self._with_files(job)}
+        return self._json("POST", "/triggers", body=body)
 
     def trigger(self, name: str) -> Json:
         return self._json("GET", f"/triggers/{name}")

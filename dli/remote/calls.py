@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from pathlib import Path
 from typing import Any, cast
 
 from dli.remote.transport import Answer, Transport
@@ -33,6 +34,23 @@ class Calls:
     def _first(self, path: str, most: int) -> list[Json]:
         """The first ``most`` items of a list."""
         return list(islice(self._pages(path, {"limit": min(most, 1000)}), most))
+
+    def _uploaded(self, path: Path) -> Json:
+        """A reference to a file of this machine, which is kept with the project."""
+        kept = cast(Json, self._transport.upload(f"{API}/files", path).body)
+        return {"name": path.name, "sha256": kept["sha256"]}
+
+    def _with_files(self, value: Any) -> Any:
+        """``value`` as JSON has it: each ``Path`` in it is a file of this machine, uploaded."""
+        match value:
+            case Path():
+                return self._uploaded(value)
+            case dict():
+                return {name: self._with_files(each) for name, each in value.items()}
+            case list():
+                return [self._with_files(each) for each in value]
+            case _:
+                return value
 
     def _json(self, method: str, path: str, **how: Any) -> Json:
         return cast(Json, self._ask(method, path, **how).body or {})

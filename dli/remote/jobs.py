@@ -90,9 +90,7 @@ class JobCalls(Calls):
         return cast(Json, self._transport.upload_stream(f"{API}/files", source).body)
 
     def _file(self, given: Path | str) -> Json:
-        if isinstance(given, str):
-            return {"uri": given}
-        return {"name": given.name, "sha256": self.upload(given)["sha256"]}
+        return {"uri": given} if isinstance(given, str) else self._uploaded(given)
 
     def jobs(self, **filters: object) -> Iterator[Json]:
         """Newest first; ``kind``, ``state``, ``queue``, ``parent``, ``label``, ``from``, ``to``."""

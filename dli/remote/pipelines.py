@@ -9,7 +9,10 @@ from dli.remote.calls import API, Calls, Json, present
 
 
 class PipelineCalls(Calls):
-    """``Client.pipelines``. Calls that start something carry an idempotency key."""
+    """``Client.pipelines``. Calls that start something carry an idempotency key.
+
+    A ``Path`` in a text is a file of this machine, which is uploaded.
+    """
 
     def every(self) -> list[Json]:
         """All that are in force, by name."""
@@ -17,7 +20,7 @@ class PipelineCalls(Calls):
 
     def apply(self, name: str, text: Json) -> Json:
         """Put a text in force; ``new`` tells whether that made a revision."""
-        return self._json("PUT", f"/pipelines/{name}", body=text)
+        return self._json("PUT", f"/pipelines/{name}", body=self._with_files(text))
 
     def get(self, name: str, *, revision: int | None = None) -> Json:
         """A revision with its text and graph, the one in force by default."""
@@ -38,12 +41,12 @@ class PipelineCalls(Calls):
 
     def diff_text(self, name: str, text: Json, *, revision: int | None = None) -> Json:
         """What a text would change."""
-        body = present({"pipeline": text, "revision": revision})
+        body = present({"pipeline": self._with_files(text), "revision": revision})
         return self._json("POST", f"/pipelines/{name}/diff", body=body)
 
     def plan(self, name: str, **fields: object) -> Json:
         """Order, reasons and prices of a run: ``parameters``, ``revision``, ``pipeline``."""
-        return self._json("POST", f"/pipelines/{name}/plan", body=present(fields))
+        return self._json("POST", f"/pipelines/{name}/plan", body=self._with_files(present(fields)))
 
     def roll_back(self, name: str, revision: int) -> Json:
         """A new revision that equals an old one."""

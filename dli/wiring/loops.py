@@ -8,6 +8,7 @@ from dli.api.idempotency import forget_replies
 from dli.settings.loading import Settings
 from dli.wiring.storage import Stored
 from jobs.files import Files
+from jobs.holding import held_files
 from jobs.loops.runner import Loop
 from jobs.pipelines.service import Pipelines
 from jobs.retention import Kept, Retention
@@ -41,7 +42,10 @@ def tidying_loops(settings: Settings, stored: Stored, files: Files) -> tuple[Loo
     def replies() -> int:
         return forget_replies(stored.database, stored.clock.now())
 
-    ticks = {"replies": replies, "files": files.sweep, "retention": retention.tick}
+    def uploads() -> int:
+        return files.sweep(held_files)
+
+    ticks = {"replies": replies, "files": uploads, "retention": retention.tick}
     return tuple(
         Loop(name=name, tick=tick, clock=stored.clock, idle=_SELDOM) for name, tick in ticks.items()
     )

@@ -52,6 +52,13 @@ class FakeService:
         return replies.popleft() if len(replies) > 1 else replies[0]
 
 
+def _read(content: bytes, kind: str) -> Any:
+    """JSON that is said to be some; an uploaded file is bytes."""
+    if kind != "application/json":
+        return content or None
+    return json.loads(content)
+
+
 @contextmanager
 def fake_service() -> Iterator[FakeService]:
     """A ``FakeService`` that listens until the block ends."""
@@ -66,7 +73,7 @@ def fake_service() -> Iterator[FakeService]:
                 method=self.command,
                 path=self.path,
                 headers=dict(self.headers.items()),
-                body=json.loads(content) if content else None,
+                body=_read(content, self.headers.get("Content-Type", "")),
             )
             reply = service.reply(asked)
             raw = isinstance(reply.body, bytes)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 
 from jobs.files import (
     FileInvalidError,
@@ -20,9 +20,13 @@ from jobs.files import (
     files,
     parse_file_uri,
 )
+from jobs.holding import held_files
 from jobs.lifecycle.spec import FileRef, JobKind
 from jobs.lifecycle.states import JobState
+from jobs.pipelines.rows import pipeline_revisions, pipelines
+from jobs.schedules.rows import schedules
 from jobs.store.jobs import Summary, add, first_step
+from jobs.triggers.rows import triggers
 from storage.base.clock import ManualClock
 from storage.base.ids import JobId, ProjectId
 from storage.meta.database import Database
@@ -51,6 +55,9 @@ class Shelf:
             clock=self.clock,
             settings=FileSettings(drafts=folder / "drafts", max_upload=1000, kept=KEPT),
         )
+
+    def sweep(self) -> int:
+        return self.files.sweep(held_files)
 
     def objects(self) -> list[str]:
         return [info.key for info in self.store.list("files/")]
@@ -106,7 +113,7 @@ def test_a_part_of_a_kept_file_is_read_and_counts_as_a_use(shelf: Shelf) -> None
     assert b"".join(read(PROJECT, kept.sha256)) == b"0123456789"
     assert b"".join(read(PROJECT, kept.sha256, start=8, end=99)) == b"89"
     shelf.clock.advance(KEPT - timedelta(hours=1))
-    assert shelf.files.sweep() == 0
+    assert shelf.sweep() == 0
     with pytest.raises(FileMissingError):
         next(read(OTHER, kept.sha256))
 
@@ -188,12 +195,12 @@ def test_an_object_that_went_away_is_told(shelf: Shelf) -> None:
 def test_sweep_takes_what_nobody_used_for_long(shelf: Shelf) -> None:
     kept = shelf.files.keep(PROJECT, [b"old"])
     shelf.clock.advance(KEPT)
-    assert shelf.files.sweep() == 0
+    assert shelf.sweep() == 0
     shelf.clock.advance(timedelta(seconds=1))
     used = shelf.files.uploaded(PROJECT, kept.sha256, name="app.py")
-    assert shelf.files.sweep() == 0  # a use makes it young
+    assert shelf.sweep() == 0  # a use makes it young
     shelf.clock.advance(KEPT + timedelta(seconds=1))
-    assert shelf.files.sweep() == 1
+    assert shelf.sweep() == 1
     assert shelf.objects() == []
     with pytest.raises(FileMissingError):
         shelf.files.fetch(PROJECT, used, shelf.folder / "copy")
@@ -206,4 +213,70 @@ def test_sweep_leaves_what_a_living_job_has(shelf: Shelf, state: JobState) -> No
     kept = shelf.files.keep(PROJECT, [b"library"])
     shelf.submit(shelf.files.uploaded(PROJECT, kept.sha256, name="lib.py"), state)
     shelf.clock.advance(KEPT * 2)
-    assert shelf.files.sweep() == (1 if state.terminal else 0)
+    assert shelf.sweep() == (1 if state.terminal else 0)
+
+
+def test_sweep_leaves_what_schedules_and_triggers_name(shelf: Shelf) -> None:
+    program, stdin, other = (shelf.files.keep(PROJECT, [text]) for text in (b"a", b"b", b"c"))
+    now = shelf.clock.now()
+    common = {"project_id": PROJECT, "name": "n", "user_id": "usr_1", "paused": False}
+    common |= {"created_at": now}
+    batch = {"kind": "batch", "program": {"name": "app.py", "sha256": program.sha256}}
+    task = {"kind": "task", "command": ["c"], "stdin": file_uri(stdin.sha256, "in")}
+    rules = {"rule": {}, "missed": "all", "missed_most": 1, "overlap": "allow", "jitter_ms": 0}
+    with shelf.database.transaction() as tx:
+        tx.execute(
+            insert(schedules).values(
+                id="1", document=batch, version=1, updated_at=now, **rules, **common
+            )
+        )
+        of = {"kind": "object", "condition": {}}
+        tx.execute(insert(triggers).values(id="1", document=task, **of, **common))
+    for _ in range(3):
+        shelf.clock.advance(KEPT + timedelta(seconds=1))
+        shelf.sweep()
+    kept = {key.rpartition("/")[2] for key in shelf.objects()}
+    assert kept == {program.sha256, stdin.sha256}
+    assert other.sha256 not in kept
+    with shelf.database.transaction() as tx:
+        tx.execute(schedules.delete())
+    shelf.clock.advance(KEPT + timedelta(seconds=1))
+    assert shelf.sweep() == 1
+
+
+def test_sweep_leaves_what_revisions_name(shelf: Shelf) -> None:
+    kept = shelf.files.keep(PROJECT, [b"a"])
+    foreign = shelf.files.keep(OTHER, [b"a"])
+    now, name = shelf.clock.now(), {"project_id": PROJECT, "name": "daily"}
+    node = {"kind": "batch", "program": {"name": "app.py", "sha256": kept.sha256}}
+    with shelf.database.transaction() as tx:
+        tx.execute(insert(pipelines).values(**name, revision=2, created_at=now, updated_at=now))
+        for number, nodes in ((1, {"n": node}), (2, {})):
+            tx.execute(
+                insert(pipeline_revisions).values(
+                    **name, revision=number, text={"nodes": nodes}, hash="h", graph={},
+                    user_id="usr_1", at=now,
+                )
+            )  # fmt: skip
+    assert foreign.sha256 == kept.sha256
+    shelf.clock.advance(KEPT + timedelta(seconds=1))
+    assert shelf.sweep() == 1, "that of the other project"
+    assert shelf.objects() == [f"files/{PROJECT}/{kept.sha256}"]
+    with shelf.database.transaction() as tx:
+        tx.execute(update(pipelines).values(deleted_at=shelf.clock.now()))
+    shelf.clock.advance(KEPT - timedelta(seconds=1))
+    assert shelf.sweep() == 0
+    shelf.clock.advance(KEPT * 2)
+    assert shelf.sweep() == 1
+
+
+def test_many_that_are_held_hide_none_that_is_free(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.files._BATCH", 1)
+    held = shelf.files.keep(PROJECT, [b"held"])
+    shelf.submit(shelf.files.uploaded(PROJECT, held.sha256, name="lib.py"))
+    shelf.files.keep(PROJECT, [b"free"])
+    shelf.clock.advance(KEPT + timedelta(seconds=1))
+    assert sum(shelf.sweep() for _ in range(2)) == 1
+    assert shelf.objects() == [f"files/{PROJECT}/{held.sha256}"]

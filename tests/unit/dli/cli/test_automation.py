@@ -166,3 +166,38 @@ def test_verbs_are_posts_with_a_key(service: FakeService, verb: str) -> None:
     service.on(f"POST {API}/schedules/n/{verb}", Reply(body={"id": "fir_1", "next_due": None}))
     assert run(["schedule", verb, "n"]) == 0
     assert service.asked[0].headers["Idempotency-Key"]
+
+
+def test_files_beside_a_job_file_are_uploaded(service: FakeService, tmp_path: Path) -> None:
+    service.on(f"POST {API}/files", Reply(status=201, body={"sha256": "ab" * 32}))
+    service.on(f"POST {API}/schedules", Reply(status=201, body={"next_due": "2026-01-01"}))
+    service.on(f"POST {API}/triggers", Reply(status=201, body={"hook": "/h", "secret": "s"}))
+    service.on(f"PATCH {API}/schedules/s", Reply(status=200, body={"next_due": "2026-01-01"}))
+    (tmp_path / "lib").mkdir()
+    for name in ("app.py", "lib/more.py"):
+        (tmp_path / name).write_text("print()")
+    kept = {name: {"name": name, "sha256": "ab" * 32} for name in ("app.py", "more.py")}
+    job = tmp_path / "job.yaml"
+    job.write_text(
+        "kind: batch\nprogram: app.py\npy_files: [lib/more.py, 's3://b/c.py', /srv/d.py]\n"
+        "files: [{ref: object_uri}]\narguments: [app.py]\n"
+    )
+    made: dict[str, Any] = {"kind": "batch", "program": kept["app.py"], "arguments": ["app.py"]}
+    made |= {"py_files": [kept["more.py"], "s3://b/c.py", "/srv/d.py"]}
+    made |= {"files": [{"ref": "object_uri"}]}
+    assert run(["schedule", "create", "s", "--every", "1h", "--job", str(job)]) == 0
+    assert run(["schedule", "update", "s", "--job", str(job)]) == 0
+    assert run(["trigger", "create", "t", "--webhook", "--job", str(job)]) == 0
+    bodies = [each.body for each in service.asked if isinstance(each.body, dict)]
+    assert [each["job"] for each in bodies if "job" in each] == [made, made, made]
+
+
+@pytest.mark.parametrize("kind", ["batch", "task"])
+def test_a_file_that_is_not_beside_it_is_told(
+    service: FakeService, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = tmp_path / "job.yaml"
+    job.write_text(f"kind: {kind}\nfiles: [gone.csv]\n")
+    assert run(["schedule", "create", "s", "--every", "1h", "--job", str(job)]) == 2
+    assert f"files: there is no file {tmp_path}/gone.csv" in capsys.readouterr().err
+    assert service.asked == []

@@ -66,6 +66,29 @@ def test_apply_sends_the_file_and_tells_the_revision(
     assert "pipeline daily is at revision 3" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "method", "path"),
+    [
+        (["apply"], "PUT", ""),
+        (["apply", "--dry-run"], "POST", "/plan"),
+        (["diff", "daily"], "POST", "/diff"),
+    ],
+)
+def test_files_beside_a_pipeline_are_uploaded(
+    service: FakeService, tmp_path: Path, words: list[str], method: str, path: str
+) -> None:
+    (tmp_path / "app.py").write_text("print()")
+    text = "name: daily\nnodes:\n  a: {kind: batch, program: app.py}\n  b: {sql: SELECT 1}\n"
+    (tmp_path / "p.yaml").write_text(text)
+    service.on(f"POST {V1}/files", Reply(status=201, body={"sha256": "ab" * 32}))
+    service.on(f"{method} {V1}/pipelines/daily{path}", Reply(body={"new": True, "revision": 1}))
+    run(["pipeline", *words, "-f", "p.yaml", "--json"])
+    program = {"name": "app.py", "sha256": "ab" * 32}
+    body = service.asked[-1].body
+    sent = body if method == "PUT" else body["pipeline"]
+    assert sent["nodes"] == {"a": {"kind": "batch", "program": program}, "b": {"sql": "SELECT 1"}}
+
+
 def test_a_file_without_a_name_is_not_sent(
     service: FakeService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -125,7 +125,7 @@ def test_a_batch_uploads_its_files_and_names_them_by_hash(tmp_path: Path) -> Non
         job = client.submit_batch(tmp_path / "app.py", py_files=places, size="small")
         first, again, _, submit = service.asked
     assert job["id"] == "bat_1"
-    assert first.body == again.body == {"file": "app.py"}
+    assert first.body == again.body == b'{"file": "app.py"}'
     assert submit.body == {
         "size": "small",
         "program": {"name": "app.py", "sha256": "a1"},
