@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from dli.api.schemas.fields import Body, Reply, Size, Span, span_field
 from dli.api.schemas.terms import TermsBody
@@ -21,12 +22,26 @@ class BatchMode(StrEnum):
     ESTIMATE = "estimate"
 
 
+_ADDRESS = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+def _address(uri: str) -> str:
+    if not _ADDRESS.match(uri):
+        raise ValueError(
+            f"{uri!r} is no address, which begins with / or a scheme, as s3://; a file of your own "
+            "is uploaded first (POST /api/v1/files) and named by its sha256"
+        )
+    return uri
+
+
 class FileBody(Body):
     """A file: uploaded before (`sha256`), an object (`uri`), or a part of this form (`part`)."""
 
     name: str | None = Field(None, description="In the program's folder; else as it is called.")
     sha256: str | None = Field(None, description="Of a file uploaded by `POST /files`.")
-    uri: str | None = Field(None, description="An object or a file in an allowed place.")
+    uri: Annotated[str, AfterValidator(_address)] | None = Field(
+        None, description="An object or a file in an allowed place."
+    )
     part: str | None = Field(None, description="The file name of a part of `multipart/form-data`.")
 
     @model_validator(mode="before")
@@ -48,7 +63,7 @@ class FileBody(Body):
 
 
 def _located(value: object) -> object:
-    return {"uri": value} if isinstance(value, str) else value
+    return {"uri": _address(value)} if isinstance(value, str) else value
 
 
 #: A text is the address of an object.

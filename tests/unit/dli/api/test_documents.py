@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from dli.api.documents import KINDS, check_document, document_schema
+from dli.api.documents import KINDS, Documents, check_document, document_schema
 from dli.api.pipelines import pipeline_schema
 from jobs.accepting import check_terms
 from jobs.errors import RequestInvalidError
+from jobs.pipelines.checking import check_documents
+from jobs.pipelines.reading import read
 from jobs.views import Terms
 from storage.base.ids import ProjectId, UserId
 from storage.base.quantities import AMOUNT_PATTERN, SPAN_PATTERN
@@ -25,6 +27,18 @@ def test_a_batch_is_a_document() -> None:
     program = {"name": "app.py", "sha256": "ab" * 32}
     check_document({"kind": "batch", "program": program, "conf": {"spark.sql.ansi.enabled": True}})
     check_document({"kind": "batch", "program": "s3://bucket/app.py", "size": "large"})
+    check_document({"kind": "batch", "program": "/srv/app.py", "py_files": ["file:/srv/b.py"]})
+
+
+@pytest.mark.parametrize("within", [False, True], ids=["text", "object"])
+def test_a_node_may_take_its_files_from_another(within: bool) -> None:
+    made: Any = {"ref": "nodes.made.output.uri"}
+    nodes = {
+        "made": {"kind": "task", "command": ["c"], "outputs": ["*.py"]},
+        "used": {"kind": "batch", "program": {"uri": made} if within else made},
+        "read": {"kind": "task", "command": ["c"], "stdin": made, "files": [made]},
+    }
+    check_documents(read({"name": "p", "nodes": nodes}), Documents(jobs=None))  # type: ignore[arg-type]
 
 
 def test_defaults_of_the_schema_are_understood() -> None:
@@ -50,6 +64,9 @@ def test_a_job_may_have_as_many_labels_as_a_document_and_those_of_the_service() 
     ("document", "said"),
     [
         ({"kind": "batch", "program": "s3://b/a.py", "size": "smal"}, "there is no size 'smal'"),
+        ({"kind": "batch", "program": "app.py"}, "program: 'app.py' is no address"),
+        ({"kind": "batch", "program": {"uri": "./a.py"}}, "program.uri: './a.py' is no address"),
+        ({"kind": "task", "command": ["c"], "stdin": "in.csv"}, "stdin: 'in.csv' is no address"),
         ({"kind": "batch", "program": {"part": "a.py"}}, "there is no form with a file 'a.py'"),
         ({"kind": "batch", "program": "s3://b/a.py", "mode": "estimate"}, "mode: has no meaning"),
         (
