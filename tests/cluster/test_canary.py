@@ -103,7 +103,7 @@ def here(
             client.update_queue(QUEUE, overcommit=1000)  # the nodes are small
             client.register_table("default.numbers", f"s3://{bucket}/numbers/one.parquet")
             yield Here(client=client, namespace=namespace, image=cluster.image, other=other)
-        assert namespace.get("pods")["items"] == [], "the service takes all its pods with it"
+        namespace.emptied()  # the service takes all its pods with it
 
 
 def test_an_image_is_compared_split_to_and_promoted(here: Here) -> None:

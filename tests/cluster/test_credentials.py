@@ -227,7 +227,7 @@ def here(
                 sales.register_table("default.own", "s3://sales/t")
                 sales.register_table("default.theirs", "s3://research/t")
             yield found
-        assert namespace.get("pods")["items"] == []
+        namespace.emptied()
 
 
 def test_sail_reads_with_the_keys_of_its_project_only(here: Here) -> None:

@@ -131,7 +131,7 @@ def here(
             for table in TABLES:
                 client.register_table(f"tpch.{table}", f"s3://{bucket}/tpch/{table}.parquet")
             yield Here(client=client, namespace=namespace, bucket=bucket)
-        assert namespace.get("pods")["items"] == [], "the service takes all its pods with it"
+        namespace.emptied()  # the service takes all its pods with it
 
 
 @pytest.fixture(scope="module")

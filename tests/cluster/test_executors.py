@@ -91,7 +91,7 @@ def here(
         ):
             client.update_queue("default", overcommit=1000)  # the nodes are small
             yield Here(client=client, namespace=namespace, folder=folder)
-        assert namespace.get("pods")["items"] == []
+        namespace.emptied()
 
 
 def test_executors_that_no_node_takes_are_told_until_one_does(here: Here) -> None:

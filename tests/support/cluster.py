@@ -133,6 +133,10 @@ class Namespace:
         """Create objects; raises ``ClusterError`` when one is refused."""
         self.kubectl("create", "-f", "-", given=list(objects))
 
+    def emptied(self, kinds: str = "pods", *, within: float = 60.0) -> None:
+        """Wait until nothing of these kinds is left: what was deleted is there for seconds yet."""
+        wait(lambda: not self.get(kinds)["items"], within, lambda: self.kubectl("get", kinds))
+
     def pod(self, name: str) -> dict[str, Any]:
         """The pod as it is now."""
         return self.get("pod", name)
