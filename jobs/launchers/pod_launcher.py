@@ -84,18 +84,11 @@ class KubernetesLauncher:
         selector = f"{pods.MANAGED}=dli,{pods.INSTALLATION}={settings.installation}"
         self._watched = Watched(cluster, selector, clock)
         self._objects = Objects(
-            cluster=cluster,
-            watched=self._watched,
-            settings=settings,
-            owner=owner,
-            selector=selector,
-            clock=clock,
-        )
+            cluster=cluster, watched=self._watched, settings=settings, owner=owner,
+            selector=selector, clock=clock,
+        )  # fmt: skip
         self._porters = Porters(
-            windows=self._windows,
-            token_of=self._objects.token,
-            memory=self._memory,
-            clock=clock,
+            windows=self._windows, token_of=self._objects.token, memory=self._memory, clock=clock
         )
         self._made = Made(cluster, self._watched, clock)
         self._ends = Ends(copies=self._copies, memory=self._memory, made=self._made)
