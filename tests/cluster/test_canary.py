@@ -57,7 +57,7 @@ class Here:
         return self.client.canary(QUEUE)["figures"]
 
     def eventually(self, fact: Any) -> None:
-        wait(fact, 90.0, lambda: self.namespace.kubectl("get", "pods"))
+        wait(fact, 240.0, lambda: self.namespace.kubectl("get", "pods"))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def here(
     )
     store.fput_object(bucket, "numbers/one.parquet", str(folder / "numbers.parquet"))
     with cluster.namespace(f"canary-{os.urandom(3).hex()}") as namespace:
-        namespace.kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=60s")
+        namespace.kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=180s")
         namespace.create(*ACCOUNT)
         settings: dict[str, Any] = {
             "launcher": "kubernetes",

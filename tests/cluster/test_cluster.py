@@ -65,7 +65,7 @@ def test_a_pod_resolves_a_service_and_reaches_it(namespace: Namespace) -> None:
 def test_a_pod_above_its_memory_is_killed(namespace: Namespace) -> None:
     greedy = ["python", "-c", "b'x' * (1 << 30)"]
     namespace.create(pod("p", container(namespace.cluster.image, greedy, memory="64Mi")))
-    wait(lambda: namespace.phase("p") == "Failed", 60, lambda: namespace.why("p"))
+    wait(lambda: namespace.phase("p") == "Failed", 180, lambda: namespace.why("p"))
     [status] = namespace.pod("p")["status"]["containerStatuses"]
     assert status["state"]["terminated"]["reason"] == "OOMKilled"
 

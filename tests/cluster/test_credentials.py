@@ -189,7 +189,7 @@ def here(
             for name in (SALES, RESEARCH)
         ]
         namespace.create(*secrets, *(_account(name) for name in (SALES, RESEARCH)))
-        namespace.kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=60s")
+        namespace.kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=180s")
         settings: dict[str, Any] = {
             "launcher": "kubernetes",
             "kubernetes_kubeconfig": cluster.kubeconfig,

@@ -102,7 +102,7 @@ def here(
         store.fput_object(bucket, f"tpch/{table}.parquet", str(folder / f"{table}.parquet"))
     with cluster.namespace(f"engines-{os.urandom(3).hex()}") as namespace:
         namespace.create(*ACCOUNT)
-        namespace.kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=60s")
+        namespace.kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=180s")
         settings: dict[str, Any] = {
             "launcher": "kubernetes",
             "kubernetes_kubeconfig": cluster.kubeconfig,

@@ -70,7 +70,7 @@ def here(
 ) -> Iterator[Here]:
     with cluster.namespace(f"executors-{os.urandom(3).hex()}") as namespace:
         namespace.create(*ACCOUNT)
-        namespace.kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=60s")
+        namespace.kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=180s")
         settings: dict[str, Any] = {
             "launcher": "kubernetes",
             "kubernetes_kubeconfig": cluster.kubeconfig,

@@ -162,7 +162,7 @@ def test_work_is_spread_drained_and_taken_over(here: Here) -> None:
     assert here.client.get(f"/jobs/{lasting['id']}").json()["state"] == "running", "nor was it lost"
 
     here.far.kubectl("delete", "pod", "--all", "--grace-period=0", "--force", "--wait=false")
-    eventually(lambda: here.claims(lasting) == ["far", "default"], seconds=60)
+    eventually(lambda: here.claims(lasting) == ["far", "default"])
     eventually(lambda: len(here.runs(here.near)) == 1)
     here.client.post(f"/jobs/{lasting['id']}/cancel")
     assert end(here.client, lasting)["state"] == "cancelled"

@@ -53,7 +53,7 @@ def service(
         s3_access_key=keys.access_key,
         s3_secret_key=keys.secret_key,
         s3_secure=keys.secure,
-        run_start_timeout="60s",
+        run_start_timeout="180s",
         task_commands=("sort", "sh"),
         task_images=("localhost/dli-test-*",),
     ) as made:
@@ -79,7 +79,7 @@ def end(client: httpx.Client, told: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = client.get(f"/jobs/{told['id']}").json()
         return found
 
-    eventually(lambda: now()["state"] in {"finished", "failed", "cancelled"}, seconds=180)
+    eventually(lambda: now()["state"] in {"finished", "failed", "cancelled"})
     return now()
 
 
@@ -198,7 +198,7 @@ def test_image_over_its_time_is_ended(client: httpx.Client, image: str) -> None:
 
 def test_cancelled_image_hears_it(client: httpx.Client, image: str, runs: Namespace) -> None:
     told = submit(client, TOOL, "wait", image=image)
-    eventually(lambda: log(client, told) == "here\n", seconds=120)
+    eventually(lambda: log(client, told) == "here\n")
     client.post(f"/jobs/{told['id']}/cancel")
     assert end(client, told)["state"] == "cancelled"
     assert log(client, told) == "here\nfarewell\n"
@@ -209,7 +209,7 @@ def test_pod_shows_neither_words_nor_variables(
     client: httpx.Client, image: str, runs: Namespace
 ) -> None:
     told = submit(client, TOOL, "wait", "hush", image=image, environment={"KEY": "hush"})
-    eventually(lambda: runs.get("pods")["items"], seconds=60)
+    eventually(lambda: runs.get("pods")["items"])
     shown = runs.kubectl("get", "pods", "-o", "yaml")
     assert (image in shown, "hush" in shown) == (True, False)
     client.post(f"/jobs/{told['id']}/cancel")

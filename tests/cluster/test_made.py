@@ -33,7 +33,7 @@ RUN = RunId("run_01made_1")
 def launcher(
     namespace: Namespace, pod_s3: S3Server, tmp_path: Path
 ) -> Iterator[KubernetesLauncher]:
-    namespace.kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=60s")
+    namespace.kubectl("wait", "serviceaccount/default", "--for=create", "--timeout=180s")
     with pod_launcher(namespace, pod_s3, tmp_path, installation="made") as made:
         yield made
 

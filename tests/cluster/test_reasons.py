@@ -19,6 +19,7 @@ pytestmark = pytest.mark.timeout(600)
 
 MIB = 1 << 20
 PYTHON = "/opt/dli/bin/python"
+PATIENCE = 20.0  # seconds that a pod is waited for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,16 +35,24 @@ class Here:
         self.http.post("/queues", json=body).raise_for_status()
         return name
 
-    def task(self, *command: str, **more: Any) -> dict[str, Any]:
-        """The end of a task that is tried once."""
+    def submit(self, *command: str, **more: Any) -> dict[str, Any]:
+        """A task that is tried once, as it is at first."""
         body = {"command": list(command), "retry": {"attempts": 1}, "wait": "0s", **more}
         answer = self.http.post("/tasks", json=body)
         answer.raise_for_status()
         job: dict[str, Any] = answer.json()
-        eventually(lambda: self._look(job)["terminal"], 180.0)
-        return self._look(job)
+        return job
 
-    def _look(self, job: dict[str, Any]) -> dict[str, Any]:
+    def end(self, job: dict[str, Any]) -> dict[str, Any]:
+        """What has become of it."""
+        eventually(lambda: self.look(job)["terminal"])
+        return self.look(job)
+
+    def task(self, *command: str, **more: Any) -> dict[str, Any]:
+        """The end of a task that is tried once."""
+        return self.end(self.submit(*command, **more))
+
+    def look(self, job: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = self.http.get(f"/jobs/{job['id']}").json()
         return found
 
@@ -60,7 +69,7 @@ def here(
             "kubernetes_namespace": namespace.name,
             "kubernetes_pull_policy": "Never",
             "kubernetes_scratch": 64 * MIB,
-            "run_start_timeout": "8s",
+            "run_start_timeout": f"{PATIENCE:.0f}s",
             "warehouse": f"s3://{pod_s3.bucket()}/warehouse",
             "s3_endpoint": pod_s3.settings.endpoint,
             "s3_access_key": pod_s3.settings.access_key,
@@ -115,38 +124,53 @@ STUCK: dict[str, tuple[dict[str, Any], tuple[str, str, str, str]]] = {
 }
 
 
+Jobs = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def slow(here: Here) -> Jobs:
+    """Those that the cluster takes its time with, all at once."""
+    jobs = {
+        name: here.submit("/bin/sh", "-c", "sleep 30", queue=here.queue(name, **pod))
+        for name, (pod, _) in STUCK.items()
+    }
+    script = "open('big', 'wb').write(bytes(200_000_000)); import time; time.sleep(100)"
+    jobs["disk"] = here.submit(PYTHON, "-c", script)
+    retry = {"attempts": 2, "pause": "100ms"}
+    jobs["again"] = here.submit("/bin/sh", "-c", "exit 0", queue="selector", retry=retry)
+    return jobs
+
+
+@pytest.mark.usefixtures("slow")  # the longest wait of them goes on beside this one
 def test_a_pod_that_is_held_back_waits_for_its_turn(here: Here) -> None:
     """As long as it takes: longer than one that finds no node is waited for."""
     queue = here.queue("gated", schedulingGates=[{"name": "example.org/turn"}])
-    body = {"command": ["/bin/sh", "-c", "echo mine"], "queue": queue, "wait": "0s"}
-    job = here.http.post("/tasks", json=body).json()
+    job = here.submit("/bin/sh", "-c", "echo mine", queue=queue)
 
     def obstacle() -> Any:
-        return here.http.get(f"/jobs/{job['id']}").json()["obstacle"]
+        return here.look(job)["obstacle"]
 
-    eventually(obstacle, 60.0)
+    eventually(obstacle)
     assert (obstacle()["reason"], obstacle()["executors"]) == ("gated", False)
-    threading.Event().wait(9.0)  # run_start_timeout is 8 s
+    threading.Event().wait(PATIENCE + 1.0)
     assert obstacle()["message"] == "it is held back by example.org/turn"
     [pod] = here.namespace.get("pods", "-l", f"dli.dev/job={job['id']}")["items"]
     patch = '{"spec": {"schedulingGates": null}}'
     here.namespace.kubectl("patch", "pod", pod["metadata"]["name"], "--type=merge", "-p", patch)
-    eventually(lambda: here._look(job)["terminal"], 60.0)
-    assert here._look(job)["state"] == "finished"
+    assert here.end(job)["state"] == "finished"
 
 
 @pytest.mark.parametrize("name", STUCK)
-def test_reason_is_told(here: Here, name: str) -> None:
-    pod, expected = STUCK[name]
-    job = here.task("/bin/sh", "-c", "sleep 30", queue=here.queue(name, **pod))
+def test_reason_is_told(here: Here, slow: Jobs, name: str) -> None:
+    _, expected = STUCK[name]
+    job = here.end(slow[name])
     assert job["state"] == "failed"
     assert told(job) == expected
     assert job["error"]["hint"]
 
 
-def test_too_much_disk_is_told(here: Here) -> None:
-    script = "open('big', 'wb').write(bytes(200_000_000)); import time; time.sleep(100)"
-    job = here.task(PYTHON, "-c", script)
+def test_too_much_disk_is_told(here: Here, slow: Jobs) -> None:
+    job = here.end(slow["disk"])
     assert told(job) == ("run_lost", "disk_exceeded", "user", "never")
 
 
@@ -172,9 +196,7 @@ def test_quota_is_told(here: Here) -> None:
     assert told(job) == ("run_not_started", "quota_exceeded", "operator", "later")
 
 
-def test_job_that_may_be_tried_again_is(here: Here) -> None:
-    pod = {"nodeSelector": {"disk": "of-gold"}}
-    retry = {"attempts": 2, "pause": "100ms"}
-    job = here.task("/bin/sh", "-c", "exit 0", queue=here.queue("again", **pod), retry=retry)
+def test_job_that_may_be_tried_again_is(here: Here, slow: Jobs) -> None:
+    job = here.end(slow["again"])
     assert job["state"] == "failed"
     assert len(job["attempts"]) == 2

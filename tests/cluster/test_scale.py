@@ -51,7 +51,7 @@ def nodes(cluster: Cluster, tmp_path: Path) -> Iterator[None]:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         cluster.kubectl("apply", "-f", "-", given=made)
-        cluster.kubectl("wait", "--for=condition=Ready", "node", *names, "--timeout=60s")
+        cluster.kubectl("wait", "--for=condition=Ready", "node", *names, "--timeout=180s")
         yield
     finally:
         cluster.kubectl("delete", "node", *names, "--ignore-not-found", "--wait=false")

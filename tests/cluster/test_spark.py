@@ -114,4 +114,4 @@ def test_a_connect_driver_computes_on_its_executor(namespace: Namespace, pod_s3:
     def gone() -> bool:
         return not namespace.get("pods", "-l", "spark-role=executor")["items"]
 
-    wait(gone, 60.0, lambda: namespace.kubectl("get", "pods"))  # the cluster's garbage collection
+    wait(gone, 180.0, lambda: namespace.kubectl("get", "pods"))  # the cluster's garbage collection

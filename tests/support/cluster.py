@@ -72,7 +72,7 @@ class Cluster:
     def namespace(self, name: str, *, level: str = "restricted") -> Iterator[Namespace]:
         """A namespace that is gone, with all in it, after the block; a run that was killed may have
         left one of its name, which goes first."""
-        self.kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=60s")
+        self.kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=180s")
         labels = {"pod-security.kubernetes.io/enforce": level}
         metadata = {"name": name, "labels": labels}
         self.kubectl(
@@ -101,7 +101,7 @@ class Cluster:
         pid = int((self._state() / "pid" / name).read_text().split()[0])
         os.kill(pid, how)
         if how is signal.SIGKILL:
-            wait(lambda: not _lives(pid), 30.0, lambda: f"{name} does not die")
+            wait(lambda: not _lives(pid), 120.0, lambda: f"{name} does not die")
 
     def start(self, name: str) -> None:
         """Start a process again that was killed, with the same command line."""
@@ -133,7 +133,7 @@ class Namespace:
         """Create objects; raises ``ClusterError`` when one is refused."""
         self.kubectl("create", "-f", "-", given=list(objects))
 
-    def emptied(self, kinds: str = "pods", *, within: float = 60.0) -> None:
+    def emptied(self, kinds: str = "pods", *, within: float = 180.0) -> None:
         """Wait until nothing of these kinds is left: what was deleted is there for seconds yet."""
         wait(lambda: not self.get(kinds)["items"], within, lambda: self.kubectl("get", kinds))
 
@@ -145,14 +145,14 @@ class Namespace:
         """``Pending``, ``Running``, ``Succeeded`` or ``Failed``."""
         return str(self.pod(name)["status"].get("phase", "Pending"))
 
-    def ended(self, name: str, *, within: float = 90.0) -> str:
+    def ended(self, name: str, *, within: float = 240.0) -> str:
         """Wait for the pod's end and give its log; raises ``ClusterError`` unless it succeeded."""
         wait(lambda: self.phase(name) in ("Succeeded", "Failed"), within, lambda: self.why(name))
         if self.phase(name) != "Succeeded":
             raise ClusterError(self.why(name))
         return self.log(name)
 
-    def ready(self, name: str, *, within: float = 120.0) -> str:
+    def ready(self, name: str, *, within: float = 240.0) -> str:
         """Wait until the pod's probes succeed, and give its address; raises when it ends before."""
 
         def is_ready() -> bool:

@@ -93,7 +93,7 @@ def spec(launcher: Launcher, script: str, **more: object) -> RunSpec:
     return RunSpec(**values)  # type: ignore[arg-type]
 
 
-def eventually(holds: Callable[[], object], seconds: float = 60.0) -> None:
+def eventually(holds: Callable[[], object], seconds: float = 180.0) -> None:
     pause, end = threading.Event(), time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "never came about"
