@@ -44,8 +44,11 @@ class Asked:
 class JobDocuments(Protocol):
     """Reads and submits documents."""
 
-    def check(self, document: Document) -> None:
-        """Raise ``RequestInvalidError`` that names the field which is wrong."""
+    def check(self, document: Document, project_id: ProjectId) -> None:
+        """Raise ``RequestInvalidError`` that names the field which is wrong.
+
+        The uploaded files that it names must be there in the project; this is a use of them.
+        """
 
     def submit(self, document: Document, *, by: Submitter, key: str) -> JobView:
         """Submit the job, once for each ``key`` (an idempotency key of the project).

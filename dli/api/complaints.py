@@ -33,8 +33,17 @@ def _complaint(item: Mapping[str, Any], model: type[BaseModel] | None) -> dict[s
         near = get_close_matches(place[-1], _known(model, place[:-1]), n=1)
         hint = f"did you mean {near[0]!r}?" if near else None
         return {"field": field, "message": "is not a known field", "hint": hint}
+    if kind in {"union_tag_not_found", "union_tag_invalid"}:
+        told, tag = item["ctx"], f"{field}.{_unquoted(item['ctx']['discriminator'])}"
+        if kind == "union_tag_not_found":
+            return {"field": tag, "message": "is missing"}
+        return {"field": tag, "message": f"is none of {_unquoted(told['expected_tags'])}"}
     message = str(item["msg"]).removeprefix("Value error, ")
     return {"field": field, "message": message[:1].lower() + message[1:]}
+
+
+def _unquoted(names: str) -> str:
+    return names.replace("'", "")
 
 
 def _known(model: type[BaseModel] | None, path: Sequence[str]) -> list[str]:

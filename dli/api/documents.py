@@ -5,7 +5,7 @@ The JSON Schema of a document is made of the same models that check it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from dli.api.complaints import complaints, summed_up
 from dli.api.requests import batch_request, run_request, statement_request, task_request
-from dli.api.schemas.batches import BatchBody
+from dli.api.schemas.batches import BatchBody, FileBody
 from dli.api.schemas.pipelines import PipelineRunBody
 from dli.api.schemas.statements import StatementBody
 from dli.api.schemas.tasks import TaskBody
@@ -24,6 +24,8 @@ from jobs.batches.spec import ANY_CONF, check_form
 from jobs.batches.submitting import Batches
 from jobs.documents import Asked, Document, Submitter
 from jobs.errors import RequestInvalidError
+from jobs.files import FileInvalidError, FileMissingError, Files
+from jobs.given import GivenFile, file_ref
 from jobs.lifecycle.spec import JobKind
 from jobs.pipelines.submitting import RunSubmitting, check_run_terms
 from jobs.service import JobService, JobView, StatementRequest
@@ -148,9 +150,19 @@ class Documents:
     batches: Batches | None = None  #: None: nobody can submit any here
     tasks: Tasks | None = None  #: likewise
     runs: RunSubmitting | None = None  #: of pipelines; likewise
+    files: Files | None = None  #: None: what documents name is not looked for
 
-    def check(self, document: Document) -> None:
-        check_document(document)
+    def check(self, document: Document, project_id: ProjectId) -> None:
+        body = _checked(document)
+        if self.files is None:
+            return
+        for field, file in _uploaded(body):
+            given = GivenFile(name=file.name, sha256=file.sha256)
+            try:
+                file_ref(self.files, project_id, given, field)
+            except (FileInvalidError, FileMissingError) as error:
+                message = f"{field}: {error.message}"
+                raise RequestInvalidError(message, hint=error.hint, field=field) from error
 
     def submit(self, document: Document, *, by: Submitter, key: str) -> JobView:
         kind, body = _read(document)
@@ -188,9 +200,8 @@ def _statement(asked: Asked) -> StatementRequest | None:
 
 
 def check_document(document: Document) -> None:
-    """Raise ``RequestInvalidError`` that names the field which is wrong."""
-    kind, body = _read(document)
-    kind.check(body)
+    """Raise ``RequestInvalidError`` that names the field which is wrong; no I/O."""
+    _checked(document)
 
 
 def document_schema() -> dict[str, Any]:
@@ -213,6 +224,24 @@ def document_schema() -> dict[str, Any]:
         "oneOf": options,
         "$defs": found,
     }
+
+
+def _checked(document: Document) -> TermsBody:
+    kind, body = _read(document)
+    kind.check(body)
+    return body
+
+
+def _uploaded(body: TermsBody) -> Iterator[tuple[str, FileBody]]:
+    """The uploaded files that a body names, each with its field."""
+    for name in type(body).model_fields:
+        match getattr(body, name):
+            case FileBody(sha256=str()) as file:
+                yield name, file
+            case list() as several:
+                for index, each in enumerate(several):
+                    if isinstance(each, FileBody) and each.sha256 is not None:
+                        yield f"{name}.{index}", each
 
 
 def _read(document: Document) -> tuple[Kind, TermsBody]:

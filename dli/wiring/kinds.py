@@ -48,7 +48,7 @@ def add_kinds(settings: Settings, stored: Stored, parts: Parts, jobs: JobService
     runs = RunSubmitting(
         parts=parts, accepting=jobs.accepting, queues=jobs.queues.known, once=jobs.once
     )
-    documents = Documents(jobs=jobs, batches=batches, tasks=tasks, runs=runs)
+    documents = Documents(jobs=jobs, batches=batches, tasks=tasks, runs=runs, files=files)
     pipelines = Pipelines(parts, jobs, documents, runs, MemberRights())
     jobs.add_kind(JobKind.PIPELINE, pipelines.work)
     return Kinds(

@@ -5,9 +5,12 @@ from __future__ import annotations
 from jobs.documents import Document, JobDocuments
 from jobs.errors import RequestInvalidError
 from jobs.firings.references import Names, check_references, resolve, samples
+from storage.base.ids import ProjectId
 
 
-def check_held(documents: JobDocuments, document: Document, names: Names) -> None:
+def check_held(
+    documents: JobDocuments, project_id: ProjectId, document: Document, names: Names
+) -> None:
     """Raise for a wrong reference, for what the job's own check refuses, and for a lease."""
     if document.get("lease") is not None:
         raise RequestInvalidError(
@@ -16,4 +19,4 @@ def check_held(documents: JobDocuments, document: Document, names: Names) -> Non
             field="lease",
         )
     check_references(document, names)
-    documents.check(resolve(document, samples(names), names=names))
+    documents.check(resolve(document, samples(names), names=names), project_id)

@@ -12,6 +12,7 @@ from jobs.pipelines.errors import Fault, PipelineInvalidError
 from jobs.pipelines.references import OUTPUTS, Ref, resolve
 from jobs.pipelines.spec import Pipeline
 from jobs.pipelines.values import Typed
+from storage.base.ids import ProjectId
 
 _EXAMPLES: Final[Mapping[str, Any]] = {
     "string": "x",
@@ -24,7 +25,7 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
 }
 
 
-def check_documents(pipeline: Pipeline, documents: JobDocuments) -> None:
+def check_documents(pipeline: Pipeline, documents: JobDocuments, project_id: ProjectId) -> None:
     """Raise ``PipelineInvalidError`` for every node whose job cannot be read, and every label.
 
     What a reference stands for is known when it runs; a complaint about such a field is none.
@@ -36,7 +37,8 @@ def check_documents(pipeline: Pipeline, documents: JobDocuments) -> None:
             message = "a node has no client to renew it; give it a timeout instead"
             faults.append(Fault(field=f"nodes.{name}.lease", message=message, hint=None))
         try:
-            documents.check(resolve(node.document, lambda ref: _example(pipeline, ref)))
+            example = resolve(node.document, lambda ref: _example(pipeline, ref))
+            documents.check(example, project_id)
         except RequestInvalidError as error:
             faults += [
                 Fault(field=f"nodes.{name}.{told['field']}", message=told["message"], hint=hint)

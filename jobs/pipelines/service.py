@@ -304,7 +304,7 @@ class Pipelines:
         """A text as the revision that it would be; its number is of no meaning yet."""
         pipeline = read(given, name=name)
         graph = build(pipeline, database=self._parts.settings.default_database)
-        check_documents(pipeline, self._documents)
+        check_documents(pipeline, self._documents, project_id)
         return Revision(
             project_id=project_id,
             number=0,

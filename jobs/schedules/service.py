@@ -38,7 +38,7 @@ class Schedules:
         """Raises ``ScheduleInvalidError``, ``ScheduleExistsError`` and what its document's check
         raises. The first due time is after now."""
         now = self.clock.now()
-        check_held(self.documents, schedule.document, SCHEDULE)
+        check_held(self.documents, schedule.project_id, schedule.document, SCHEDULE)
         made = validated(schedule, now=now)
         made = replace(made, next_due=made.due_after(now))
         with self.database.transaction() as tx:
@@ -63,7 +63,7 @@ class Schedules:
         as ``create``, and ``ScheduleChangedError``.
         """
         now = self.clock.now()
-        check_held(self.documents, changed.document, SCHEDULE)
+        check_held(self.documents, changed.project_id, changed.document, SCHEDULE)
 
         def write(stored: Schedule) -> Schedule:
             if stored.version != changed.version:

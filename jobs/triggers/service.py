@@ -70,7 +70,7 @@ class Triggers:
             self.places.resolve(made.on.prefix)
         if isinstance(made.on, HookCalled):
             made = replace(made, secret=signing.new_secret())
-        check_held(self.documents, made.document, made.names)
+        check_held(self.documents, made.project_id, made.document, made.names)
         with self.database.transaction() as tx:
             store.create(tx, made)
         self._changed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -170,6 +171,46 @@ def test_a_wrong_schedule_is_explained(
     answer = http.post("/schedules", json={"name": "wrong", "job": SQL, **changes})
     assert answer.status_code == 400, answer.text
     assert word in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("on", "message"),
+    [
+        ({"kind": "webhook"}, "on.type: is missing"),
+        ({"type": "hook"}, "on.type: is none of object, "),
+        ({"type": "object", "prefix": "relative"}, "relative"),
+    ],
+)
+def test_a_wrong_trigger_is_explained(http: httpx.Client, on: dict[str, Any], message: str) -> None:
+    answer = http.post("/triggers", json={"name": "wrong", "on": on, "job": SQL})
+    assert answer.status_code == 400, answer.text
+    assert message in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("kind", ["schedules", "triggers", "pipelines"])
+def test_an_uploaded_program_must_be_there(http: httpx.Client, kind: str) -> None:
+    content = f"print('{kind}')".encode()
+    sha256 = hashlib.sha256(content).hexdigest()
+    job = {"kind": "batch", "program": {"name": "app.py", "sha256": sha256}}
+    kinds: dict[str, dict[str, Any]] = {
+        "schedules": {"cron": "0 3 * * *", "job": job},
+        "triggers": {"on": {"type": "webhook"}, "job": job},
+        "pipelines": {"nodes": {"load": job}},
+    }
+    more = kinds[kind]
+
+    def ask() -> httpx.Response:
+        if kind == "pipelines":
+            return http.put("/pipelines/own", json=more)
+        return http.post(f"/{kind}", json={"name": "own", **more})
+
+    refused = ask()
+    assert refused.status_code == 400, refused.text
+    assert f"program: no file {sha256[:12]}" in refused.text
+    assert "POST /api/v1/files" in refused.text
+    assert http.post("/files", content=content).json()["sha256"] == sha256
+    assert ask().is_success
+    assert http.delete(f"/{kind}/own").status_code == 204
 
 
 def test_an_object_that_appears_is_read(service: Service, http: httpx.Client) -> None:

@@ -58,7 +58,7 @@ class Desk:
     late: list[tuple[str, timedelta]] = field(default_factory=list)  #: what was told of firings
     gone: set[UserId] = field(default_factory=set)  #: authors without rights
 
-    def check(self, document: Document) -> None:
+    def check(self, document: Document, project_id: ProjectId) -> None:
         if document.get("kind") != "statement" or not isinstance(document.get("sql"), str):
             raise RequestInvalidError("sql: is missing", field="sql")
 

@@ -38,7 +38,9 @@ class FileBody(Body):
     """A file: uploaded before (`sha256`), an object (`uri`), or a part of this form (`part`)."""
 
     name: str | None = Field(None, description="In the program's folder; else as it is called.")
-    sha256: str | None = Field(None, description="Of a file uploaded by `POST /files`.")
+    sha256: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", description="Of a file uploaded by `POST /files`."
+    )
     uri: Annotated[str, AfterValidator(_address)] | None = Field(
         None, description="An object or a file in an allowed place."
     )

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select, update
 
+from dli.api.documents import Documents
+from jobs.errors import RequestInvalidError
 from jobs.files import (
     FileInvalidError,
     FileMissingError,
@@ -206,6 +208,18 @@ def test_sweep_takes_what_nobody_used_for_long(shelf: Shelf) -> None:
         shelf.files.fetch(PROJECT, used, shelf.folder / "copy")
     with shelf.database.read() as tx:
         assert tx.execute(select(files)).all() == []
+
+
+def test_a_document_uses_its_files_when_it_is_checked(shelf: Shelf) -> None:
+    """So that no sweep takes them before the schedule that it is of is written."""
+    kept = shelf.files.keep(PROJECT, [b"library"])
+    documents = Documents(jobs=None, files=shelf.files)  # type: ignore[arg-type]
+    batch = {"kind": "batch", "program": "s3://b/app.py", "jars": [file_uri(kept.sha256, "a.jar")]}
+    shelf.clock.advance(KEPT + timedelta(seconds=1))
+    documents.check(batch, PROJECT)
+    assert shelf.sweep() == 0
+    with pytest.raises(RequestInvalidError, match=r"^jars\.0: no file .* to this project"):
+        documents.check(batch, OTHER)
 
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.FINISHED])

@@ -38,7 +38,7 @@ def test_a_node_may_take_its_files_from_another(within: bool) -> None:
         "used": {"kind": "batch", "program": {"uri": made} if within else made},
         "read": {"kind": "task", "command": ["c"], "stdin": made, "files": [made]},
     }
-    check_documents(read({"name": "p", "nodes": nodes}), Documents(jobs=None))  # type: ignore[arg-type]
+    check_documents(read({"name": "p", "nodes": nodes}), Documents(jobs=None), ProjectId("p"))  # type: ignore[arg-type]
 
 
 def test_defaults_of_the_schema_are_understood() -> None:
@@ -66,6 +66,7 @@ def test_a_job_may_have_as_many_labels_as_a_document_and_those_of_the_service() 
         ({"kind": "batch", "program": "s3://b/a.py", "size": "smal"}, "there is no size 'smal'"),
         ({"kind": "batch", "program": "app.py"}, "program: 'app.py' is no address"),
         ({"kind": "batch", "program": {"uri": "./a.py"}}, "program.uri: './a.py' is no address"),
+        ({"kind": "batch", "program": {"sha256": "0a"}}, "program.sha256: "),
         ({"kind": "task", "command": ["c"], "stdin": "in.csv"}, "stdin: 'in.csv' is no address"),
         ({"kind": "batch", "program": {"part": "a.py"}}, "there is no form with a file 'a.py'"),
         ({"kind": "batch", "program": "s3://b/a.py", "mode": "estimate"}, "mode: has no meaning"),
