@@ -439,7 +439,7 @@ def answering(installation: Installation, service: str) -> set[str]:
     """The versions that answer at a Service."""
     script = (
         "import json, urllib.request as u\n"
-        f"ask = lambda: json.load(u.urlopen('http://{service}/openapi.json', timeout=20))\n"
+        f"ask = lambda: json.load(u.urlopen('http://{service}/openapi.json', timeout=120))\n"
         "print(json.dumps(sorted({ask()['info']['version'] for _ in range(10)})))\n"
     )
     namespace, name = installation.service, f"ask-{service}"

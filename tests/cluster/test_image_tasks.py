@@ -53,7 +53,7 @@ def service(
         s3_access_key=keys.access_key,
         s3_secret_key=keys.secret_key,
         s3_secure=keys.secure,
-        run_start_timeout="180s",
+        run_start_timeout="60s",
         task_commands=("sort", "sh"),
         task_images=("localhost/dli-test-*",),
     ) as made:
@@ -87,6 +87,16 @@ def task(client: httpx.Client, *command: str, **more: Any) -> dict[str, Any]:
     return end(client, submit(client, *command, **more))
 
 
+@pytest.fixture(scope="module")
+def slow(service: Service, image: str) -> dict[str, dict[str, Any]]:
+    """Tasks that take their time, which goes on beside the other tests."""
+    with service.client() as client:
+        return {
+            "nowhere": submit(client, TOOL, "exit", "0", image="localhost/dli-test-none:1"),
+            "wait": submit(client, TOOL, "wait", image=image, timeout="30s"),
+        }
+
+
 def output(client: httpx.Client, told: dict[str, Any], name: str = "stdout") -> bytes:
     answer = client.get(f"/tasks/{told['id']}/output", params={"name": name})
     assert answer.status_code == 200, answer.text
@@ -111,6 +121,7 @@ def test_command_of_the_service_runs_in_its_image(client: httpx.Client) -> None:
     assert output(client, told) == b"apple\npear\n"
 
 
+@pytest.mark.usefixtures("slow")
 def test_shell_of_the_service_keeps_its_files(client: httpx.Client) -> None:
     told = task(client, "sh", "-c", "mkdir out; id -u > out/who; pwd >&2", outputs=["out/*"])
     assert output(client, told, "out/who") == b"185\n"
@@ -166,9 +177,10 @@ def test_command_that_an_image_lacks_is_told(client: httpx.Client, image: str) -
     assert "cannot start /tools/saw: No such file or directory" in told["error"]["message"]
 
 
-def test_image_that_is_nowhere_is_told(client: httpx.Client, image: str) -> None:
-    assert image
-    told = task(client, TOOL, "exit", "0", image="localhost/dli-test-none:1")
+def test_image_that_is_nowhere_is_told(
+    client: httpx.Client, slow: dict[str, dict[str, Any]]
+) -> None:
+    told = end(client, slow["nowhere"])
     assert code(told) == "run_not_started"
     details = told["error"]["details"]
     assert (details["reason"], details["blame"]) == ("image_unavailable", "user")
@@ -190,8 +202,10 @@ def test_image_that_writes_too_much_is_ended(client: httpx.Client, image: str) -
     assert code(told) == "task_output"
 
 
-def test_image_over_its_time_is_ended(client: httpx.Client, image: str) -> None:
-    told = task(client, TOOL, "wait", image=image, timeout="10s")
+def test_image_over_its_time_is_ended(
+    client: httpx.Client, slow: dict[str, dict[str, Any]]
+) -> None:
+    told = end(client, slow["wait"])
     assert told["state"] == "cancelled", told
     assert log(client, told) == "here\nfarewell\n"
 
