@@ -124,8 +124,14 @@ def begun(launcher: Launcher, run_id: RunId) -> int:
 
 def pids(launcher: Launcher, run_id: RunId, count: int) -> list[int]:
     """Wait for that many lines of output, all pids."""
-    eventually(lambda: launcher.logs(run_id).data.count(b"\n") >= count)
-    return [int(line) for line in launcher.logs(run_id).data.split()]
+    read: list[bytes] = []  # once: of a pod that is held up, the next look may find nothing for now
+
+    def there() -> bool:
+        read[:] = [launcher.logs(run_id).data]
+        return read[0].count(b"\n") >= count
+
+    eventually(there)
+    return [int(line) for line in read[0].split()]
 
 
 def python(launcher: Launcher) -> str:
