@@ -20,13 +20,6 @@ from dli.remote.statement import Statement
 pytestmark = pytest.mark.xdist_group("e2e")
 
 QUERIES = range(1, 23)
-#: Of those that Spark is asked too in `make test`: a scan, a sum, joins, an outer one, subqueries.
-#: It takes ten seconds for each of the others.
-SOME = {1, 6, 9, 13, 18, 21}
-ON_SPARK = [
-    pytest.param(query, marks=[pytest.mark.spark, *([] if query in SOME else [pytest.mark.slow])])
-    for query in QUERIES
-]
 
 #: Where the answers may differ in the last of six decimal places, by query: columns by position.
 #: Sail divides and averages decimals by the rules of Arrow (four places more, cut off), Spark by
@@ -88,29 +81,10 @@ def answers(service: Service, texts: dict[int, str]) -> Answers:
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_sail_answers_as_duckdb_does(
-    reference: duckdb.DuckDBPyConnection, answers: Answers, query: int
-) -> None:
-    check_answer(reference, answers, "sail", query)
-
-
-@pytest.mark.parametrize("query", ON_SPARK)
-def test_spark_answers_as_duckdb_does(
-    reference: duckdb.DuckDBPyConnection, answers: Answers, query: int
-) -> None:
-    check_answer(reference, answers, "spark", query)
-
-
-@pytest.mark.parametrize("query", ON_SPARK)
-def test_engines_differ_only_where_it_is_known(answers: Answers, query: int) -> None:
-    (_, sail), (_, spark) = answers.of(query, "sail"), answers.of(query, "spark")
-    assert_same(sail, spark, quotients=QUOTIENTS.get(query, set()))
-
-
-def check_answer(
+@pytest.mark.parametrize("engine", ["sail", pytest.param("spark", marks=pytest.mark.spark)])
+def test_engine_answers_as_duckdb_does(
     reference: duckdb.DuckDBPyConnection, answers: Answers, engine: str, query: int
 ) -> None:
-    """The rows are those of DuckDB, and the bill is the price."""
     statement, found = answers.of(query, engine)
     assert statement.bill == statement.price
     assert statement.price is not None
@@ -119,6 +93,13 @@ def check_answer(
     assert statement.engine.startswith(engine)
     expected = rows_of(reference.sql(answers.texts[query]).to_arrow_table())
     assert_same(found, expected, quotients=QUOTIENTS.get(query, set()))
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("query", QUERIES)
+def test_engines_differ_only_where_it_is_known(answers: Answers, query: int) -> None:
+    (_, sail), (_, spark) = answers.of(query, "sail"), answers.of(query, "spark")
+    assert_same(sail, spark, quotients=QUOTIENTS.get(query, set()))
 
 
 def rows_of(table: pa.Table) -> Rows:
