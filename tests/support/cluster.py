@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -275,9 +276,13 @@ def build() -> str:
 
     A quarter of an hour when nothing is in the cache, seconds when only code has changed.
     """
-    _script("build")
-    images = {"DLI_IMAGE_CACHE": str(image_cache()), "PYTHON": _python()}
-    return _script(ROOT / "image" / "build", IMAGE, environment=images)
+    _script("build", "packages")
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        programs = beside.submit(_script, "build")
+        images = {"DLI_IMAGE_CACHE": str(image_cache()), "PYTHON": _python()}
+        layout = _script(ROOT / "image" / "build", IMAGE, environment=images)
+        programs.result()
+    return layout
 
 
 def up() -> Cluster:
