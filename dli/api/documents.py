@@ -153,11 +153,14 @@ class Documents:
     files: Files | None = None  #: None: what documents name is not looked for
 
     def check(self, document: Document, project_id: ProjectId) -> None:
-        body = _checked(document)
+        kind, body = _read(document)
+        kind.check(body)
         if self.files is None:
             return
         for field, file in _uploaded(body):
-            given = GivenFile(name=file.name, sha256=file.sha256)
+            # What a task reads needs no name; all others lie in its folder.
+            name = file.name or ("stdin" if field == "stdin" else None)
+            given = GivenFile(name=name, sha256=file.sha256)
             try:
                 file_ref(self.files, project_id, given, field)
             except (FileInvalidError, FileMissingError) as error:
@@ -199,11 +202,6 @@ def _statement(asked: Asked) -> StatementRequest | None:
     )
 
 
-def check_document(document: Document) -> None:
-    """Raise ``RequestInvalidError`` that names the field which is wrong; no I/O."""
-    _checked(document)
-
-
 def document_schema() -> dict[str, Any]:
     """The JSON Schema of a job document."""
     found: dict[str, Any] = {}
@@ -224,12 +222,6 @@ def document_schema() -> dict[str, Any]:
         "oneOf": options,
         "$defs": found,
     }
-
-
-def _checked(document: Document) -> TermsBody:
-    kind, body = _read(document)
-    kind.check(body)
-    return body
 
 
 def _uploaded(body: TermsBody) -> Iterator[tuple[str, FileBody]]:

@@ -218,6 +218,9 @@ def test_a_document_uses_its_files_when_it_is_checked(shelf: Shelf) -> None:
     shelf.clock.advance(KEPT + timedelta(seconds=1))
     documents.check(batch, PROJECT)
     assert shelf.sweep() == 0
+    documents.check({"kind": "task", "command": ["c"], "stdin": {"sha256": kept.sha256}}, PROJECT)
+    with pytest.raises(RequestInvalidError, match=r"^files\.0: an uploaded file needs a name"):
+        documents.check({**batch, "files": [{"sha256": kept.sha256}]}, PROJECT)
     with pytest.raises(RequestInvalidError, match=r"^jars\.0: no file .* to this project"):
         documents.check(batch, OTHER)
 

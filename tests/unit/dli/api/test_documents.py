@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dli.api.documents import KINDS, Documents, check_document, document_schema
+from dli.api.documents import KINDS, Documents, document_schema
 from dli.api.pipelines import pipeline_schema
 from jobs.accepting import check_terms
 from jobs.errors import RequestInvalidError
@@ -17,6 +17,7 @@ from jobs.pipelines.reading import read
 from jobs.views import Terms
 from storage.base.ids import ProjectId, UserId
 from storage.base.quantities import AMOUNT_PATTERN, SPAN_PATTERN
+from tests.support.documents import check_document
 
 
 def test_a_statement_is_a_document() -> None:

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from dli.api.documents import check_document
 from dli.api.schemas.tasks import TaskBody
 from jobs.files import file_uri
 from storage.base.errors import ServiceError
+from tests.support.documents import check_document
 
 
 def test_a_task_is_a_document() -> None:
