@@ -213,6 +213,15 @@ def test_an_uploaded_program_must_be_there(http: httpx.Client, kind: str) -> Non
     assert http.delete(f"/{kind}/own").status_code == 204
 
 
+def test_a_changed_schedule_names_what_is_there(http: httpx.Client) -> None:
+    assert http.post("/schedules", json={"name": "kept", "cron": "@daily", "job": SQL}).is_success
+    missing = {"kind": "batch", "program": {"name": "app.py", "sha256": "ab" * 32}}
+    refused = http.patch("/schedules/kept", json={"job": missing})
+    assert (refused.status_code, refused.json()["field"]) == (400, "program")
+    assert http.get("/schedules/kept").json()["job"] == SQL
+    assert http.delete("/schedules/kept").status_code == 204
+
+
 def test_an_object_that_appears_is_read(service: Service, http: httpx.Client) -> None:
     folder = service.home / "landing"
     folder.mkdir()
